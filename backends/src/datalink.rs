@@ -1,0 +1,110 @@
+//! The one door between the loop and a link.
+
+use std::time::Duration;
+
+use boot_engine::batch::Batch;
+use boot_engine::wire::MacAddr;
+
+/// An Ethernet link that carries frames of the boot protocol's ethertype.
+///
+/// Frames are whole: Ethernet header first, no FCS. A link never delivers the frames that it
+/// sent itself.
+pub trait Datalink {
+    /// The name by which the user knows the link.
+    fn name(&self) -> &str;
+
+    /// The link's own Ethernet address.
+    fn address(&self) -> MacAddr;
+
+    /// The most bytes that a frame can have after its 14-byte Ethernet header.
+    fn mtu(&self) -> usize;
+
+    /// Sends frames from the front of `batch`, in order, without waiting for room, and
+    /// consumes those that are done with, as [`Sent`] tells.
+    ///
+    /// # Errors
+    ///
+    /// If the link is gone for good. A frame that could not go out is no error: it is counted.
+    fn send(&mut self, batch: &mut Batch) -> Result<Sent, LinkError>;
+
+    /// Waits until a frame is there, or there is room to send again if `want_room`, or
+    /// `timeout` has passed, or a signal came; then hands every frame that is there to `sink`,
+    /// up to a bounded number, without waiting again. A zero timeout only looks.
+    ///
+    /// # Errors
+    ///
+    /// If the link is gone for good.
+    fn receive(
+        &mut self,
+        timeout: Duration,
+        want_room: bool,
+        sink: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), LinkError>;
+}
+
+/// What became of the frames at the front of a batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Frames that the link took.
+    pub taken: usize,
+    /// Frames that the link refused for good (link down, frame too long): lost, as frames are.
+    pub dropped: usize,
+}
+
+/// A link that can't be used, or not any more.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// A call failed; the text says which call, on which link, and what may help.
+    #[error("{link}: {what}: {source}")]
+    System {
+        /// The link's name.
+        link: String,
+        /// What was being done.
+        what: &'static str,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// No link has this name.
+    #[error("{link}: there is no such link; there are: {known}")]
+    NoSuchLink {
+        /// The name asked for.
+        link: String,
+        /// The names there are, or "none".
+        known: String,
+    },
+    /// The process may not open raw sockets.
+    #[error(
+        "{link}: not permitted to open a packet socket: run as root, or grant the capability: \
+         setcap cap_net_raw+ep {program}"
+    )]
+    NotPermitted {
+        /// The link's name.
+        link: String,
+        /// This program's path.
+        program: String,
+    },
+    /// The link can't carry the protocol's frames.
+    #[error("{link}: its MTU is {found}; boot frames need at least {wanted}")]
+    MtuTooSmall {
+        /// The link's name.
+        link: String,
+        /// The link's MTU in bytes.
+        found: usize,
+        /// The least that works.
+        wanted: usize,
+    },
+    /// The link is no Ethernet.
+    #[error("{link}: not an Ethernet link (hardware type {found}, Ethernet is 1)")]
+    NotEthernet {
+        /// The link's name.
+        link: String,
+        /// The ARP hardware type.
+        found: u16,
+    },
+    /// The link went away while it was in use.
+    #[error("{link}: the link is gone")]
+    Gone {
+        /// The link's name.
+        link: String,
+    },
+}

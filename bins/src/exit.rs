@@ -1,0 +1,62 @@
+//! How a tool ends: one line on stderr for a failure, and a status that scripts can tell apart.
+
+use std::error::Error;
+use std::io;
+use std::process::{ExitCode, Termination};
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+/// The exit status of every tool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Everything that was asked for was done.
+    Success = 0,
+    /// Something failed, or the command line was wrong; stderr says what.
+    Failure = 1,
+    /// Ended by SIGINT, as a shell reports it.
+    Interrupted = 130,
+}
+
+impl Termination for Exit {
+    fn report(self) -> ExitCode {
+        ExitCode::from(self as u8)
+    }
+}
+
+/// Runs a tool: reads the command line, calls `run`, and says on stderr what went wrong.
+///
+/// Help and version count as success, a wrong command line as failure. A reader that closed
+/// our stdout has what it wanted: that is success too.
+pub fn main_of<A: Parser>(run: impl FnOnce(A) -> anyhow::Result<Exit>) -> Exit {
+    let arguments = match A::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Nothing can be done about a closed stderr.
+            let _ = error.print();
+            let asked_for =
+                matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            return if asked_for { Exit::Success } else { Exit::Failure };
+        }
+    };
+    match run(arguments) {
+        Ok(exit) => exit,
+        Err(error) if is_closed_pipe(error.as_ref()) => Exit::Success,
+        Err(error) => {
+            eprintln!("{}: {error:#}", A::command().get_name());
+            Exit::Failure
+        }
+    }
+}
+
+fn is_closed_pipe(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+        {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}

@@ -1,0 +1,6 @@
+//! What the boot tools share: how a command line is read, how a run ends, how sizes are said.
+//!
+//! Each tool stands in a folder of its own under `src/bin/`.
+
+pub mod exit;
+pub mod units;

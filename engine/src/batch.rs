@@ -1,0 +1,180 @@
+//! Frames on their way out, as descriptors: a small head built here, and a payload that is a
+//! slice of memory which nobody copies.
+
+use crate::image::Contents;
+use crate::wire::{Head, MacAddr};
+
+/// An ordered batch of outgoing frames.
+///
+/// A station appends frames, a datalink takes them from the front and says how many it took
+/// ([`Batch::consume`]). The batch holds a reference to each [`Contents`] it slices, so the
+/// payload stays where it is for as long as a descriptor points there.
+#[derive(Debug)]
+pub struct Batch {
+    slots: Vec<Slot>,
+    /// Slots before this one have been consumed.
+    taken: usize,
+    capacity: usize,
+    /// The images that the slots' payloads are slices of.
+    contents: Vec<Contents>,
+    /// Bodies that are no image's bytes: offers and a sled's own frames.
+    bodies: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    head: Head,
+    payload: Payload,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Payload {
+    Contents { image: u16, length: u16, start: usize },
+    Body { start: u32, length: u16 },
+}
+
+/// One outgoing frame: the bytes of `head`, then those of `payload`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameSlices<'a> {
+    /// Ethernet header, protocol header and, for DATA, the offset: 26 or 34 bytes.
+    pub head: &'a [u8],
+    /// The rest, straight from where it lives; may be empty.
+    pub payload: &'a [u8],
+}
+
+impl FrameSlices<'_> {
+    /// Bytes in the frame, without padding and FCS.
+    pub fn len(&self) -> usize {
+        self.head.len() + self.payload.len()
+    }
+
+    /// Never true: a frame has a head.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Where the frame goes.
+    pub fn destination(&self) -> MacAddr {
+        let mut octets = [0; 6];
+        octets.copy_from_slice(&self.head[..6]);
+        MacAddr::new(octets)
+    }
+
+    /// The frame in one piece, copied: for links that are not measured by their speed.
+    pub fn to_vec(&self) -> Vec<u8> {
+        [self.head, self.payload].concat()
+    }
+}
+
+impl Batch {
+    /// An empty batch for at most `capacity` frames.
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self {
+            slots: Vec::with_capacity(capacity),
+            taken: 0,
+            capacity,
+            contents: Vec::new(),
+            bodies: Vec::new(),
+        }
+    }
+
+    /// How many frames wait in the batch.
+    pub fn len(&self) -> usize {
+        self.slots.len() - self.taken
+    }
+
+    /// Whether no frame waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many more frames can be appended. Room taken by consumed frames comes back when
+    /// the last frame is consumed, so that a batch is sent whole before the next is filled.
+    pub fn room(&self) -> usize {
+        self.capacity - self.slots.len()
+    }
+
+    /// Appends a frame whose payload is `length` bytes of `contents` from byte `start` on.
+    ///
+    /// # Panics
+    ///
+    /// If the batch is full or the range is not inside the contents: the caller computes both.
+    pub fn push_contents(&mut self, head: Head, contents: &Contents, start: usize, length: usize) {
+        assert!(self.room() > 0, "a frame was pushed into a full batch");
+        assert!(
+            start.checked_add(length).is_some_and(|end| end <= contents.bytes().len()),
+            "a payload outside the image"
+        );
+        let image = match self.contents.iter().rposition(|held| held.same_memory(contents)) {
+            Some(image) => image,
+            None => {
+                self.contents.push(contents.clone());
+                self.contents.len() - 1
+            }
+        };
+        let payload = Payload::Contents {
+            image: u16::try_from(image).expect("a batch has fewer frames than u16 has values"),
+            length: u16::try_from(length).expect("a payload fits a frame"),
+            start,
+        };
+        self.slots.push(Slot { head, payload });
+    }
+
+    /// Appends a frame whose `body` is copied: one of the few that carry no image bytes.
+    ///
+    /// # Panics
+    ///
+    /// If the batch is full or the body is longer than 65535 bytes.
+    pub fn push_body(&mut self, head: Head, body: &[u8]) {
+        assert!(self.room() > 0, "a frame was pushed into a full batch");
+        let payload = Payload::Body {
+            start: u32::try_from(self.bodies.len()).expect("a batch is far below 4 GiB"),
+            length: u16::try_from(body.len()).expect("a body fits a frame"),
+        };
+        self.bodies.extend_from_slice(body);
+        self.slots.push(Slot { head, payload });
+    }
+
+    /// The frame that is `index` places behind the front.
+    pub fn get(&self, index: usize) -> Option<FrameSlices<'_>> {
+        self.slots.get(self.taken + index).map(|slot| self.slices(slot))
+    }
+
+    /// The waiting frames, front first.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = FrameSlices<'_>> {
+        self.slots[self.taken..].iter().map(|slot| self.slices(slot))
+    }
+
+    /// Removes `count` frames from the front.
+    ///
+    /// # Panics
+    ///
+    /// If fewer wait.
+    pub fn consume(&mut self, count: usize) {
+        assert!(count <= self.len(), "more frames consumed than wait");
+        self.taken += count;
+        if self.is_empty() {
+            self.clear();
+        }
+    }
+
+    /// Removes all frames and lets go of the images.
+    pub fn clear(&mut self) {
+        self.slots.clear();
+        self.taken = 0;
+        self.contents.clear();
+        self.bodies.clear();
+    }
+
+    fn slices<'a>(&'a self, slot: &'a Slot) -> FrameSlices<'a> {
+        let payload = match slot.payload {
+            Payload::Contents { image, length, start } => {
+                &self.contents[usize::from(image)].bytes()[start..start + usize::from(length)]
+            }
+            Payload::Body { start, length } => {
+                &self.bodies[start as usize..start as usize + usize::from(length)]
+            }
+        };
+        FrameSlices { head: slot.head.as_bytes(), payload }
+    }
+}

@@ -1,0 +1,1 @@
+//! The boot server as a state machine.

@@ -1,0 +1,1 @@
+//! An Ethernet segment in virtual time.

@@ -1,0 +1,1 @@
+//! A sled that boots, as a state machine.
