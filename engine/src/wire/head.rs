@@ -38,6 +38,14 @@ pub enum FrameType {
     Reset = 0x9106,
 }
 
+impl FrameType {
+    pub(super) fn from_u32(value: u32) -> Option<Self> {
+        [Self::Hello, Self::Offer, Self::Read, Self::Data, Self::Finished, Self::Reset]
+            .into_iter()
+            .find(|&kind| kind as u32 == value)
+    }
+}
+
 /// The start of an outgoing frame: Ethernet header, protocol header and, for DATA, the offset.
 #[derive(Clone, Copy, Debug)]
 pub struct Head {
