@@ -46,6 +46,15 @@ impl AddAssign<Duration> for Instant {
     }
 }
 
+impl Sub<Duration> for Instant {
+    type Output = Self;
+
+    fn sub(self, before: Duration) -> Self {
+        let nanos = u64::try_from(before.as_nanos()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_sub(nanos))
+    }
+}
+
 impl Sub for Instant {
     type Output = Duration;
 

@@ -1,1 +1,394 @@
-//! The boot server as a state machine.
+//! The boot server as a state machine, for any number of sleds on one link.
+//!
+//! ```text
+//! frame  -> Station::handle_frame
+//!           Station::poll_transmit -> frames, each a head and a slice of the image
+//!           Station::poll_timeout  -> when to call again
+//!           Server::poll_event     -> what happened
+//! ```
+
+mod asked;
+mod event;
+mod limit;
+mod offers;
+mod repair;
+mod sled;
+mod table;
+mod turns;
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
+
+use self::limit::Limit;
+use self::offers::Offers;
+use self::sled::{Sled, Stage};
+use self::table::{SledId, Table};
+use self::turns::Turns;
+use crate::batch::Batch;
+use crate::image::{Checksum, Contents};
+use crate::station::Station;
+use crate::time::Instant;
+use crate::wire::{BLOCK, Frame, FrameType, Head, MacAddr, Message, Offer, Read};
+
+pub use self::event::{Counters, Event, EventKind, Summary};
+
+/// Which sleds are served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Serve {
+    /// Every sled, at the same time.
+    All,
+    /// The first that says HELLO, and no other.
+    First,
+    /// Those with these addresses.
+    These(BTreeSet<MacAddr>),
+}
+
+/// What a server needs to know from the start.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The link's own address: the source of every frame that is sent.
+    pub address: MacAddr,
+    /// Which sleds are served.
+    pub serve: Serve,
+    /// The most sessions at a time; each takes a few KiB.
+    pub max_sessions: usize,
+}
+
+impl Config {
+    /// Sessions for several racks.
+    pub const MAX_SESSIONS: usize = 1024;
+
+    /// A server at `address`.
+    pub fn new(address: MacAddr, serve: Serve) -> Self {
+        Self { address, serve, max_sessions: Self::MAX_SESSIONS }
+    }
+}
+
+/// The boot server of one link.
+#[derive(Debug)]
+pub struct Server {
+    address: MacAddr,
+    serve: Serve,
+    offers: Offers,
+    sleds: Table,
+    turns: Turns,
+    /// Sleds to be told to start over.
+    resets: VecDeque<MacAddr>,
+    reset_limit: Limit,
+    /// No sled's time comes before this moment, unless a frame does.
+    next_due: Option<Instant>,
+    events: VecDeque<Event>,
+    counters: Counters,
+}
+
+impl Server {
+    const MOST_EVENTS: usize = 4096;
+    const MOST_RESETS: usize = 64;
+    const RESETS_PER_SECOND: u32 = 64;
+
+    /// A server without images: it offers nothing until [`Server::set_images`].
+    pub fn new(config: Config) -> Self {
+        Self {
+            address: config.address,
+            serve: config.serve,
+            offers: Offers::default(),
+            sleds: Table::new(config.max_sessions),
+            turns: Turns::default(),
+            resets: VecDeque::new(),
+            reset_limit: Limit::new(Self::RESETS_PER_SECOND, Self::MOST_RESETS as u32),
+            next_due: None,
+            events: VecDeque::new(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Puts `images` in service, for boots that begin from now on. Boots under way keep what
+    /// they were offered. Of images with equal checksums the first counts.
+    pub fn set_images(&mut self, images: Vec<Contents>) {
+        self.offers.set_images(images);
+        self.next_due = Some(Instant::ZERO);
+    }
+
+    /// The images in service.
+    pub fn images(&self) -> &[Contents] {
+        self.offers.images()
+    }
+
+    /// Which sleds are to have which image and no other, by checksum.
+    pub fn assign(&mut self, assigned: HashMap<MacAddr, Checksum>) {
+        self.offers.assign(assigned);
+    }
+
+    /// Tells what a sled took in an earlier life of the server, so that it is offered first.
+    pub fn remember(&mut self, sled: MacAddr, image: Checksum) {
+        self.offers.took(sled, image);
+    }
+
+    /// Which sled took which image last, in no order.
+    pub fn remembered(&self) -> impl Iterator<Item = (MacAddr, Checksum)> {
+        self.offers.taken()
+    }
+
+    /// While `held`, no image is offered: it is being checked, or gone. Sleds that say HELLO
+    /// meanwhile are offered one as soon as that ends.
+    pub fn hold_offers(&mut self, held: bool) {
+        self.offers.hold(held);
+        self.next_due = Some(Instant::ZERO);
+    }
+
+    /// The oldest event that has not been fetched.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// The counts so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// How many sleds have a session.
+    pub fn sessions(&self) -> usize {
+        self.sleds.len()
+    }
+
+    /// How many boots are under way, or may begin any moment because an offer has been made.
+    pub fn booting(&self, now: Instant) -> usize {
+        self.sleds.iter().filter(|(_, sled)| sled.is_booting(now)).count()
+    }
+
+    /// Which sleds are served; after the first HELLO, [`Serve::First`] names its sled.
+    pub fn serves(&self) -> &Serve {
+        &self.serve
+    }
+
+    fn handle_hello(&mut self, now: Instant, source: MacAddr) {
+        if self.serve == Serve::First {
+            self.serve = Serve::These(BTreeSet::from([source]));
+            self.tell(source, EventKind::Settled);
+        }
+        if !self.is_served(source) {
+            self.counters.ignored += 1;
+            return;
+        }
+        let id = self.sleds.find(source).unwrap_or_else(|| self.admit(now, source));
+        let again = self.sleds.get_mut(id).hello(now);
+        self.next_due = Some(Instant::ZERO);
+        self.tell(source, EventKind::Hello { again });
+    }
+
+    fn admit(&mut self, now: Instant, source: MacAddr) -> SledId {
+        let (id, evicted) = self.sleds.insert(Sled::new(source, now));
+        if let Some(evicted) = evicted {
+            self.turns.leave(id);
+            self.tell(evicted.address, EventKind::Evicted);
+        }
+        id
+    }
+
+    fn handle_read(&mut self, now: Instant, source: MacAddr, read: &Read<'_>) {
+        let known = self.sleds.find(source).filter(|&id| self.sleds.get(id).image.is_some());
+        let Some(id) = known else {
+            self.refuse(now, source);
+            return;
+        };
+        let sled = self.sleds.get_mut(id);
+        let started = sled.read(now, read);
+        let progress = sled.progress(now);
+        let joins = sled.asked.is_pending() && !sled.in_line;
+        sled.in_line |= joins;
+        self.expect(self.sleds.get(id).due());
+        if joins {
+            self.turns.join(id);
+        }
+        if let Some(started) = started {
+            let image = self.sleds.get(id).image.as_ref().expect("a sled that reads has one");
+            self.offers.took(source, image.checksum());
+            self.tell(source, started);
+        }
+        if let Some(progress) = progress {
+            self.tell(source, progress);
+        }
+    }
+
+    /// Tells a sled that reads without an offer to start over: it was served by another
+    /// life of this server.
+    fn refuse(&mut self, now: Instant, source: MacAddr) {
+        if self.serve != Serve::First && !self.is_served(source) {
+            self.counters.ignored += 1;
+        } else if self.resets.len() < Self::MOST_RESETS && self.reset_limit.take(now) {
+            self.resets.push_back(source);
+            self.tell(source, EventKind::Reset);
+        } else {
+            self.counters.resets_withheld += 1;
+        }
+    }
+
+    fn handle_finished(&mut self, now: Instant, source: MacAddr) {
+        let finished = self.sleds.find(source).and_then(|id| self.sleds.get_mut(id).finished(now));
+        match finished {
+            Some(finished) => self.tell(source, finished),
+            None => self.counters.ignored += 1,
+        }
+    }
+
+    fn is_served(&self, sled: MacAddr) -> bool {
+        match &self.serve {
+            Serve::All => true,
+            Serve::First => false,
+            Serve::These(sleds) => sleds.contains(&sled),
+        }
+    }
+
+    fn tell(&mut self, sled: MacAddr, kind: EventKind) {
+        if self.events.len() == Self::MOST_EVENTS {
+            self.events.pop_front();
+            self.counters.events_lost += 1;
+        }
+        self.events.push_back(Event { sled, kind });
+    }
+
+    /// Notes that something is due at `due`.
+    fn expect(&mut self, due: Option<Instant>) {
+        self.next_due = match (self.next_due, due) {
+            (Some(known), Some(due)) => Some(known.min(due)),
+            (known, due) => known.or(due),
+        };
+    }
+
+    /// Does for every sled what has become due: offers, repairs, conclusions from silence.
+    fn serve_due(&mut self, now: Instant, batch: &mut Batch) {
+        self.next_due = None;
+        for id in self.sleds.ids() {
+            self.offer_due(now, id, batch);
+            self.repair_due(now, id, batch);
+            let sled = self.sleds.get_mut(id);
+            let silent = sled.silent(now);
+            let (address, due) = (sled.address, sled.due());
+            if let Some(silent) = silent {
+                self.tell(address, silent);
+            }
+            // Without an image an offer stays due: `set_images` calls for it.
+            let withheld = self.offers.withheld() || batch.room() == 0;
+            let due = if withheld { due.map(|due| due.max(now + Self::LATER)) } else { due };
+            self.expect(due);
+        }
+    }
+
+    /// When to look again at what could not be done at once.
+    const LATER: Duration = Duration::from_millis(1);
+
+    fn offer_due(&mut self, now: Instant, id: SledId, batch: &mut Batch) {
+        let sled = self.sleds.get_mut(id);
+        if sled.offer_due.is_none_or(|due| due > now) || batch.room() == 0 {
+            return;
+        }
+        let awaited = sled.stage == Stage::Waiting;
+        let image = if awaited { self.offers.choose(sled) } else { sled.image.as_ref() };
+        let Some(image) = image.cloned() else {
+            return;
+        };
+        let Ok(offer) = Offer::of(&image) else {
+            sled.offer_due = None;
+            return;
+        };
+        let before = sled.image.as_ref().map(Contents::checksum);
+        sled.offered(now, &image);
+        let address = sled.address;
+        batch.push_body(
+            Head::new(address, self.address, FrameType::Offer, Offer::LEN),
+            &offer.emit(),
+        );
+        if awaited {
+            let checksum = image.checksum();
+            let repeated = before == Some(checksum);
+            self.tell(address, EventKind::Offered { checksum, repeated });
+        }
+    }
+
+    fn repair_due(&mut self, now: Instant, id: SledId, batch: &mut Batch) {
+        while batch.room() > 0 {
+            let sled = self.sleds.get_mut(id);
+            let Some(offset) = sled.repair.take(now, sled.asked.unacknowledged()) else {
+                break;
+            };
+            push_data(sled, self.address, now, offset, batch);
+            self.counters.data += 1;
+        }
+    }
+
+    /// Sends what sleds have asked for, a few frames for each in turn.
+    fn serve_turns(&mut self, now: Instant, batch: &mut Batch) {
+        while batch.room() > 0
+            && let Some(id) = self.turns.next()
+        {
+            let sled = self.sleds.get_mut(id);
+            for _ in 0..Turns::QUANTUM.min(batch.room()) {
+                let Some(offset) = sled.asked.next() else {
+                    break;
+                };
+                push_data(sled, self.address, now, offset, batch);
+                self.counters.data += 1;
+            }
+            if sled.asked.is_pending() {
+                self.turns.join(id);
+            } else {
+                sled.in_line = false;
+                sled.batch_sent(now);
+                let due = sled.due();
+                self.expect(due);
+            }
+        }
+    }
+}
+
+impl Station for Server {
+    fn handle_frame(&mut self, now: Instant, frame: &[u8]) {
+        self.counters.received += 1;
+        let Ok(frame) = Frame::parse(frame) else {
+            self.counters.malformed += 1;
+            return;
+        };
+        let source = frame.source;
+        let to_us = frame.destination == self.address;
+        let from_a_sled = source.is_station() && source != self.address;
+        match frame.message {
+            Message::Hello(_) if from_a_sled && (to_us || frame.destination.is_multicast()) => {
+                self.handle_hello(now, source);
+            }
+            Message::Read(read) if from_a_sled && to_us => self.handle_read(now, source, &read),
+            Message::Finished if from_a_sled && to_us => self.handle_finished(now, source),
+            _ => self.counters.ignored += 1,
+        }
+    }
+
+    fn poll_transmit(&mut self, now: Instant, batch: &mut Batch) {
+        while batch.room() > 0
+            && let Some(sled) = self.resets.pop_front()
+        {
+            batch.push_body(Head::new(sled, self.address, FrameType::Reset, 0), &[]);
+        }
+        if self.next_due.is_some_and(|due| due <= now) {
+            self.serve_due(now, batch);
+        }
+        self.serve_turns(now, batch);
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        if self.turns.is_empty() && self.resets.is_empty() {
+            self.next_due
+        } else {
+            Some(Instant::ZERO)
+        }
+    }
+}
+
+/// Appends the DATA frame for `offset`: what the image has there, up to a block, or nothing.
+fn push_data(sled: &mut Sled, source: MacAddr, now: Instant, offset: u64, batch: &mut Batch) {
+    let image = sled.image.as_ref().expect("a sled that has asked was offered an image");
+    let size = image.bytes().len();
+    let start = usize::try_from(offset).map_or(size, |offset| offset.min(size));
+    let length = BLOCK.min(size - start);
+    let head = Head::data(sled.address, source, offset, length);
+    batch.push_contents(head, image, start, length);
+    sled.data_sent(now);
+}

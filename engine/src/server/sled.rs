@@ -1,0 +1,282 @@
+//! One sled's boot, as the server sees it.
+
+use std::time::Duration;
+
+use super::asked::{Asked, Merged};
+use super::event::{EventKind, Summary};
+use super::repair::Repair;
+use crate::image::Contents;
+use crate::time::Instant;
+use crate::wire::{BLOCK, MacAddr, Read};
+
+/// Where a boot stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stage {
+    /// It said HELLO and has not been offered anything since.
+    Waiting,
+    /// It was offered an image and has not read.
+    Offered,
+    /// It reads.
+    Reading,
+    /// It has booted.
+    Finished,
+    /// It went silent for good in the middle.
+    Lost,
+}
+
+/// A session.
+#[derive(Debug)]
+pub(super) struct Sled {
+    pub(super) address: MacAddr,
+    pub(super) stage: Stage,
+    /// The image offered last. Every READ is answered from it and from no other.
+    pub(super) image: Option<Contents>,
+    pub(super) asked: Asked,
+    pub(super) repair: Repair,
+    /// Whether it stands in the line of those with something to send.
+    pub(super) in_line: bool,
+    /// An OFFER is due at this moment: the first one at once, later ones to wake the sled.
+    pub(super) offer_due: Option<Instant>,
+    /// OFFERs that may still be sent only to wake the sled.
+    nudges: u8,
+    /// It said HELLO again although it had been offered `image` and had time to read.
+    pub(super) refused: bool,
+    hello: Instant,
+    pub(super) heard: Instant,
+    /// When a frame last went out to it.
+    sent: Instant,
+    started: Instant,
+    stalled: bool,
+    /// Whether it read since its last HELLO.
+    has_read: bool,
+    /// The end of what it has asked for, counted from the start and without a hole.
+    pub(super) frontier: u64,
+    told: (u64, Instant),
+    pub(super) frames: u64,
+    again: u64,
+    early: u64,
+    needless: u64,
+}
+
+impl Sled {
+    /// A second, equal OFFER wakes a sled that would otherwise sit still for its 50 ms, and is
+    /// dropped without a word.
+    const NUDGE: Duration = Duration::from_millis(1);
+    /// Two steps lie between a sled's last DATA and its FINISHED; a spare, since any may be lost.
+    const NUDGES_AT_THE_END: u8 = 4;
+    /// A HELLO this soon after another is the same question, not a refusal.
+    const SAME_QUESTION: Duration = Duration::from_secs(3);
+    const STALLED_AFTER: Duration = Duration::from_secs(3);
+    const LOST_AFTER: Duration = Duration::from_secs(15);
+    const FINISHED_AFTER: Duration = Duration::from_secs(5);
+    const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+
+    pub(super) fn new(address: MacAddr, now: Instant) -> Self {
+        Self {
+            address,
+            stage: Stage::Waiting,
+            image: None,
+            asked: Asked::default(),
+            repair: Repair::new(),
+            in_line: false,
+            offer_due: None,
+            nudges: 0,
+            refused: false,
+            hello: now,
+            heard: now,
+            sent: now,
+            started: now,
+            stalled: false,
+            has_read: false,
+            frontier: 0,
+            told: (0, now),
+            frames: 0,
+            again: 0,
+            early: 0,
+            needless: 0,
+        }
+    }
+
+    /// How much would be lost with this session: the least is evicted first.
+    pub(super) fn worth(&self) -> (bool, Instant) {
+        (matches!(self.stage, Stage::Reading | Stage::Finished | Stage::Lost), self.heard)
+    }
+
+    /// Whether a boot is under way, or may begin any moment.
+    pub(super) fn is_booting(&self, now: Instant) -> bool {
+        match self.stage {
+            Stage::Reading => true,
+            // A sled that was offered the wrong image says HELLO again after 4 s.
+            Stage::Waiting | Stage::Offered => now.since(self.hello) < Duration::from_secs(5),
+            Stage::Finished | Stage::Lost => false,
+        }
+    }
+
+    /// The image's size in bytes; zero while none has been offered.
+    pub(super) fn size(&self) -> u64 {
+        self.image.as_ref().map_or(0, |image| image.bytes().len() as u64)
+    }
+
+    /// It starts over. Says whether a boot was under way.
+    pub(super) fn hello(&mut self, now: Instant) -> bool {
+        let again = self.stage == Stage::Reading && self.has_read;
+        self.refused |=
+            self.stage == Stage::Offered && now.since(self.hello) >= Self::SAME_QUESTION;
+        self.stage = Stage::Waiting;
+        self.hello = now;
+        self.heard = now;
+        self.has_read = false;
+        self.stalled = false;
+        self.asked.clear();
+        self.repair.stop();
+        self.offer_due = Some(now);
+        again
+    }
+
+    /// It was sent an OFFER of `image`.
+    pub(super) fn offered(&mut self, now: Instant, image: &Contents) {
+        if !self.image.as_ref().is_some_and(|known| known.same_memory(image)) {
+            self.image = Some(image.clone());
+            self.frontier = 0;
+        }
+        self.refused = false;
+        self.sent = now;
+        if self.stage == Stage::Waiting {
+            self.stage = Stage::Offered;
+            self.nudges = 2;
+        }
+        self.nudges = self.nudges.saturating_sub(1);
+        self.offer_due = (self.nudges > 0).then(|| now + Self::NUDGE);
+    }
+
+    /// It asked for something. The event is there if this began its boot.
+    pub(super) fn read(&mut self, now: Instant, read: &Read<'_>) -> Option<EventKind> {
+        let size = self.size();
+        let first = !self.has_read;
+        if first {
+            self.has_read = true;
+            // A sled that another one with its address talked over goes on where it was.
+            if read.offsets().any(|offset| offset == 0) || self.frontier == 0 {
+                self.frontier = 0;
+                self.started = now;
+                (self.frames, self.again, self.early, self.needless) = (0, 0, 0, 0);
+            }
+            self.told = (self.frontier, now);
+        }
+        let Merged { again, fresh } = self.asked.merge(read);
+        let tried = self.repair.heard(now, again > 0);
+        self.again += again as u64;
+        self.early += tried;
+        // Of what was sent early, the sled needed one at least, or it would not have moved on.
+        self.needless += tried.saturating_sub(u64::from(fresh));
+        for offset in read.offsets() {
+            if offset <= self.frontier {
+                self.frontier = self.frontier.max(offset.saturating_add(BLOCK as u64));
+            }
+        }
+        self.heard = now;
+        self.stalled = false;
+        self.nudges = 0;
+        self.offer_due = None;
+        if self.stage != Stage::Finished {
+            self.stage = Stage::Reading;
+        }
+        first.then_some(EventKind::Started { size })
+    }
+
+    /// All that it asked for has been handed out.
+    pub(super) fn batch_sent(&mut self, now: Instant) {
+        if self.asked.unacknowledged().is_empty() {
+            return;
+        }
+        let last = self.asked.reaches(self.size());
+        self.repair.batch_sent(now, last);
+        if last {
+            self.nudges = Self::NUDGES_AT_THE_END;
+            self.offer_due = Some(now + Self::NUDGE);
+        }
+    }
+
+    /// A DATA frame for it was handed out.
+    pub(super) fn data_sent(&mut self, now: Instant) {
+        self.sent = now;
+        self.frames += 1;
+    }
+
+    /// It says that it has everything.
+    pub(super) fn finished(&mut self, now: Instant) -> Option<EventKind> {
+        if self.stage != Stage::Reading {
+            return None;
+        }
+        self.heard = now;
+        Some(self.finish(false))
+    }
+
+    /// News of progress, if it is time for some.
+    pub(super) fn progress(&mut self, now: Instant) -> Option<EventKind> {
+        let size = self.size();
+        let bytes = self.frontier.min(size);
+        let (told, at) = self.told;
+        let due = bytes.saturating_sub(told) >= size.div_ceil(10);
+        if !due || now.since(at) < Self::PROGRESS_EVERY {
+            return None;
+        }
+        self.told = (bytes, now);
+        Some(EventKind::Progress { bytes, size })
+    }
+
+    /// When something has to be done for it next, unless a frame comes before.
+    pub(super) fn due(&self) -> Option<Instant> {
+        [self.offer_due, self.repair.due(), self.silence_due()].into_iter().flatten().min()
+    }
+
+    /// When its silence means something.
+    fn silence_due(&self) -> Option<Instant> {
+        let patience = match self.stage {
+            Stage::Reading if self.has_had_everything() => Self::FINISHED_AFTER,
+            Stage::Reading if self.stalled => Self::LOST_AFTER,
+            Stage::Reading => Self::STALLED_AFTER,
+            _ => return None,
+        };
+        Some(self.heard.max(self.sent) + patience)
+    }
+
+    /// What its silence means at `now`.
+    pub(super) fn silent(&mut self, now: Instant) -> Option<EventKind> {
+        if self.silence_due().is_none_or(|due| due > now) {
+            return None;
+        }
+        if self.has_had_everything() {
+            return Some(self.finish(true));
+        }
+        let size = self.size();
+        let bytes = self.frontier.min(size);
+        if self.stalled {
+            self.stage = Stage::Lost;
+            self.asked.clear();
+            return Some(EventKind::Lost { bytes, size });
+        }
+        self.stalled = true;
+        Some(EventKind::Stalled { bytes, size })
+    }
+
+    fn has_had_everything(&self) -> bool {
+        self.frontier >= self.size() && !self.asked.is_pending()
+    }
+
+    fn finish(&mut self, assumed: bool) -> EventKind {
+        self.stage = Stage::Finished;
+        self.asked.clear();
+        self.early += self.repair.stop();
+        self.offer_due = None;
+        EventKind::Finished(Summary {
+            time: self.heard.since(self.started),
+            size: self.size(),
+            frames: self.frames,
+            again: self.again,
+            early: self.early,
+            needless: self.needless,
+            assumed,
+        })
+    }
+}
