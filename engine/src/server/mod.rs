@@ -77,6 +77,7 @@ pub struct Server {
     reset_limit: Limit,
     /// No sled's time comes before this moment, unless a frame does.
     next_due: Option<Instant>,
+    last_heard: Option<Instant>,
     events: VecDeque<Event>,
     counters: Counters,
 }
@@ -97,6 +98,7 @@ impl Server {
             resets: VecDeque::new(),
             reset_limit: Limit::new(Self::RESETS_PER_SECOND, Self::MOST_RESETS as u32),
             next_due: None,
+            last_heard: None,
             events: VecDeque::new(),
             counters: Counters::default(),
         }
@@ -144,6 +146,11 @@ impl Server {
     /// The counts so far.
     pub fn counters(&self) -> Counters {
         self.counters
+    }
+
+    /// When a sled that is served was last heard from.
+    pub fn last_heard(&self) -> Option<Instant> {
+        self.last_heard
     }
 
     /// How many sleds have a session.
@@ -311,7 +318,7 @@ impl Server {
             let Some(offset) = sled.repair.take(now, sled.asked.unacknowledged()) else {
                 break;
             };
-            push_data(sled, self.address, now, offset, batch);
+            push_data(sled, self.address, offset, batch);
             self.counters.data += 1;
         }
     }
@@ -326,7 +333,7 @@ impl Server {
                 let Some(offset) = sled.asked.next() else {
                     break;
                 };
-                push_data(sled, self.address, now, offset, batch);
+                push_data(sled, self.address, offset, batch);
                 self.counters.data += 1;
             }
             if sled.asked.is_pending() {
@@ -351,6 +358,7 @@ impl Station for Server {
         let source = frame.source;
         let to_us = frame.destination == self.address;
         let from_a_sled = source.is_station() && source != self.address;
+        let ignored = self.counters.ignored;
         match frame.message {
             Message::Hello(_) if from_a_sled && (to_us || frame.destination.is_multicast()) => {
                 self.handle_hello(now, source);
@@ -358,6 +366,9 @@ impl Station for Server {
             Message::Read(read) if from_a_sled && to_us => self.handle_read(now, source, &read),
             Message::Finished if from_a_sled && to_us => self.handle_finished(now, source),
             _ => self.counters.ignored += 1,
+        }
+        if self.counters.ignored == ignored {
+            self.last_heard = Some(now);
         }
     }
 
@@ -383,12 +394,12 @@ impl Station for Server {
 }
 
 /// Appends the DATA frame for `offset`: what the image has there, up to a block, or nothing.
-fn push_data(sled: &mut Sled, source: MacAddr, now: Instant, offset: u64, batch: &mut Batch) {
+fn push_data(sled: &mut Sled, source: MacAddr, offset: u64, batch: &mut Batch) {
     let image = sled.image.as_ref().expect("a sled that has asked was offered an image");
     let size = image.bytes().len();
     let start = usize::try_from(offset).map_or(size, |offset| offset.min(size));
     let length = BLOCK.min(size - start);
     let head = Head::data(sled.address, source, offset, length);
     batch.push_contents(head, image, start, length);
-    sled.data_sent(now);
+    sled.frames += 1;
 }

@@ -43,7 +43,7 @@ pub(super) struct Sled {
     pub(super) refused: bool,
     hello: Instant,
     pub(super) heard: Instant,
-    /// When a frame last went out to it.
+    /// When all that it had asked for had gone out to it.
     sent: Instant,
     started: Instant,
     stalled: bool,
@@ -140,7 +140,6 @@ impl Sled {
             self.frontier = 0;
         }
         self.refused = false;
-        self.sent = now;
         if self.stage == Stage::Waiting {
             self.stage = Stage::Offered;
             self.nudges = 2;
@@ -189,18 +188,13 @@ impl Sled {
         if self.asked.unacknowledged().is_empty() {
             return;
         }
+        self.sent = now;
         let last = self.asked.reaches(self.size());
         self.repair.batch_sent(now, last);
         if last {
             self.nudges = Self::NUDGES_AT_THE_END;
             self.offer_due = Some(now + Self::NUDGE);
         }
-    }
-
-    /// A DATA frame for it was handed out.
-    pub(super) fn data_sent(&mut self, now: Instant) {
-        self.sent = now;
-        self.frames += 1;
     }
 
     /// It says that it has everything.
