@@ -168,6 +168,17 @@ impl Server {
         &self.serve
     }
 
+    /// Serves others than until now: sessions of sleds that are not among them end, without
+    /// another frame.
+    pub fn set_serve(&mut self, serve: Serve) {
+        self.serve = serve;
+        for id in self.sleds.ids() {
+            if !self.is_served(self.sleds.get(id).address) {
+                self.sleds.get_mut(id).dismiss();
+            }
+        }
+    }
+
     fn handle_hello(&mut self, now: Instant, source: MacAddr) {
         if self.serve == Serve::First {
             self.serve = Serve::These(BTreeSet::from([source]));
@@ -224,7 +235,6 @@ impl Server {
             self.counters.ignored += 1;
         } else if self.resets.len() < Self::MOST_RESETS && self.reset_limit.take(now) {
             self.resets.push_back(source);
-            self.tell(source, EventKind::Reset);
         } else {
             self.counters.resets_withheld += 1;
         }
@@ -377,6 +387,7 @@ impl Station for Server {
             && let Some(sled) = self.resets.pop_front()
         {
             batch.push_body(Head::new(sled, self.address, FrameType::Reset, 0), &[]);
+            self.tell(sled, EventKind::Reset);
         }
         if self.next_due.is_some_and(|due| due <= now) {
             self.serve_due(now, batch);

@@ -206,6 +206,15 @@ impl Sled {
         Some(self.finish(false))
     }
 
+    /// It gets nothing more.
+    pub(super) fn dismiss(&mut self) {
+        self.stage = Stage::Lost;
+        self.image = None;
+        self.asked.clear();
+        self.repair.stop();
+        self.offer_due = None;
+    }
+
     /// News of progress, if it is time for some.
     pub(super) fn progress(&mut self, now: Instant) -> Option<EventKind> {
         let size = self.size();
