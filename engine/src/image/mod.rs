@@ -1,7 +1,12 @@
 //! The boot image: its header, who boots from it, and its contents in memory.
 
+pub mod boot_source;
 mod checksum;
 mod contents;
+mod header;
+mod unpack;
 
 pub use checksum::{Checksum, ParseChecksumError};
 pub use contents::Contents;
+pub use header::{Header, HeaderError, Name, NameError, NameField};
+pub use unpack::{ImageError, ImageErrorKind, ImageFile, InflateError, Sink};

@@ -163,9 +163,9 @@ impl Sled {
         &self.report
     }
 
-    /// Whether it has booted and wants nothing more.
+    /// Whether it has booted, has said so, and wants nothing more.
     pub fn is_booted(&self) -> bool {
-        matches!(self.state, State::Booted)
+        matches!(self.state, State::Booted) && self.outgoing.is_empty()
     }
 
     /// The oldest event that has not been fetched.
