@@ -42,6 +42,14 @@ pub trait Datalink {
     ) -> Result<(), LinkError>;
 }
 
+/// How to open a link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OpenOptions {
+    /// Receive frames for every address, not only for the link's own: for simulated sleds,
+    /// which have addresses of their own.
+    pub all_addresses: bool,
+}
+
 /// What became of the frames at the front of a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sent {
@@ -100,6 +108,12 @@ pub enum LinkError {
         link: String,
         /// The ARP hardware type.
         found: u16,
+    },
+    /// This system has no datalink that we know.
+    #[error("{link}: this system's links can't be opened: only those of Linux and illumos can")]
+    Unsupported {
+        /// The link's name.
+        link: String,
     },
     /// The link went away while it was in use.
     #[error("{link}: the link is gone")]

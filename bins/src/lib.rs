@@ -3,4 +3,6 @@
 //! Each tool stands in a folder of its own under `src/bin/`.
 
 pub mod exit;
+pub mod rack;
+pub mod signals;
 pub mod units;

@@ -1,5 +1,6 @@
 //! What a sled can tell of its boots.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::image::Checksum;
@@ -30,6 +31,16 @@ pub enum Panic {
     DataLength,
     /// It had everything, and the checksum was wrong.
     Checksum,
+}
+
+impl fmt::Display for Panic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Reset => "the server told it to start over",
+            Self::DataLength => "a DATA frame held other than its length field said",
+            Self::Checksum => "the checksum of what it read is wrong",
+        })
+    }
 }
 
 /// The counts of a sled since it was made.

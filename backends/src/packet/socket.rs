@@ -1,0 +1,292 @@
+//! The AF_PACKET socket: the one room with unsafe code of this backend.
+
+#![expect(unsafe_code, reason = "system calls on raw memory have no safe form")]
+
+use std::ffi::CString;
+use std::io;
+use std::mem::{self, MaybeUninit};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::time::Duration;
+
+use boot_engine::batch::FrameSlices;
+use boot_engine::wire::{ETHERTYPE, MacAddr};
+
+/// A packet socket that is bound to one link and to the boot protocol's ethertype.
+#[derive(Debug)]
+pub(super) struct Socket {
+    fd: OwnedFd,
+    index: i32,
+}
+
+/// What the kernel knows of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LinkFacts {
+    pub(super) address: MacAddr,
+    /// ARP hardware type; Ethernet is 1.
+    pub(super) hardware: u16,
+    pub(super) mtu: usize,
+}
+
+impl Socket {
+    /// A socket that is not bound yet and so receives nothing.
+    pub(super) fn new() -> io::Result<Self> {
+        let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+        // SAFETY: no memory is involved.
+        let fd = check(unsafe { libc::socket(libc::AF_PACKET, kind, 0) })?;
+        // SAFETY: the descriptor is new and nobody else's.
+        Ok(Self { fd: unsafe { OwnedFd::from_raw_fd(fd) }, index: 0 })
+    }
+
+    /// What the kernel knows of the link `name`.
+    pub(super) fn facts(&self, name: &str) -> io::Result<LinkFacts> {
+        let mut request = request_for(name)?;
+        self.ioctl(libc::SIOCGIFHWADDR, &mut request)?;
+        // SAFETY: SIOCGIFHWADDR fills this member of the union.
+        let address = unsafe { request.ifr_ifru.ifru_hwaddr };
+        let mut octets = [0; 6];
+        for (octet, byte) in octets.iter_mut().zip(address.sa_data) {
+            *octet = byte.cast_unsigned();
+        }
+        self.ioctl(libc::SIOCGIFMTU, &mut request)?;
+        // SAFETY: SIOCGIFMTU fills this member of the union.
+        let mtu = unsafe { request.ifr_ifru.ifru_mtu };
+        Ok(LinkFacts {
+            address: MacAddr::new(octets),
+            hardware: address.sa_family,
+            mtu: usize::try_from(mtu).unwrap_or(0),
+        })
+    }
+
+    /// Binds the socket to the link `name`: from now on it sends and receives there.
+    pub(super) fn bind(&mut self, name: &str) -> io::Result<()> {
+        let mut request = request_for(name)?;
+        self.ioctl(libc::SIOCGIFINDEX, &mut request)?;
+        // SAFETY: SIOCGIFINDEX fills this member of the union.
+        self.index = unsafe { request.ifr_ifru.ifru_ifindex };
+        // SAFETY: all zeros is a valid address.
+        let mut address: libc::sockaddr_ll = unsafe { mem::zeroed() };
+        address.sll_family = libc::AF_PACKET as u16;
+        address.sll_protocol = ETHERTYPE.to_be();
+        address.sll_ifindex = self.index;
+        let length = size_of_val(&address) as libc::socklen_t;
+        // SAFETY: the address is valid for `length` bytes, and the kernel only reads it.
+        check(unsafe { libc::bind(self.fd.as_raw_fd(), (&raw const address).cast(), length) })?;
+        Ok(())
+    }
+
+    /// Has the kernel drop, before it costs anything, what this program does not accept.
+    pub(super) fn attach_filter(&self, program: &[libc::sock_filter]) -> io::Result<()> {
+        let program = libc::sock_fprog {
+            len: program.len() as u16,
+            // The kernel only reads it.
+            filter: program.as_ptr().cast_mut(),
+        };
+        self.set(libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)
+    }
+
+    /// Keeps the frames that this host sends on the link from coming back.
+    pub(super) fn ignore_outgoing(&self) -> io::Result<()> {
+        self.set(libc::SOL_PACKET, libc::PACKET_IGNORE_OUTGOING, &1_i32)
+    }
+
+    /// Has the link deliver frames for other addresses than its own too, for as long as the
+    /// socket lives.
+    pub(super) fn receive_for_all_addresses(&self) -> io::Result<()> {
+        // SAFETY: all zeros is a valid request.
+        let mut request: libc::packet_mreq = unsafe { mem::zeroed() };
+        request.mr_ifindex = self.index;
+        request.mr_type = libc::PACKET_MR_PROMISC as u16;
+        self.set(libc::SOL_PACKET, libc::PACKET_ADD_MEMBERSHIP, &request)
+    }
+
+    /// Asks for buffers of these sizes in bytes, past the system's limits where we may.
+    pub(super) fn set_buffers(&self, send: i32, receive: i32) -> io::Result<()> {
+        if self.set(libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, &send).is_err() {
+            self.set(libc::SOL_SOCKET, libc::SO_SNDBUF, &send)?;
+        }
+        if self.set(libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, &receive).is_err() {
+            self.set(libc::SOL_SOCKET, libc::SO_RCVBUF, &receive)?;
+        }
+        Ok(())
+    }
+
+    /// The error that waits at the socket, such as ENETDOWN; taking it clears it.
+    pub(super) fn take_error(&self) -> io::Result<Option<io::Error>> {
+        let mut error: i32 = 0;
+        let mut length = size_of_val(&error) as libc::socklen_t;
+        let fd = self.fd.as_raw_fd();
+        // SAFETY: `error` is valid for `length` bytes.
+        check(unsafe {
+            libc::getsockopt(
+                fd,
+                libc::SOL_SOCKET,
+                libc::SO_ERROR,
+                (&raw mut error).cast(),
+                &raw mut length,
+            )
+        })?;
+        Ok((error != 0).then(|| io::Error::from_raw_os_error(error)))
+    }
+
+    /// Waits until frames can be received, or sent too if `writable`, or `timeout` has passed.
+    /// A signal ends the wait. Returns whether an error waits at the socket.
+    pub(super) fn wait(&self, timeout: Duration, writable: bool) -> io::Result<bool> {
+        let events = libc::POLLIN | if writable { libc::POLLOUT } else { 0 };
+        let mut entry = libc::pollfd { fd: self.fd.as_raw_fd(), events, revents: 0 };
+        let timeout = libc::timespec {
+            tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
+            tv_nsec: timeout.subsec_nanos().into(),
+        };
+        // SAFETY: there is one entry, and the kernel only reads the timeout.
+        let ready = unsafe { libc::ppoll(&raw mut entry, 1, &raw const timeout, std::ptr::null()) };
+        match check(ready) {
+            Ok(_) => Ok(entry.revents & libc::POLLERR != 0),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends frames with one call, their bytes straight from where they live. Returns how many
+    /// the kernel took; an error concerns the first.
+    pub(super) fn send<'a>(
+        &self,
+        scratch: &mut SendScratch,
+        frames: impl Iterator<Item = FrameSlices<'a>>,
+    ) -> io::Result<usize> {
+        scratch.vectors.clear();
+        for frame in frames.take(SendScratch::MOST) {
+            for bytes in [frame.head, frame.payload] {
+                scratch.vectors.push(libc::iovec {
+                    iov_base: bytes.as_ptr().cast_mut().cast(),
+                    iov_len: bytes.len(),
+                });
+            }
+        }
+        let count = scratch.vectors.len() / 2;
+        for (index, message) in scratch.messages[..count].iter_mut().enumerate() {
+            message.msg_hdr.msg_iov = &raw mut scratch.vectors[2 * index];
+            message.msg_hdr.msg_iovlen = 2;
+        }
+        let messages = scratch.messages.as_mut_ptr();
+        // SAFETY: the first `count` messages have two vectors each, which point to slices that
+        // `frames` borrows until this function returns; the kernel reads them and is done.
+        let sent = check(unsafe {
+            libc::sendmmsg(self.fd.as_raw_fd(), messages, count as u32, libc::MSG_DONTWAIT)
+        })?;
+        Ok(sent.cast_unsigned() as usize)
+    }
+
+    /// Receives the frames that are there, up to as many as the scratch has room for.
+    pub(super) fn receive(
+        &self,
+        scratch: &mut ReceiveScratch,
+        sink: &mut dyn FnMut(&[u8]),
+    ) -> io::Result<usize> {
+        for (index, message) in scratch.messages.iter_mut().enumerate() {
+            scratch.vectors[index] = libc::iovec {
+                iov_base: scratch.bytes[index * ReceiveScratch::FRAME..].as_mut_ptr().cast(),
+                iov_len: ReceiveScratch::FRAME,
+            };
+            message.msg_hdr.msg_iov = &raw mut scratch.vectors[index];
+            message.msg_hdr.msg_iovlen = 1;
+        }
+        // SAFETY: each message has one vector, for a part of `bytes` that no other has.
+        let received = check(unsafe {
+            libc::recvmmsg(
+                self.fd.as_raw_fd(),
+                scratch.messages.as_mut_ptr(),
+                ReceiveScratch::MOST as u32,
+                libc::MSG_DONTWAIT,
+                std::ptr::null_mut(),
+            )
+        })?;
+        let received = received.cast_unsigned() as usize;
+        for (index, message) in scratch.messages[..received].iter().enumerate() {
+            let length = (message.msg_len as usize).min(ReceiveScratch::FRAME);
+            sink(&scratch.bytes[index * ReceiveScratch::FRAME..][..length]);
+        }
+        Ok(received)
+    }
+
+    fn ioctl(&self, number: libc::Ioctl, request: &mut libc::ifreq) -> io::Result<()> {
+        // SAFETY: all of the numbers used here read and write one `ifreq`.
+        check(unsafe { libc::ioctl(self.fd.as_raw_fd(), number, std::ptr::from_mut(request)) })?;
+        Ok(())
+    }
+
+    fn set<T>(&self, level: i32, option: i32, value: &T) -> io::Result<()> {
+        let length = size_of::<T>() as libc::socklen_t;
+        let value = std::ptr::from_ref(value).cast();
+        // SAFETY: the value is valid for `length` bytes, and the kernel only reads it.
+        check(unsafe { libc::setsockopt(self.fd.as_raw_fd(), level, option, value, length) })?;
+        Ok(())
+    }
+}
+
+/// What a send call needs, kept from call to call.
+pub(super) struct SendScratch {
+    messages: Box<[libc::mmsghdr]>,
+    vectors: Vec<libc::iovec>,
+}
+
+// SAFETY: the pointers inside are set anew by every call, before the kernel reads them.
+unsafe impl Send for SendScratch {}
+
+impl SendScratch {
+    /// Frames in a call at most.
+    pub(super) const MOST: usize = 128;
+
+    pub(super) fn new() -> Self {
+        Self { messages: messages(Self::MOST), vectors: Vec::with_capacity(2 * Self::MOST) }
+    }
+}
+
+/// What a receive call needs, kept from call to call.
+pub(super) struct ReceiveScratch {
+    messages: Box<[libc::mmsghdr]>,
+    vectors: Box<[libc::iovec]>,
+    bytes: Box<[u8]>,
+}
+
+// SAFETY: the pointers inside are set anew by every call, before the kernel reads them.
+unsafe impl Send for ReceiveScratch {}
+
+impl ReceiveScratch {
+    /// Frames in a call at most.
+    pub(super) const MOST: usize = 64;
+    /// Bytes kept of a frame; no frame of the protocol is longer, and what is longer is cut.
+    const FRAME: usize = 2048;
+
+    pub(super) fn new() -> Self {
+        let vector = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
+        Self {
+            messages: messages(Self::MOST),
+            vectors: vec![vector; Self::MOST].into(),
+            bytes: vec![0; Self::MOST * Self::FRAME].into(),
+        }
+    }
+}
+
+fn messages(count: usize) -> Box<[libc::mmsghdr]> {
+    // SAFETY: all zeros is a valid message without an address, vectors or control data.
+    let empty = || unsafe { MaybeUninit::<libc::mmsghdr>::zeroed().assume_init() };
+    std::iter::repeat_with(empty).take(count).collect()
+}
+
+fn request_for(name: &str) -> io::Result<libc::ifreq> {
+    let name = CString::new(name).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let name = name.as_bytes_with_nul();
+    if name.len() > libc::IFNAMSIZ {
+        return Err(io::Error::from_raw_os_error(libc::ENODEV));
+    }
+    // SAFETY: all zeros is a valid request.
+    let mut request: libc::ifreq = unsafe { mem::zeroed() };
+    for (to, &from) in request.ifr_name.iter_mut().zip(name) {
+        *to = from.cast_signed();
+    }
+    Ok(request)
+}
+
+fn check(result: i32) -> io::Result<i32> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}

@@ -1,0 +1,287 @@
+//! The command line, and what it says once it has been checked.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use boot_engine::server::Serve;
+use boot_engine::wire::MacAddr;
+use clap::Parser;
+
+/// Serve boot images to sleds that ask for one on an Ethernet link.
+#[derive(Debug, Parser)]
+#[command(
+    name = "bootserver",
+    version,
+    override_usage = "bootserver [OPTIONS] <LINK> <IMAGE> <MAC>...\n       \
+                      bootserver --demo [SLEDS] [IMAGE]",
+    after_long_help = EXAMPLES
+)]
+pub(crate) struct Args {
+    /// LINK is the Ethernet link to listen on, or several, separated by commas. IMAGE is a
+    /// boot image, as mkimage makes it. MAC is a sled's Ethernet address, or several of them;
+    /// or `any`, for the first sled that says HELLO and no other; or `all`, for every sled at
+    /// the same time.
+    #[arg(value_name = "LINK> <IMAGE> <MAC")]
+    positional: Vec<String>,
+
+    /// Stop with success once the boot is done: of each address that was named, or, with
+    /// `all`, when at least one sled has booted and no boot is running. For one sled, a missing
+    /// image or a READ out of turn then ends the server with a failure
+    #[arg(short = 's', long)]
+    stop: bool,
+
+    /// Fail when no sled that is served has been heard from for so long, from the start or
+    /// since its last frame
+    #[arg(short = 't', long, value_name = "SECONDS")]
+    timeout: Option<Seconds>,
+
+    /// One more image, or a folder of images: each sled is offered one after another until it
+    /// takes one, and first the one that it took last time
+    #[arg(long = "image", value_name = "PATH")]
+    images: Vec<PathBuf>,
+
+    /// Offer the image PATH, and no other, to the sled MAC
+    #[arg(long = "assign", value_name = "MAC=PATH")]
+    assigned: Vec<Assignment>,
+
+    /// Keep in FILE which sled took which image, and read it at the start
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
+
+    /// Say nothing about single sleds
+    #[arg(short, long)]
+    quiet: bool,
+
+    /// No root, no hardware: make an image (or take IMAGE) and boot simulated sleds from it
+    /// (8 of them, or SLEDS) over a segment inside this process, in real time
+    #[arg(long)]
+    demo: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  bootserver --demo                      boot 8 simulated sleds, here and now
+  bootserver net0 zfs.img all            serve every sled on net0
+  bootserver -s -t 60 net0 zfs.img any   boot one sled; fail if none shows up in 60 s
+  bootserver net0 --image images/ all    find for each sled the image that it wants
+
+The image is read and checked once. When the file changes, boots that begin later get the new
+one; SIGHUP makes the server look at once. A line per event goes to stderr.";
+
+/// A checked command line.
+#[derive(Debug)]
+pub(crate) enum Options {
+    Serve(ServeOptions),
+    Demo { sleds: usize, image: Option<PathBuf> },
+}
+
+/// How to serve.
+#[derive(Debug)]
+pub(crate) struct ServeOptions {
+    pub(crate) links: Vec<String>,
+    pub(crate) images: Vec<PathBuf>,
+    pub(crate) assigned: Vec<Assignment>,
+    pub(crate) serve: Serve,
+    pub(crate) stop: bool,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) state: Option<PathBuf>,
+    pub(crate) quiet: bool,
+}
+
+/// One sled's image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Assignment {
+    pub(crate) sled: MacAddr,
+    pub(crate) image: PathBuf,
+}
+
+impl FromStr for Assignment {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (sled, image) = text.split_once('=').ok_or("there is no `=` between MAC and PATH")?;
+        let sled = sled.parse().map_err(|error| format!("{sled:?}: {error}"))?;
+        if image.is_empty() {
+            return Err("there is no PATH behind the `=`".to_owned());
+        }
+        Ok(Self { sled, image: image.into() })
+    }
+}
+
+/// A time in seconds, with or without a fraction.
+#[derive(Clone, Copy, Debug)]
+struct Seconds(Duration);
+
+impl FromStr for Seconds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let seconds: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+        match Duration::try_from_secs_f64(seconds) {
+            Ok(time) if !time.is_zero() => Ok(Self(time)),
+            _ => Err("a time has to be more than nothing".to_owned()),
+        }
+    }
+}
+
+impl TryFrom<Args> for Options {
+    type Error = anyhow::Error;
+
+    fn try_from(args: Args) -> anyhow::Result<Self> {
+        if args.demo { demo(&args) } else { serve(args).map(Options::Serve) }
+    }
+}
+
+impl Options {
+    /// Sleds in a demonstration, if none are asked for.
+    const DEMO_SLEDS: usize = 8;
+    const MOST_DEMO_SLEDS: usize = 256;
+}
+
+fn demo(args: &Args) -> anyhow::Result<Options> {
+    let (sleds, image) = match args.positional.as_slice() {
+        [] => (None, None),
+        [one] => match one.parse::<usize>() {
+            Ok(sleds) => (Some(sleds), None),
+            Err(_) => (None, Some(one.into())),
+        },
+        [sleds, image] => {
+            let sleds = sleds.parse().with_context(|| format!("SLEDS {sleds:?}"))?;
+            (Some(sleds), Some(image.into()))
+        }
+        more => bail!("--demo takes SLEDS and IMAGE at most, not {} arguments", more.len()),
+    };
+    let sleds = sleds.unwrap_or(Options::DEMO_SLEDS);
+    let most = Options::MOST_DEMO_SLEDS;
+    ensure!((1..=most).contains(&sleds), "--demo boots 1 to {most} sleds, not {sleds}");
+    Ok(Options::Demo { sleds, image })
+}
+
+fn serve(args: Args) -> anyhow::Result<ServeOptions> {
+    let mut positional = args.positional.into_iter().peekable();
+    let links = positional.next().context("which LINK? (see --help)")?;
+    let links: Vec<_> = links.split(',').map(str::to_owned).collect();
+    ensure!(links.iter().all(|link| !link.is_empty()), "LINK: an empty name between commas");
+    let mut images = args.images;
+    // With --image, IMAGE may be left out: what then stands in its place says who is served.
+    let named = positional.next_if(|text| images.is_empty() || who(text).is_err());
+    if let Some(image) = named {
+        images.insert(0, image.into());
+    }
+    ensure!(!images.is_empty() || !args.assigned.is_empty(), "which IMAGE? (see --help)");
+    let sleds: Vec<_> = positional.collect();
+    Ok(ServeOptions {
+        links,
+        images,
+        assigned: args.assigned,
+        serve: everyone(&sleds)?,
+        stop: args.stop,
+        timeout: args.timeout.map(|seconds| seconds.0),
+        state: args.state,
+        quiet: args.quiet,
+    })
+}
+
+fn everyone(sleds: &[String]) -> anyhow::Result<Serve> {
+    let mut addresses = BTreeSet::new();
+    let mut words = sleds.iter().flat_map(|text| text.split(',')).peekable();
+    ensure!(words.peek().is_some(), "which sleds? MAC is an address, `any` or `all` (see --help)");
+    for word in words {
+        match who(word)? {
+            Who::Sled(address) => {
+                addresses.insert(address);
+            }
+            Who::Any | Who::All if sleds.len() > 1 || !addresses.is_empty() => {
+                bail!("`{word}` stands alone: it can't be combined with other sleds");
+            }
+            Who::Any => return Ok(Serve::First),
+            Who::All => return Ok(Serve::All),
+        }
+    }
+    Ok(Serve::These(addresses))
+}
+
+enum Who {
+    Any,
+    All,
+    Sled(MacAddr),
+}
+
+fn who(text: &str) -> anyhow::Result<Who> {
+    match text {
+        "any" => Ok(Who::Any),
+        "all" => Ok(Who::All),
+        _ => {
+            let address: MacAddr =
+                text.parse().with_context(|| format!("MAC {text:?} is not `any`, not `all`"))?;
+            ensure!(address.is_station(), "MAC {address} is no single sled's address");
+            Ok(Who::Sled(address))
+        }
+    }
+}
+
+impl fmt::Display for Assignment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.sled, self.image.display())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(line: &str) -> anyhow::Result<ServeOptions> {
+        let args = Args::try_parse_from(format!("bootserver {line}").split(' '))?;
+        match Options::try_from(args)? {
+            Options::Serve(options) => Ok(options),
+            Options::Demo { .. } => bail!("a demonstration"),
+        }
+    }
+
+    #[test]
+    fn the_line_of_old_still_works() {
+        let options = options("-s -t 5 net0 zfs.img a8:40:25:0:0:1").unwrap();
+        assert!(options.stop);
+        assert_eq!(options.timeout, Some(Duration::from_secs(5)));
+        assert_eq!(options.links, ["net0"]);
+        assert_eq!(options.images, [PathBuf::from("zfs.img")]);
+        let sled = "a8:40:25:00:00:01".parse().unwrap();
+        assert_eq!(options.serve, Serve::These(BTreeSet::from([sled])));
+    }
+
+    #[test]
+    fn the_image_may_be_named_by_option_instead() {
+        let given = options("net0,net1 --image a --image b all").unwrap();
+        assert_eq!(given.images, [PathBuf::from("a"), PathBuf::from("b")]);
+        assert_eq!((given.links.len(), given.serve), (2, Serve::All));
+        let given = options("net0 c --image a any").unwrap();
+        assert_eq!(given.images, [PathBuf::from("c"), PathBuf::from("a")]);
+    }
+
+    #[test]
+    fn several_sleds_can_be_named() {
+        let given = options("net0 i 02:00:00:00:00:01,02:00:00:00:00:02 02:00:00:00:00:03");
+        assert!(matches!(given.unwrap().serve, Serve::These(sleds) if sleds.len() == 3));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_with_the_reason() {
+        for (line, reason) in [
+            ("net0", "which IMAGE?"),
+            ("net0 zfs.img", "which sleds?"),
+            ("net0 zfs.img net1", "net1"),
+            ("net0 zfs.img all any", "stands alone"),
+            ("net0 zfs.img ff:ff:ff:ff:ff:ff", "no single sled"),
+            ("net0, zfs.img all", "empty name"),
+            ("-t 0 net0 zfs.img all", "more than nothing"),
+            ("--assign x net0 zfs.img all", "no `=`"),
+        ] {
+            let error = format!("{:#}", options(line).unwrap_err());
+            assert!(error.contains(reason), "{line}: {error}");
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The demonstration: a server and simulated sleds on a cable inside this process.
+
+use std::env;
+use std::fs;
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use boot_backends::cable::{Port, Segment};
+use boot_backends::{Clock, serve};
+use boot_engine::image::Contents;
+use boot_engine::server::{Config, Serve, Server};
+use boot_engine::sled::{Sled, SledConfig};
+use boot_engine::wire::{BLOCK, MacAddr};
+use boot_tools::exit::Exit;
+use boot_tools::rack::{self, Rack};
+use boot_tools::signals::Signals;
+use boot_tools::units::Bytes;
+
+/// Bytes of the image that is made if none is given.
+const SIZE: usize = 64 << 20;
+/// Nothing takes this long on the slowest machine, unless something is wrong.
+const PATIENCE: Duration = Duration::from_mins(10);
+const TICK: Duration = Duration::from_millis(100);
+
+/// Boots `sleds` simulated sleds, and prints how it went.
+pub(crate) fn run(sleds: usize, image: Option<&Path>) -> anyhow::Result<Exit> {
+    let signals = Signals::install()?;
+    let contents = match image {
+        Some(path) => Contents::load(path)?,
+        None => own_image()?,
+    };
+    eprintln!(
+        "serving {} to {sleds} simulated sleds, sha256 {}",
+        Bytes(contents.bytes().len() as u64),
+        contents.checksum()
+    );
+    let clock = Clock::new();
+    let segment = Segment::new();
+    let mut link = segment.plug(address(0));
+    let (stop, stopped) = crossbeam::channel::bounded::<()>(0);
+    let racks = thread::scope(|scope| {
+        let mut threads = Vec::new();
+        for number in 1..=sleds {
+            let address = address(number);
+            let wanted = Some(contents.checksum());
+            let power_on = clock.now();
+            let sled = Sled::new(SledConfig { wanted, power_on, ..SledConfig::new(address) });
+            let port = segment.plug(address);
+            let signals = &signals;
+            threads.push(scope.spawn(move || boot(clock, port, Rack::new(vec![sled]), signals)));
+        }
+        let server = scope.spawn(move || {
+            let mut server = Server::new(Config::new(address(0), Serve::All));
+            server.set_images(vec![contents]);
+            serve(clock, &mut link, &mut server, |now, server, _| {
+                while server.poll_event().is_some() {}
+                match stopped.try_recv() {
+                    Err(crossbeam::channel::TryRecvError::Empty) => {
+                        ControlFlow::Continue(now + TICK)
+                    }
+                    _ => ControlFlow::Break(()),
+                }
+            })
+        });
+        let racks: Vec<_> = threads.into_iter().map(thread::ScopedJoinHandle::join).collect();
+        drop(stop);
+        server.join().map_err(|_| anyhow!("the server panicked"))??;
+        racks
+            .into_iter()
+            .map(|rack| rack.map_err(|_| anyhow!("a sled's thread panicked"))?)
+            .collect::<anyhow::Result<Vec<_>>>()
+    })?;
+    let sleds = || racks.iter().flat_map(Rack::sleds);
+    let table = rack::table(sleds().map(|sled| (sled.address(), sled.report())));
+    io::stdout().write_all(table.as_bytes())?;
+    if signals.interrupted() {
+        return Ok(Exit::Interrupted);
+    }
+    Ok(if sleds().all(Sled::is_booted) { Exit::Success } else { Exit::Failure })
+}
+
+fn boot(clock: Clock, mut port: Port, mut rack: Rack, signals: &Signals) -> anyhow::Result<Rack> {
+    let end = clock.now() + PATIENCE;
+    serve(clock, &mut port, &mut rack, |now, rack, _| {
+        if rack.is_booted() || now >= end || signals.interrupted() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(now + TICK)
+        }
+    })?;
+    Ok(rack)
+}
+
+/// A locally administered address: the server's is number 0.
+fn address(number: usize) -> MacAddr {
+    let [.., high, low] = number.to_be_bytes();
+    MacAddr::new([0x02, 0, 0, 0, high, low])
+}
+
+/// An image of what is on every machine: this program, over and over, each block numbered.
+fn own_image() -> anyhow::Result<Contents> {
+    let path = env::current_exe().context("where is this program?")?;
+    let program = fs::read(&path).with_context(|| path.display().to_string())?;
+    let fill = |bytes: &mut [u8]| {
+        for chunk in bytes.chunks_mut(program.len()) {
+            chunk.copy_from_slice(&program[..chunk.len()]);
+        }
+        for (block, number) in bytes.chunks_exact_mut(BLOCK).zip(0_u64..) {
+            block[..8].copy_from_slice(&number.to_be_bytes());
+        }
+    };
+    Contents::build(SIZE, SIZE as u64, "demonstration", "rpool/ROOT/ramdisk", fill)
+        .context("no memory for the image")
+}

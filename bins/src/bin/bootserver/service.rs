@@ -1,0 +1,272 @@
+//! Serving on real links: one worker per link, and what they share.
+
+use std::collections::{BTreeSet, HashMap};
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::anyhow;
+use boot_backends::{Clock, Datalink, OpenOptions, Sent, serve};
+use boot_engine::server::{Config, Event, EventKind, Serve, Server};
+use boot_engine::time::Instant;
+use boot_engine::wire::MacAddr;
+use boot_tools::exit::Exit;
+use boot_tools::signals::Signals;
+use crossbeam::channel;
+
+use crate::args::{Assignment, ServeOptions};
+use crate::library::Library;
+use crate::log::Log;
+use crate::state;
+
+/// Serves until a signal, a failure, or the end that the options ask for.
+pub(crate) fn run(options: ServeOptions) -> anyhow::Result<Exit> {
+    let signals = Signals::install()?;
+    let mut places = options.images.clone();
+    for Assignment { image, .. } in &options.assigned {
+        if !places.contains(image) {
+            places.push(image.clone());
+        }
+    }
+    let links = options.links.iter().map(|name| boot_backends::open(name, OpenOptions::default()));
+    let links = links.collect::<Result<Vec<_>, _>>()?;
+    let shared = Arc::new(Shared {
+        clock: Clock::new(),
+        library: Arc::new(Library::open(places)?),
+        signals,
+        serve: Mutex::new(options.serve.clone()),
+        booted: Mutex::new(BTreeSet::new()),
+        booting: links.iter().map(|_| AtomicUsize::new(0)).collect(),
+        last_heard: AtomicU64::new(0),
+        ended: AtomicBool::new(false),
+        options,
+    });
+    let (ends, end) = channel::unbounded();
+    let mut workers = Vec::new();
+    for (index, mut link) in links.into_iter().enumerate() {
+        let (shared, ends) = (Arc::clone(&shared), ends.clone());
+        workers.push(std::thread::spawn(move || {
+            let result = work(index, &shared, link.as_mut());
+            // The first to end, for whatever reason, ends them all.
+            shared.ended.store(true, Ordering::Release);
+            let _ = ends.send(result);
+        }));
+    }
+    drop(ends);
+    let mut result = end.recv().unwrap_or_else(|_| Err(anyhow!("a worker ended without a word")));
+    for worker in workers {
+        if worker.join().is_err() && result.is_ok() {
+            result = Err(anyhow!("a worker panicked"));
+        }
+    }
+    result
+}
+
+/// What the workers have in common.
+struct Shared {
+    clock: Clock,
+    library: Arc<Library>,
+    signals: Signals,
+    options: ServeOptions,
+    /// Who is served; with `any`, the one sled as soon as there is one.
+    serve: Mutex<Serve>,
+    /// Which sleds have booted.
+    booted: Mutex<BTreeSet<MacAddr>>,
+    /// Boots under way, for each worker.
+    booting: Vec<AtomicUsize>,
+    /// When any worker last heard from a sled: nanoseconds of the clock.
+    last_heard: AtomicU64,
+    ended: AtomicBool,
+}
+
+/// What one worker does beside serving: it drains events, keeps its server's images current,
+/// and knows when to end.
+struct Attendant<'a> {
+    index: usize,
+    shared: &'a Shared,
+    log: Log,
+    edition: u64,
+    dropped: usize,
+    next_look: Instant,
+}
+
+/// Runs the server of one link to its end.
+fn work(index: usize, shared: &Shared, link: &mut dyn Datalink) -> anyhow::Result<Exit> {
+    let mut server = Server::new(Config::new(link.address(), shared.options.serve.clone()));
+    if let Some(path) = &shared.options.state {
+        for (sled, image) in state::read(path)? {
+            server.remember(sled, image);
+        }
+    }
+    eprintln!(
+        "bootserver: {} ({}): serving {}",
+        link.name(),
+        link.address(),
+        who(&shared.options.serve)
+    );
+    let mut attendant = Attendant {
+        index,
+        shared,
+        log: Log::new(shared.options.quiet),
+        edition: 0,
+        dropped: 0,
+        next_look: Instant::ZERO,
+    };
+    let result = serve(shared.clock, link, &mut server, |now, server, sent| {
+        attendant.attend(now, server, sent)
+    });
+    if let Some(path) = &shared.options.state {
+        state::write(path, server.remembered())?;
+    }
+    attendant.sum_up(&server);
+    result?
+}
+
+fn who(serve: &Serve) -> String {
+    match serve {
+        Serve::All => "every sled".to_owned(),
+        Serve::First => "the first sled that says hello".to_owned(),
+        Serve::These(sleds) => sleds.iter().map(MacAddr::to_string).collect::<Vec<_>>().join(", "),
+    }
+}
+
+impl Attendant<'_> {
+    /// How often to look at what gives no sign of itself: signals, other workers.
+    const TICK: Duration = Duration::from_millis(200);
+    /// While an image is being checked, sleds wait.
+    const IMPATIENT: Duration = Duration::from_millis(10);
+
+    fn attend(
+        &mut self,
+        now: Instant,
+        server: &mut Server,
+        sent: Sent,
+    ) -> ControlFlow<anyhow::Result<Exit>, Instant> {
+        self.dropped += sent.dropped;
+        let mut eventful = false;
+        while let Some(event) = server.poll_event() {
+            eventful = true;
+            self.log.event(now, &event);
+            if let Some(error) = self.handle(&event, server) {
+                return ControlFlow::Break(Err(error));
+            }
+        }
+        let loading = self.keep_current(server);
+        if eventful || now >= self.next_look {
+            self.next_look = now + Self::TICK;
+            if let Some(end) = self.end(now, server) {
+                return ControlFlow::Break(end);
+            }
+        }
+        ControlFlow::Continue(if loading { now + Self::IMPATIENT } else { self.next_look })
+    }
+
+    /// Draws the conclusions from an event. Returns why the server has to end, if it has to.
+    fn handle(&mut self, event: &Event, server: &mut Server) -> Option<anyhow::Error> {
+        let Event { sled, kind } = event;
+        let sled = *sled;
+        let shared = self.shared;
+        match kind {
+            EventKind::Settled => {
+                let mut serve = lock(&shared.serve);
+                if *serve == Serve::First {
+                    *serve = Serve::These(BTreeSet::from([sled]));
+                }
+                server.set_serve(serve.clone());
+            }
+            EventKind::Hello { .. } => shared.library.look(false),
+            EventKind::Finished(_) => {
+                lock(&shared.booted).insert(sled);
+            }
+            EventKind::Reset if shared.options.stop && self.serves_one() => {
+                return Some(anyhow!("{sled} reads without having been offered an image"));
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// Whether all is about one sled, so that its failure is the server's.
+    fn serves_one(&self) -> bool {
+        match &self.shared.options.serve {
+            Serve::All => false,
+            Serve::First => true,
+            Serve::These(sleds) => sleds.len() == 1,
+        }
+    }
+
+    /// Gives the server the images that are in service now. Says whether one is being checked.
+    fn keep_current(&mut self, server: &mut Server) -> bool {
+        let library = &self.shared.library;
+        if self.shared.signals.take_hangup() {
+            library.look(true);
+        }
+        let loading = library.is_loading();
+        let edition = library.edition();
+        if edition != self.edition {
+            self.edition = edition;
+            server.set_images(library.images());
+            let assigned = self.shared.options.assigned.iter();
+            let assigned = assigned.filter_map(|Assignment { sled, image }| {
+                Some((*sled, library.checksum_of(image)?))
+            });
+            server.assign(assigned.collect::<HashMap<_, _>>());
+        }
+        server.hold_offers(loading);
+        loading
+    }
+
+    /// Whether it is time to end, and how.
+    fn end(&self, now: Instant, server: &Server) -> Option<anyhow::Result<Exit>> {
+        let Shared { options, signals, ended, .. } = self.shared;
+        if signals.interrupted() {
+            return Some(Ok(Exit::Interrupted));
+        }
+        if ended.load(Ordering::Acquire) {
+            return Some(Ok(Exit::Success));
+        }
+        self.shared.booting[self.index].store(server.booting(now), Ordering::Release);
+        if options.stop {
+            if self.serves_one() && server.images().is_empty() && !self.shared.library.is_loading()
+            {
+                return Some(Err(anyhow!("there is no image to offer")));
+            }
+            if self.all_have_booted() {
+                return Some(Ok(Exit::Success));
+            }
+        }
+        let heard = server.last_heard().map_or(0, Instant::as_nanos);
+        let heard = self.shared.last_heard.fetch_max(heard, Ordering::AcqRel).max(heard);
+        let silence = now.since(Instant::from_nanos(heard));
+        let limit = options.timeout.filter(|&limit| silence >= limit)?;
+        Some(Err(anyhow!("no sled was heard from for {} s", limit.as_secs_f64())))
+    }
+
+    fn all_have_booted(&self) -> bool {
+        let booted = lock(&self.shared.booted);
+        match &*lock(&self.shared.serve) {
+            Serve::These(sleds) => sleds.is_subset(&booted),
+            Serve::First => false,
+            Serve::All => {
+                let idle = |booting: &AtomicUsize| booting.load(Ordering::Acquire) == 0;
+                !booted.is_empty() && self.shared.booting.iter().all(idle)
+            }
+        }
+    }
+
+    fn sum_up(&self, server: &Server) {
+        let counters = server.counters();
+        if counters.malformed > 0 || self.dropped > 0 || counters.resets_withheld > 0 {
+            eprintln!(
+                "bootserver: {} frames dropped by the link, {} broken frames received, {} READs \
+                 left unanswered",
+                self.dropped, counters.malformed, counters.resets_withheld
+            );
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

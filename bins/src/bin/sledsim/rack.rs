@@ -1,0 +1,96 @@
+//! Sleds on a real link, in real time.
+
+use std::fs;
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use boot_backends::{Clock, OpenOptions, serve};
+use boot_engine::image::Checksum;
+use boot_engine::sled::{Event, Sled, SledConfig};
+use boot_engine::wire::MacAddr;
+use boot_tools::exit::Exit;
+use boot_tools::rack::{Rack, table};
+use boot_tools::signals::Signals;
+use boot_tools::units::Bytes;
+
+use crate::args::Args;
+
+/// How often to look for signals.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Boots the sleds, or gives up, and prints how it went.
+pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
+    let signals = Signals::install()?;
+    let wanted = args.csum.as_deref().map(checksum).transpose()?;
+    let mut link = boot_backends::open(&args.link, OpenOptions { all_addresses: true })?;
+    let first = args.mac.unwrap_or_else(|| first_address(link.address()));
+    ensure!(first.is_station(), "--mac {first} is no single sled's address");
+    let clock = Clock::new();
+    let sleds = (0..args.sleds).map(|number| {
+        Sled::new(SledConfig {
+            wanted,
+            power_on: clock.now(),
+            console: Duration::from_micros(args.console),
+            ..SledConfig::new(after(first, number))
+        })
+    });
+    let mut rack = Rack::new(sleds.collect());
+    eprintln!("sledsim: {} sleds on {}, from {first} on", args.sleds, link.name());
+    let end = args.timeout.map(|timeout| clock.now() + timeout);
+    let exit = serve(clock, link.as_mut(), &mut rack, |now, rack, _| {
+        for sled in rack.sleds_mut() {
+            let address = sled.address();
+            while let Some(event) = sled.poll_event() {
+                tell(address, &event);
+            }
+        }
+        if rack.is_booted() {
+            ControlFlow::Break(Exit::Success)
+        } else if signals.interrupted() {
+            ControlFlow::Break(Exit::Interrupted)
+        } else if end.is_some_and(|end| now >= end) {
+            eprintln!("sledsim: gave up");
+            ControlFlow::Break(Exit::Failure)
+        } else {
+            ControlFlow::Continue(now + TICK)
+        }
+    })?;
+    let table = table(rack.sleds().iter().map(|sled| (sled.address(), sled.report())));
+    io::stdout().write_all(table.as_bytes())?;
+    Ok(exit)
+}
+
+fn tell(sled: MacAddr, event: &Event) {
+    match event {
+        Event::Accepted { checksum, size } => {
+            eprintln!("{sled}: takes {checksum}, {}", Bytes(*size));
+        }
+        Event::Booted => eprintln!("{sled}: booted"),
+        Event::Panicked(why) => eprintln!("{sled}: panicked: {why}"),
+    }
+}
+
+/// The 32 bytes of a `boot_image_csum` file.
+fn checksum(path: &Path) -> anyhow::Result<Checksum> {
+    let bytes = fs::read(path).with_context(|| path.display().to_string())?;
+    let found = bytes.len();
+    let bytes = bytes.try_into().ok().with_context(|| {
+        format!("{}: a boot_image_csum has {} bytes, not {found}", path.display(), Checksum::LEN)
+    })?;
+    Ok(Checksum::from_bytes(bytes))
+}
+
+/// A locally administered address that another link of this host will hardly choose too.
+fn first_address(link: MacAddr) -> MacAddr {
+    let [_, _, _, a, b, c] = link.octets();
+    MacAddr::new([0x02, a, b, c, 0, 1])
+}
+
+fn after(first: MacAddr, number: u16) -> MacAddr {
+    let [a, b, c, d, high, low] = first.octets();
+    let [high, low] = u16::from_be_bytes([high, low]).wrapping_add(number).to_be_bytes();
+    MacAddr::new([a, b, c, d, high, low])
+}

@@ -1,0 +1,120 @@
+//! Simulated sleds that share one link, and the table of how their boots went.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use boot_engine::batch::Batch;
+use boot_engine::sled::{Report, Sled};
+use boot_engine::station::Station;
+use boot_engine::time::Instant;
+use boot_engine::wire::MacAddr;
+
+use crate::units::{Bytes, megabytes_per_second};
+
+/// Sleds behind one link: each gets the frames that are addressed to it.
+#[derive(Debug)]
+pub struct Rack {
+    sleds: Vec<Sled>,
+    by_address: HashMap<MacAddr, usize>,
+}
+
+impl Rack {
+    /// A rack of `sleds`, whose addresses differ.
+    pub fn new(sleds: Vec<Sled>) -> Self {
+        let by_address = sleds.iter().enumerate().map(|(index, sled)| (sled.address(), index));
+        Self { by_address: by_address.collect(), sleds }
+    }
+
+    /// The sleds.
+    pub fn sleds(&self) -> &[Sled] {
+        &self.sleds
+    }
+
+    /// The sleds, to fetch their events.
+    pub fn sleds_mut(&mut self) -> &mut [Sled] {
+        &mut self.sleds
+    }
+
+    /// Whether every sled has booted.
+    pub fn is_booted(&self) -> bool {
+        self.sleds.iter().all(Sled::is_booted)
+    }
+}
+
+impl Station for Rack {
+    fn handle_frame(&mut self, now: Instant, frame: &[u8]) {
+        let Some(destination) = frame.first_chunk::<6>() else {
+            return;
+        };
+        if let Some(&index) = self.by_address.get(&MacAddr::new(*destination)) {
+            self.sleds[index].handle_frame(now, frame);
+        }
+    }
+
+    fn poll_transmit(&mut self, now: Instant, batch: &mut Batch) {
+        for sled in &mut self.sleds {
+            if sled.poll_timeout().is_some_and(|due| due <= now) {
+                sled.poll_transmit(now, batch);
+            }
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.sleds.iter().filter_map(Sled::poll_timeout).min()
+    }
+}
+
+/// The table of boots: a row for each sled, and a last one for all together.
+///
+/// Seconds run from accepting the offer to having everything; those of the last row from the
+/// first HELLO of any sled to the last one's end.
+pub fn table<'a>(sleds: impl Iterator<Item = (MacAddr, &'a Report)>) -> String {
+    let mut text = format!(
+        "{:<17} {:>9} {:>9} {:>8} {:>8}  checksum\n",
+        "sled", "seconds", "MB/s", "timeouts", "unwanted"
+    );
+    let (mut count, mut booted, mut bytes) = (0, 0, 0);
+    let (mut first, mut last): (Option<Instant>, Option<Instant>) = (None, None);
+    let (mut timeouts, mut unwanted) = (0, 0);
+    for (address, report) in sleds {
+        count += 1;
+        timeouts += report.timeouts;
+        unwanted += report.unwanted;
+        first = first.into_iter().chain(report.hello).min();
+        let (seconds, rate, verdict) = match report.boot_time() {
+            Some(time) if report.boots > 0 => {
+                booted += 1;
+                bytes += report.size;
+                last = last.max(report.finished);
+                let rate = megabytes_per_second(report.size, time);
+                (format!("{:.3}", time.as_secs_f64()), format!("{rate:.0}"), "ok")
+            }
+            _ => ("-".to_owned(), "-".to_owned(), failure(report)),
+        };
+        let (timeouts, unwanted) = (report.timeouts, report.unwanted);
+        let _ = writeln!(
+            text,
+            "{address} {seconds:>9} {rate:>9} {timeouts:>8} {unwanted:>8}  {verdict}"
+        );
+    }
+    let time = first.zip(last).map_or(Duration::ZERO, |(first, last)| last.since(first));
+    let (seconds, rate) = (time.as_secs_f64(), megabytes_per_second(bytes, time));
+    let all = format!("{booted} of {count} booted");
+    let _ = writeln!(
+        text,
+        "{all:<17} {seconds:>9.3} {rate:>9.0} {timeouts:>8} {unwanted:>8}  {} in all",
+        Bytes(bytes)
+    );
+    text
+}
+
+fn failure(report: &Report) -> &'static str {
+    if report.panics > 0 {
+        "panicked"
+    } else if report.accepted.is_some() {
+        "unfinished"
+    } else {
+        "no offer taken"
+    }
+}

@@ -1,0 +1,43 @@
+//! The signals that a tool answers to.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
+
+/// Which signals have come since [`Signals::install`].
+#[derive(Clone, Debug)]
+pub struct Signals {
+    interrupted: Arc<AtomicBool>,
+    hangup: Arc<AtomicBool>,
+}
+
+impl Signals {
+    /// Begins to note SIGINT, SIGTERM and SIGHUP. A second SIGINT or SIGTERM ends the process
+    /// at once, in case nobody looks.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses a handler.
+    pub fn install() -> io::Result<Self> {
+        let signals = Self { interrupted: Arc::default(), hangup: Arc::default() };
+        for signal in [SIGINT, SIGTERM] {
+            flag::register_conditional_shutdown(signal, 130, Arc::clone(&signals.interrupted))?;
+            flag::register(signal, Arc::clone(&signals.interrupted))?;
+        }
+        flag::register(SIGHUP, Arc::clone(&signals.hangup))?;
+        Ok(signals)
+    }
+
+    /// Whether the run was interrupted.
+    pub fn interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Acquire)
+    }
+
+    /// Whether SIGHUP has come since the last call.
+    pub fn take_hangup(&self) -> bool {
+        self.hangup.swap(false, Ordering::AcqRel)
+    }
+}
