@@ -165,9 +165,9 @@ impl Sled {
         let Merged { again, fresh } = self.asked.merge(read);
         let tried = self.repair.heard(now, again > 0);
         self.again += again as u64;
-        self.early += tried;
+        self.early += u64::from(tried);
         // Of what was sent early, the sled needed one at least, or it would not have moved on.
-        self.needless += tried.saturating_sub(u64::from(fresh));
+        self.needless += u64::from(tried.saturating_sub(u32::from(fresh)));
         for offset in read.offsets() {
             if offset <= self.frontier {
                 self.frontier = self.frontier.max(offset.saturating_add(BLOCK as u64));
@@ -270,7 +270,7 @@ impl Sled {
     fn finish(&mut self, assumed: bool) -> EventKind {
         self.stage = Stage::Finished;
         self.asked.clear();
-        self.early += self.repair.stop();
+        self.early += u64::from(self.repair.stop());
         self.offer_due = None;
         EventKind::Finished(Summary {
             time: self.heard.since(self.started),
