@@ -28,8 +28,6 @@ pub(super) struct Repair {
 }
 
 impl Repair {
-    /// Above this, the sled's own timer is faster.
-    const MOST_SILENCE: Duration = Duration::from_millis(800);
     /// After its last batch a sled sits still for 100 ms before FINISHED.
     const LAST_SILENCE: Duration = Duration::from_millis(150);
     /// Rounds after which the sled is left to its own timer: what bounds the cost of a dead one.
@@ -55,29 +53,24 @@ impl Repair {
     pub(super) fn batch_sent(&mut self, now: Instant, last: bool) {
         self.sent = Some(now);
         let least = if last { Self::LAST_SILENCE } else { Duration::ZERO };
-        self.due = Some(now + self.silence().max(least));
+        self.due = Some(now.max(self.console.busy_until) + self.answers.patience().max(least));
     }
 
     /// The sled asked for more; or `again` for what had been sent, when its own timer was
     /// faster. Returns how many frames were sent again until then.
     pub(super) fn heard(&mut self, now: Instant, again: bool) -> u32 {
-        let Some(sent) = self.sent.filter(|_| !again) else {
-            self.console.forget();
-            return self.stop();
-        };
-        let sample = now.since(sent);
-        if self.tried == 0 {
-            let late = self.answers.lateness(sample);
-            if self.console.idle(late) {
-                self.answers.learn(sample);
+        if let Some(sent) = self.sent.filter(|_| !again) {
+            // An answer to a repeat takes as long as one to the batch at least.
+            let in_vain = self.tried > 0 && now.since(self.first_try) < self.answers.least / 2;
+            if in_vain {
+                self.answers.too_hasty();
+            } else if self.tried > 0 {
+                self.answers.not_too_hasty();
             }
-        } else {
-            let busy = now.since(self.first_try);
-            if busy < self.answers.least {
-                // It was on its way before a repeat could have drawn it.
-                self.answers.learn(sample);
+            if (self.tried == 0 || in_vain) && self.console.busy_until <= sent {
+                self.answers.learn(now.since(sent));
             }
-            self.console.repeated(self.tried, busy.saturating_sub(self.answers.least));
+            self.console.answered(now, self.tried, self.first_try);
         }
         self.stop()
     }
@@ -109,6 +102,7 @@ impl Repair {
         }
         self.in_round += 1;
         self.tried += 1;
+        self.console.repeat(now);
         let probing = self.rounds == 0 && self.in_round < Self::PROBES;
         let least = if probing { Self::PROBE_SPACING } else { Duration::ZERO };
         let spacing = self.console.spacing.max(least);
@@ -117,15 +111,11 @@ impl Repair {
         if index == 0 {
             self.rounds += 1;
             self.in_round = 0;
-            let silence = self.silence() * 2_u32.pow(self.rounds);
-            self.due = (self.rounds < Self::ROUNDS).then(|| now + silence);
+            let patience = self.answers.patience() * 2_u32.pow(self.rounds);
+            self.due =
+                (self.rounds < Self::ROUNDS).then(|| self.console.busy_until.max(now) + patience);
         }
         Some(unacknowledged[index])
-    }
-
-    /// How long the sled may be silent after its batch before a frame counts as lost.
-    fn silence(&self) -> Duration {
-        (self.answers.patience() + self.console.busy()).min(Self::MOST_SILENCE)
     }
 }
 
@@ -136,33 +126,38 @@ struct Answers {
     smoothed: Option<(Duration, Duration)>,
     /// About the least there was.
     least: Duration,
+    /// The least time beyond the mean that a sled is given.
+    margin: Duration,
 }
 
 impl Default for Answers {
     fn default() -> Self {
-        Self { smoothed: None, least: Self::UNKNOWN }
+        Self { smoothed: None, least: Self::UNKNOWN, margin: Self::LEAST_MARGIN }
     }
 }
 
 impl Answers {
     /// Before a sled has answered once, nothing is known about the way to it.
     const UNKNOWN: Duration = Duration::from_millis(20);
-    /// Below this, a busy machine at either end looks like a lost frame.
-    const LEAST_MARGIN: Duration = Duration::from_millis(1);
+    /// Above this, the sled's own timer is faster.
+    const MOST: Duration = Duration::from_millis(800);
+    /// Where a machine at either end was busy and looked like a lost frame, more is allowed.
+    const LEAST_MARGIN: Duration = Duration::from_micros(600);
+    const MOST_MARGIN: Duration = Duration::from_millis(8);
 
     fn patience(&self) -> Duration {
         let (mean, deviation) = self.smoothed.unwrap_or((Self::UNKNOWN, Duration::ZERO));
-        mean + (4 * deviation).max(Self::LEAST_MARGIN)
+        (mean + (4 * deviation).max(self.margin)).min(Self::MOST)
     }
 
-    /// By how much an answer was later than chance explains.
-    fn lateness(&self, sample: Duration) -> Duration {
-        let (mean, deviation) = self.smoothed.unwrap_or((sample, Duration::ZERO));
-        if sample > mean + (4 * deviation).max(Self::LEAST_MARGIN / 2) {
-            sample.saturating_sub(mean)
-        } else {
-            Duration::ZERO
-        }
+    /// A repair was begun in vain: the answer was on its way.
+    fn too_hasty(&mut self) {
+        self.margin = (self.margin * 2).min(Self::MOST_MARGIN);
+    }
+
+    /// A repair was needed.
+    fn not_too_hasty(&mut self) {
+        self.margin = (self.margin * 3 / 4).max(Self::LEAST_MARGIN);
     }
 
     fn learn(&mut self, sample: Duration) {
@@ -178,67 +173,76 @@ impl Answers {
 }
 
 /// What it costs a sled to drop a frame that it did not need: on a real one, the time to print
-/// a line. Repeats are sent no faster than it can drop them, or they would pile up before it.
+/// a line. Repeats are sent about as fast as it can drop them, or they would pile up before it.
 #[derive(Debug)]
 struct Console {
-    /// Time between two repeats: the cost of one, as far as it is known.
+    /// A repeat costs no more than this.
+    cost: Duration,
+    /// Time between two repeats.
     spacing: Duration,
-    /// Repeats before the batch that is out now, and how long the sled had for them.
-    before: Option<(u32, Duration)>,
-    /// Repairs since the cost was last seen, not merely assumed.
-    unseen: u32,
+    /// The sled has dropped all repeats by then.
+    busy_until: Instant,
+    /// Repeats before the batch that is out now, and when the first of them was sent.
+    before: Option<(u32, Instant)>,
+    /// Repairs that may still be sent faster than the cost allows, to find out whether it is
+    /// less.
+    probes: u32,
+    since_probe: u32,
 }
 
 impl Console {
     /// 45 characters at 3 Mbaud.
     const ASSUMED: Duration = Duration::from_micros(150);
     const LEAST: Duration = Duration::from_micros(4);
-    const MOST: Duration = Duration::from_micros(300);
-    /// Repairs for which a cost that was seen is believed.
-    const BELIEVED: u32 = 8;
-    /// With fewer repeats, chance looks like a cost.
+    /// With fewer repeats, the way there and back outweighs their cost.
     const LEAST_REPEATS: u32 = 8;
+    /// One repair in so many begins to find out whether the cost is less.
+    const PROBE_EVERY: u32 = 16;
+    /// Repairs for that, unless one has told before.
+    const PROBES: u32 = 4;
 
     fn new() -> Self {
-        Self { spacing: Self::ASSUMED, before: None, unseen: Self::BELIEVED }
-    }
-
-    /// A batch was repaired with so many repeats, the first of which was sent `time` before
-    /// the sled answered.
-    fn repeated(&mut self, repeats: u32, time: Duration) {
-        self.before = Some((repeats, time));
-    }
-
-    fn forget(&mut self) {
-        self.before = None;
-    }
-
-    /// How long the sled may still be dropping repeats.
-    fn busy(&self) -> Duration {
-        let (repeats, time) = self.before.unwrap_or_default();
-        (self.spacing * repeats).saturating_sub(time)
-    }
-
-    /// A batch needed no repair, and its answer was `late`. Says whether the sled was idle, so
-    /// that the time of the answer tells of the way to it.
-    fn idle(&mut self, late: Duration) -> bool {
-        let Some((repeats, time)) = self.before.take() else {
-            return true;
-        };
-        if repeats < Self::LEAST_REPEATS {
-            return late.is_zero();
+        Self {
+            cost: Self::ASSUMED,
+            spacing: Self::ASSUMED / 2,
+            busy_until: Instant::ZERO,
+            before: None,
+            probes: Self::PROBES,
+            since_probe: 0,
         }
-        if late.is_zero() {
-            // Either the pace was right, or there is no cost: find out now and then.
-            self.unseen += 1;
-            if self.unseen > Self::BELIEVED {
-                self.spacing = (self.spacing / 2).max(Self::LEAST);
+    }
+
+    /// A repeat was sent.
+    fn repeat(&mut self, now: Instant) {
+        self.busy_until = self.busy_until.max(now) + self.cost;
+    }
+
+    /// The sled answered a batch before which it had to drop the repeats of the one before, if
+    /// there were any. `repeats` of this batch were sent since `first`.
+    fn answered(&mut self, now: Instant, repeats: u32, first: Instant) {
+        if let Some((dropped, since)) = self.before.take()
+            && dropped >= Self::LEAST_REPEATS
+        {
+            let most = (now.since(since) / dropped).max(Self::LEAST);
+            let found = most < self.cost * 3 / 4;
+            self.cost = self.cost.min(most);
+            self.probes = match (found, repeats) {
+                (true, _) => Self::PROBES,
+                // A batch that was repaired itself took longer than the drops before it.
+                (false, 1..) => self.probes.saturating_sub(1),
+                (false, 0) => 0,
+            };
+            self.since_probe += 1;
+            if self.since_probe >= Self::PROBE_EVERY {
+                self.since_probe = 0;
+                self.probes = Self::PROBES;
             }
-            return true;
+            let probing = self.probes > 0;
+            self.spacing = if probing { (self.cost / 2).max(Self::LEAST) } else { self.cost };
         }
-        self.unseen = 0;
-        self.spacing = ((late + time) / repeats).clamp(Self::LEAST, Self::MOST);
-        false
+        if repeats > 0 {
+            self.before = Some((repeats, first));
+        }
     }
 }
 
@@ -271,7 +275,7 @@ mod tests {
     #[test]
     fn nothing_is_sent_again_while_the_sled_may_still_answer() {
         let mut repair = settled();
-        assert_eq!(drain(&mut repair, at(101.1), &[0, 1024]), [0_u64; 0]);
+        assert_eq!(drain(&mut repair, at(100.7), &[0, 1024]), [0_u64; 0]);
         assert!(!drain(&mut repair, at(101.4), &[0, 1024]).is_empty());
     }
 
