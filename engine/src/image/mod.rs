@@ -3,7 +3,10 @@
 pub mod boot_source;
 mod checksum;
 mod contents;
+mod deflate_walk;
 mod header;
+pub mod pack;
+mod slice_trap;
 mod unpack;
 
 pub use checksum::{Checksum, ParseChecksumError};

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use crossbeam::channel;
 use sha2::{Digest, Sha256};
 
-use super::{Checksum, Header, HeaderError};
+use super::deflate_walk::{BrokenStream, walk};
+use super::{Checksum, Header, HeaderError, slice_trap};
 
 pub use self::inflate::InflateError;
 
@@ -214,6 +215,30 @@ impl ImageFile {
     /// Fills `block` with the payload's bytes from `at` on.
     fn read_payload(&self, block: &mut [u8], at: u64) -> io::Result<()> {
         self.file.read_exact_at(block, Header::LEN as u64 + at)
+    }
+
+    /// The first slice of a compressed payload at which a sled's inflater would give up, though
+    /// the stream is valid: its offset in the payload, and the size of slices. Those of a disk
+    /// are 4096 bytes long, those of the service processor 974.
+    ///
+    /// # Errors
+    ///
+    /// If the payload can't be read, or is no zlib stream.
+    pub fn slice_trap(&self) -> Result<Option<(u64, u64)>, ImageError> {
+        const ZLIB_HEADER: usize = 2;
+        self.check_sizes()?;
+        if !self.header.compressed {
+            return Ok(None);
+        }
+        let length = self.header.data_size;
+        let mut payload = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+        self.read_payload(&mut payload, 0).map_err(|error| self.error(error))?;
+        let stream = payload.get(ZLIB_HEADER..).unwrap_or_default();
+        let walked = walk(stream).map_err(|BrokenStream(bit)| {
+            let (at, what) = (ZLIB_HEADER as u64 + bit / 8, "a broken block".to_owned());
+            self.error(InflateError::Corrupt { at, what })
+        })?;
+        Ok(slice_trap::find(ZLIB_HEADER as u64, length, &walked.yields))
     }
 
     /// SHA-256 of the payload as it is stored, and of the header and the payload together.
