@@ -2,7 +2,10 @@
 //!
 //! Each tool stands in a folder of its own under `src/bin/`.
 
+pub mod csum;
+pub mod describe;
 pub mod exit;
+pub mod output;
 pub mod rack;
 pub mod signals;
 pub mod units;

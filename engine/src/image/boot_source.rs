@@ -107,7 +107,7 @@ impl BootSource {
             Self::Packaging => {
                 let name = facts.header.image_name.to_string();
                 let kind = if name.starts_with("recovery") { "recovery" } else { "host" };
-                format!("takes it for a {kind} image, by its name")
+                format!("as a {kind} image, by its name")
             }
             _ => String::new(),
         }

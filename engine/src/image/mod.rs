@@ -12,4 +12,5 @@ mod unpack;
 pub use checksum::{Checksum, ParseChecksumError};
 pub use contents::Contents;
 pub use header::{Header, HeaderError, Name, NameError, NameField};
+pub use slice_trap::SliceTraps;
 pub use unpack::{ImageError, ImageErrorKind, ImageFile, InflateError, Sink};

@@ -49,13 +49,24 @@ impl Follower {
     }
 }
 
-/// The first slice of a whole payload that is a trap: its offset, and the size of slice. The
-/// payload's first bytes, before its deflate stream, are `header` many.
-pub(super) fn find(header: u64, length: u64, yields: &Yields) -> Option<(u64, u64)> {
-    SLICES.into_iter().find_map(|slice| {
-        let mut follower = Follower::new(slice);
-        let before = follower.follow(header, None);
-        let trap = before.or_else(|| follower.follow(length - header, Some(yields)))?;
-        Some((trap, slice))
-    })
+/// Where a sled's inflater gives up on a valid stream: the payload offset of the slice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SliceTraps {
+    /// Read from a disk, in slices of 4096 bytes.
+    pub disk: Option<u64>,
+    /// Read through the service processor, in slices of 974 bytes.
+    pub sp: Option<u64>,
+}
+
+impl SliceTraps {
+    /// Those of a whole payload of `length` bytes, the first `header` of which stand before its
+    /// deflate stream.
+    pub(super) fn find(header: u64, length: u64, yields: &Yields) -> Self {
+        let [disk, sp] = SLICES.map(|slice| {
+            let mut follower = Follower::new(slice);
+            let before = follower.follow(header, None);
+            before.or_else(|| follower.follow(length - header, Some(yields)))
+        });
+        Self { disk, sp }
+    }
 }

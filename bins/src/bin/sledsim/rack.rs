@@ -1,16 +1,14 @@
 //! Sleds on a real link, in real time.
 
-use std::fs;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use boot_backends::{Clock, OpenOptions, serve};
-use boot_engine::image::Checksum;
 use boot_engine::sled::{Event, Sled, SledConfig};
 use boot_engine::wire::MacAddr;
+use boot_tools::csum;
 use boot_tools::exit::Exit;
 use boot_tools::rack::{Rack, table};
 use boot_tools::signals::Signals;
@@ -24,7 +22,7 @@ const TICK: Duration = Duration::from_millis(100);
 /// Boots the sleds, or gives up, and prints how it went.
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let signals = Signals::install()?;
-    let wanted = args.csum.as_deref().map(checksum).transpose()?;
+    let wanted = args.csum.as_deref().map(csum::read).transpose()?;
     let mut link = boot_backends::open(&args.link, OpenOptions { all_addresses: true })?;
     let first = args.mac.unwrap_or_else(|| first_address(link.address()));
     ensure!(first.is_station(), "--mac {first} is no single sled's address");
@@ -71,16 +69,6 @@ fn tell(sled: MacAddr, event: &Event) {
         Event::Booted => eprintln!("{sled}: booted"),
         Event::Panicked(why) => eprintln!("{sled}: panicked: {why}"),
     }
-}
-
-/// The 32 bytes of a `boot_image_csum` file.
-fn checksum(path: &Path) -> anyhow::Result<Checksum> {
-    let bytes = fs::read(path).with_context(|| path.display().to_string())?;
-    let found = bytes.len();
-    let bytes = bytes.try_into().ok().with_context(|| {
-        format!("{}: a boot_image_csum has {} bytes, not {found}", path.display(), Checksum::LEN)
-    })?;
-    Ok(Checksum::from_bytes(bytes))
 }
 
 /// A locally administered address that another link of this host will hardly choose too.

@@ -11,7 +11,7 @@ use crossbeam::channel;
 use sha2::{Digest, Sha256};
 
 use super::deflate_walk::{BrokenStream, walk};
-use super::{Checksum, Header, HeaderError, slice_trap};
+use super::{Checksum, Header, HeaderError, SliceTraps};
 
 pub use self::inflate::InflateError;
 
@@ -31,7 +31,6 @@ pub struct ImageError {
     /// The file.
     path: PathBuf,
     /// What is wrong with it.
-    #[source]
     pub kind: ImageErrorKind,
 }
 
@@ -217,18 +216,17 @@ impl ImageFile {
         self.file.read_exact_at(block, Header::LEN as u64 + at)
     }
 
-    /// The first slice of a compressed payload at which a sled's inflater would give up, though
-    /// the stream is valid: its offset in the payload, and the size of slices. Those of a disk
-    /// are 4096 bytes long, those of the service processor 974.
+    /// Where a sled's inflater would give up, though the stream is valid: read from start to
+    /// end for a compressed image, nowhere for a plain one.
     ///
     /// # Errors
     ///
     /// If the payload can't be read, or is no zlib stream.
-    pub fn slice_trap(&self) -> Result<Option<(u64, u64)>, ImageError> {
+    pub fn slice_traps(&self) -> Result<SliceTraps, ImageError> {
         const ZLIB_HEADER: usize = 2;
         self.check_sizes()?;
         if !self.header.compressed {
-            return Ok(None);
+            return Ok(SliceTraps::default());
         }
         let length = self.header.data_size;
         let mut payload = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
@@ -238,7 +236,7 @@ impl ImageFile {
             let (at, what) = (ZLIB_HEADER as u64 + bit / 8, "a broken block".to_owned());
             self.error(InflateError::Corrupt { at, what })
         })?;
-        Ok(slice_trap::find(ZLIB_HEADER as u64, length, &walked.yields))
+        Ok(SliceTraps::find(ZLIB_HEADER as u64, length, &walked.yields))
     }
 
     /// SHA-256 of the payload as it is stored, and of the header and the payload together.

@@ -1,0 +1,11 @@
+//! `mkimage`: wraps a raw ramdisk image in the header that sleds boot from.
+
+mod args;
+mod make;
+mod report;
+
+use boot_tools::exit::{Exit, main_of};
+
+fn main() -> Exit {
+    main_of(|args: args::Args| make::run(&args))
+}

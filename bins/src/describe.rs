@@ -1,0 +1,140 @@
+//! All that can be said of an image, for programs to read.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use boot_engine::image::boot_source::{BootSource, Facts, Verdict};
+use boot_engine::image::{Checksum, Header, ImageError, ImageFile, SliceTraps};
+use serde::Serialize;
+
+/// An image, as JSON shows it. Sizes are in bytes.
+#[derive(Debug, Serialize)]
+pub struct Description {
+    image_name: String,
+    compressed: bool,
+    data_size: u64,
+    image_size: u64,
+    target_size: u64,
+    ratio: Option<f64>,
+    image_sum: String,
+    /// SHA-256 of header and payload.
+    file_sum: Option<String>,
+    /// SHA-256 of the payload as it is stored.
+    payload_sum: Option<String>,
+    dataset_name: String,
+    boot_sources: BTreeMap<String, SourceVerdict>,
+    seconds_to_boot: BTreeMap<&'static str, f64>,
+}
+
+#[derive(Debug, Serialize)]
+struct SourceVerdict {
+    accepted: bool,
+    meant: bool,
+    reason: String,
+}
+
+/// The hashes of an image that its header does not tell.
+#[derive(Clone, Copy, Debug)]
+pub struct StoredHashes {
+    /// SHA-256 of the payload as it is stored.
+    pub payload: Checksum,
+    /// SHA-256 of header and payload.
+    pub whole: Checksum,
+}
+
+impl Description {
+    /// Describes `image`, with the hashes of its file: so the file is read.
+    ///
+    /// # Errors
+    ///
+    /// If it can't be read.
+    pub fn with_hashes(image: &ImageFile) -> Result<Self, ImageError> {
+        let (payload, whole) = image.stored_hashes()?;
+        Ok(Self::new(image, Some(StoredHashes { payload, whole }), SliceTraps::default()))
+    }
+
+    /// Describes `image` by its header and what else is known: its hashes, and for a compressed
+    /// one where a sled would give up.
+    pub fn new(image: &ImageFile, hashes: Option<StoredHashes>, traps: SliceTraps) -> Self {
+        let header = image.header();
+        let verdicts = verdicts(image, hashes, traps).map(|(source, verdict)| {
+            let Verdict { accepted, reason } = verdict;
+            let meant = source.is_meant_for(header.compressed);
+            (source.to_string(), SourceVerdict { accepted, meant, reason })
+        });
+        Self {
+            image_name: header.image_name.to_string(),
+            compressed: header.compressed,
+            data_size: header.data_size,
+            image_size: header.image_size,
+            target_size: header.target_size,
+            ratio: header.compressed.then(|| ratio(header)),
+            image_sum: header.checksum.to_string(),
+            file_sum: hashes.map(|hashes| hashes.whole.to_string()),
+            payload_sum: hashes.map(|hashes| hashes.payload.to_string()),
+            dataset_name: header.dataset.to_string(),
+            boot_sources: verdicts.collect(),
+            seconds_to_boot: boot_times(header)
+                .map(|(way, time)| (way, (time.as_secs_f64() * 10.0).round() / 10.0))
+                .into(),
+        }
+    }
+}
+
+/// What each boot source says to `image`.
+pub fn verdicts(
+    image: &ImageFile,
+    hashes: Option<StoredHashes>,
+    traps: SliceTraps,
+) -> impl Iterator<Item = (BootSource, Verdict)> {
+    let facts = Facts {
+        stored: hashes.map(|hashes| hashes.payload),
+        whole: hashes.map(|hashes| hashes.whole),
+        ..Facts::of(image)
+    };
+    BootSource::ALL.into_iter().map(move |source| {
+        let verdict = source.verdict(&facts);
+        let trap = match source {
+            BootSource::Disk => traps.disk,
+            BootSource::Sp => traps.sp,
+            _ => None,
+        };
+        match trap {
+            Some(at) if verdict.accepted => {
+                let reason = format!(
+                    "the sled's inflater gives up at byte {at} of the payload, where a slice \
+                     gives exactly whole buffers (mkimage makes a stream that has no such slice)"
+                );
+                (source, Verdict { accepted: false, reason })
+            }
+            _ => (source, verdict),
+        }
+    })
+}
+
+/// Bytes of contents for each byte of payload.
+pub fn ratio(header: &Header) -> f64 {
+    header.image_size as f64 / header.data_size.max(1) as f64
+}
+
+/// About how long a sled takes to get the image, each way: bytes by the speeds that sleds have
+/// been seen to reach, and the fixed waits of a network boot.
+pub fn boot_times(header: &Header) -> [(&'static str, Duration); 4] {
+    /// Payload bytes per second over the service processor's serial line.
+    const SP: f64 = 147.0 * 1024.0;
+    /// At best, over 1 Gbit/s; ten times that at 10 Gbit/s, where the sled's own checksum and
+    /// copying begin to tell.
+    const GIGABIT: f64 = 115e6;
+    const SLED: f64 = 900e6;
+    const DISK: f64 = 2e9;
+    const WAITS: f64 = 0.15;
+    let (contents, payload) = (header.image_size as f64, header.data_size as f64);
+    let network = |rate: f64| contents / rate.min(SLED) + WAITS;
+    let times = [
+        ("disk", payload / DISK + contents / SLED),
+        ("network_1g", network(GIGABIT)),
+        ("network_10g", network(10.0 * GIGABIT)),
+        ("sp", payload / SP),
+    ];
+    times.map(|(way, seconds)| (way, Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)))
+}
