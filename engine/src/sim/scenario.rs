@@ -56,6 +56,8 @@ impl Scenario {
     const FIRST_FLOOD: MacAddr = MacAddr::new([2, 0, 0, 2, 0, 0]);
     /// The dead die so long after they were switched on.
     const DEATH: Duration = Duration::from_millis(200);
+    /// How long after the last boot the server is still listened to.
+    const FAREWELL: Duration = Duration::from_millis(10);
     const FLOOD_GAP: Duration = Duration::from_micros(100);
     /// The queue of ports that carry a READ for every 128 DATA frames.
     const BACK_QUEUE: usize = 1024;
@@ -137,6 +139,8 @@ impl Scenario {
                 sled.power_cycle(Instant::NEVER);
             }
         }
+        // The last FINISHED is still on its way.
+        segment.run_until(segment.now() + 2 * self.delay + Self::FAREWELL);
         watcher.outcome(&mut segment, self)
     }
 
@@ -193,7 +197,7 @@ impl Scenario {
 }
 
 /// How a scenario went.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outcome {
     /// From the first HELLO to the last boot of a sled that is neither dead nor slow; the
     /// scenario's limit if one of them did not boot.

@@ -220,6 +220,11 @@ impl<S: Station> Segment<S> {
         None
     }
 
+    /// Runs until `end`.
+    pub fn run_until(&mut self, end: Instant) {
+        self.run(end, |_, _| ControlFlow::<()>::Continue(()));
+    }
+
     fn happen(&mut self, what: What) -> PlugId {
         match what {
             What::Wake(id) => {
