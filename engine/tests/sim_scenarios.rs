@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use boot_engine::image::Contents;
-use boot_engine::sim::{Faults, PortConfig, Scenario};
+use boot_engine::sim::{Faults, PortConfig, Scenario, judged};
 
 const GIGABIT: u64 = 1_000_000_000;
 const SLEDS: u16 = 32;
@@ -110,4 +110,19 @@ fn a_scenario_goes_the_same_way_each_time() {
     assert_eq!(scenario.run(), scenario.run());
     let other = Scenario { seed: 2, ..scenario.clone() };
     assert_ne!(scenario.run(), other.run());
+}
+
+#[test]
+fn in_every_scenario_every_sled_boots_that_can() {
+    let image = Contents::build(2 << 20, 8 << 20, "", "rpool/ROOT/ramdisk", |bytes| {
+        fastrand::Rng::with_seed(3).fill(bytes);
+    })
+    .expect("there is memory for an image");
+    for rate in [GIGABIT, 10 * GIGABIT] {
+        for (what, scenario) in judged(SLEDS, &image, rate) {
+            let outcome = scenario.run();
+            let wanted = scenario.sleds - scenario.dead;
+            assert_eq!(outcome.booted, wanted, "{rate}, {what}: {outcome:?}");
+        }
+    }
 }

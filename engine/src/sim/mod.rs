@@ -15,6 +15,7 @@
 mod actor;
 mod flood;
 mod frames;
+mod judged;
 mod line;
 mod naive;
 mod scenario;
@@ -22,6 +23,7 @@ mod segment;
 
 pub use actor::Actor;
 pub use flood::{Flood, FloodConfig};
+pub use judged::judged;
 pub use line::{Faults, Line, PortConfig, wire_bytes, wire_time};
 pub use naive::Naive;
 pub use scenario::{Outcome, Scenario};
