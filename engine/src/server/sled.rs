@@ -41,6 +41,7 @@ pub(super) struct Sled {
     nudges: u8,
     /// It said HELLO again although it had been offered `image` and had time to read.
     pub(super) refused: bool,
+    /// When it first asked the question that the last offer answers.
     hello: Instant,
     pub(super) heard: Instant,
     /// When all that it had asked for had gone out to it.
@@ -107,7 +108,7 @@ impl Sled {
         match self.stage {
             Stage::Reading => true,
             // A sled that was offered the wrong image says HELLO again after 4 s.
-            Stage::Waiting | Stage::Offered => now.since(self.hello) < Duration::from_secs(5),
+            Stage::Waiting | Stage::Offered => now.since(self.heard) < Duration::from_secs(5),
             Stage::Finished | Stage::Lost => false,
         }
     }
@@ -120,10 +121,14 @@ impl Sled {
     /// It starts over. Says whether a boot was under way.
     pub(super) fn hello(&mut self, now: Instant) -> bool {
         let again = self.stage == Stage::Reading && self.has_read;
-        self.refused |=
-            self.stage == Stage::Offered && now.since(self.hello) >= Self::SAME_QUESTION;
+        let offered = self.stage == Stage::Offered;
+        let same = offered && now.since(self.hello) < Self::SAME_QUESTION;
+        self.refused |= offered && !same;
+        // Two sleds with one address may take turns at asking: what counts is the first time.
+        if !same {
+            self.hello = now;
+        }
         self.stage = Stage::Waiting;
-        self.hello = now;
         self.heard = now;
         self.has_read = false;
         self.stalled = false;

@@ -1,14 +1,15 @@
-//! A rack that boots, from a few parameters to a table of figures.
+//! A rack that boots, from a few parameters to its figures.
 
-use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
-use super::naive::Naive;
-use super::{Counts, Faults, PortConfig, Setup, Simulation, wire_bytes};
+use super::{
+    Actor, Faults, Flood, FloodConfig, Line, Link, Naive, PlugId, PortConfig, Segment, Traffic,
+    wire_bytes, wire_time,
+};
 use crate::image::Contents;
-use crate::server::{self, Config, EventKind, Serve};
-use crate::sled::{Report, SledConfig};
-use crate::station::Station;
+use crate::server::{Config, EventKind, Serve, Server};
+use crate::sled::{Report, Sled, SledConfig};
 use crate::time::Instant;
 use crate::wire::{BLOCK, DATA_HEAD_LEN, MacAddr};
 
@@ -17,36 +18,55 @@ use crate::wire::{BLOCK, DATA_HEAD_LEN, MacAddr};
 pub struct Scenario {
     /// What all chance follows from.
     pub seed: u64,
-    /// How many sleds boot.
+    /// How many sleds there are.
     pub sleds: u16,
     /// The image that they boot.
     pub image: Contents,
-    /// The server's own port; its queue is the socket's.
+    /// The server's own port; its queue is the socket's and drops nothing.
     pub server_port: PortConfig,
-    /// The port of the switch that all frames to sleds pass.
+    /// What all frames from the server pass behind its port.
     pub trunk: PortConfig,
     /// The port of the switch before each sled.
     pub sled_port: PortConfig,
     /// From one end to the other, for a frame that meets no queue.
     pub delay: Duration,
-    /// What goes wrong on the way.
+    /// What goes wrong on the way to each sled.
     pub faults: Faults,
+    /// What goes wrong on the way to the server.
+    pub faults_to_server: Faults,
     /// What a line on a sled's console costs.
     pub console: Duration,
+    /// Frames that wait in a sled while its console is busy.
+    pub ring: usize,
     /// The sleds come up one after another, so long apart.
     pub stagger: Duration,
-    /// Sleds that lose their power for good in the middle of their boot.
+    /// So many of the sleds, the first ones, lose their power for good in the middle.
     pub dead: u16,
-    /// Sleds behind a port of a tenth of the rate.
+    /// So many of the sleds, the last ones, are behind a port of a tenth of the rate.
     pub slow: u16,
+    /// So many more stations do nothing but ask for random blocks, ten thousand times a second.
+    pub flooding: u16,
     /// Virtual time after which nothing more is awaited.
     pub limit: Duration,
 }
 
 impl Scenario {
-    /// A rack without any fault behind one switch, all of it at `rate` bits per second.
+    const SERVER: MacAddr = MacAddr::new([2, 0, 0, 0, 0, 1]);
+    const FIRST_SLED: MacAddr = MacAddr::new([2, 0, 0, 1, 0, 0]);
+    const FIRST_FLOOD: MacAddr = MacAddr::new([2, 0, 0, 2, 0, 0]);
+    /// The dead die so long after they were switched on.
+    const DEATH: Duration = Duration::from_millis(200);
+    /// How long after the last boot the server is still listened to.
+    const FAREWELL: Duration = Duration::from_millis(10);
+    const FLOOD_GAP: Duration = Duration::from_micros(100);
+    /// The queue of ports that carry a READ for every 128 DATA frames.
+    const BACK_QUEUE: usize = 1024;
+
+    /// A rack without any fault behind one switch, all of it at `rate` bits per second, with
+    /// queues of 256 frames.
     pub fn new(sleds: u16, image: Contents, rate: u64) -> Self {
-        let port = PortConfig { rate: Some(rate), queue: 256 };
+        let port = PortConfig::new(rate, 256);
+        let sled = SledConfig::new(Self::FIRST_SLED);
         Self {
             seed: 1,
             sleds,
@@ -55,122 +75,148 @@ impl Scenario {
             trunk: port,
             sled_port: port,
             delay: Duration::from_micros(20),
-            faults: Faults::default(),
-            console: Duration::from_micros(150),
+            faults: Faults::NONE,
+            faults_to_server: Faults::NONE,
+            console: sled.console,
+            ring: sled.ring,
             stagger: Duration::ZERO,
             dead: 0,
             slow: 0,
+            flooding: 0,
             limit: Duration::from_hours(1),
         }
     }
 
     /// Runs it with this project's server.
     pub fn run(&self) -> Outcome {
-        let mut server = server::Server::new(Config::new(SERVER, Serve::All));
+        let mut server = Server::new(Config::new(Self::SERVER, Serve::All));
         server.set_images(vec![self.image.clone()]);
-        self.simulate(server, |server, outcome| {
-            while let Some(event) = server.poll_event() {
-                if let EventKind::Finished(summary) = event.kind {
-                    outcome.early += summary.early;
-                    outcome.needless += summary.needless;
-                }
-            }
-        })
+        self.simulate(Actor::Server(server))
     }
 
     /// Runs it with a model of the tool that this project replaces.
     pub fn run_naive(&self) -> Outcome {
-        self.simulate(Naive::new(SERVER, self.image.clone()), |_, _| {})
+        self.simulate(Actor::Naive(Naive::new(Self::SERVER, self.image.clone())))
     }
 
-    fn simulate<S: Station>(
-        &self,
-        server: S,
-        mut drain: impl FnMut(&mut S, &mut Outcome),
-    ) -> Outcome {
-        let slow = PortConfig { rate: self.sled_port.rate.map(|rate| rate / 10), ..self.sled_port };
-        let sleds = (0..self.sleds).map(|number| {
-            let [high, low] = number.to_be_bytes();
-            let config = SledConfig {
-                wanted: Some(self.image.checksum()),
-                compare: Some(self.image.clone()),
-                power_on: Instant::ZERO + self.stagger * u32::from(number),
-                console: self.console,
-                ..SledConfig::new(MacAddr::new([2, 0, 0, 1, high, low]))
-            };
-            let last = self.sleds - number;
-            (config, if last <= self.slow { slow } else { self.sled_port })
-        });
-        let setup = Setup {
-            seed: self.seed,
-            server_port: self.server_port,
-            trunk: self.trunk,
-            sleds: sleds.collect(),
-            delay: self.delay,
-            faults: self.faults,
-        };
-        let mut simulation = Simulation::new(setup, vec![(SERVER, server)]);
-        for sled in 0..usize::from(self.dead) {
-            let middle = Instant::ZERO + Duration::from_millis(200);
-            simulation.power_cycle(sled, middle, Duration::from_hours(1000));
-        }
-        let mut outcome = Outcome::default();
-        let mut at_first = None;
-        let end = Instant::ZERO + self.limit;
-        let mut booted = BTreeSet::new();
-        let wanted = usize::from(self.sleds - self.dead);
-        while booted.len() < wanted && simulation.step(end) {
-            drain(simulation.server(0), &mut outcome);
-            for (index, sled) in simulation.sleds().enumerate() {
-                if sled.is_booted() {
-                    booted.insert(index);
-                }
-            }
-            if at_first.is_none() && !booted.is_empty() {
-                let dead = usize::from(self.dead);
-                let bytes = simulation.sleds().skip(dead).map(|sled| sled.report().bytes as f64);
-                at_first = Some(jain(bytes));
-            }
-        }
-        drain(simulation.server(0), &mut outcome);
-        let reports: Vec<_> = simulation.sleds().map(|sled| sled.report().clone()).collect();
-        let finished = reports.iter().filter_map(|report| report.finished).max();
-        let started = reports.iter().filter_map(|report| report.accepted).min();
-        outcome.time = finished.zip(started).map_or(self.limit, |(end, start)| end.since(start));
-        outcome.booted = booted.len() as u16;
-        outcome.fairness = at_first.unwrap_or(0.0);
-        outcome.counts = simulation.counts();
-        outcome.wire_time = self.wire_time();
-        outcome.sleds = reports;
-        outcome
+    /// The address of a sled.
+    pub fn address(sled: u16) -> MacAddr {
+        Self::FIRST_SLED.nth_after(sled)
     }
 
-    /// How long the slowest port that all frames pass takes for them, if each is sent once.
+    /// How long the wire alone would take: the port or trunk that all frames pass for all
+    /// frames, or a sled's port for one sled's, whichever is longer. Neither the dead nor the
+    /// slow count.
     pub fn wire_time(&self) -> Duration {
-        let rate = [self.server_port.rate, self.trunk.rate].into_iter().flatten().min();
-        let frames = u64::from(self.sleds) * (self.image.bytes().len() / BLOCK) as u64;
-        let bits = frames * wire_bytes(DATA_HEAD_LEN + BLOCK) * 8;
-        rate.map_or(Duration::ZERO, |rate| Duration::from_secs_f64(bits as f64 / rate as f64))
+        let sleds = u64::from(self.sleds.saturating_sub(self.dead + self.slow));
+        let image = (self.image.bytes().len() / BLOCK) as u64 * wire_bytes(DATA_HEAD_LEN + BLOCK);
+        let time = |port: PortConfig, bytes| {
+            port.rate.map_or(Duration::ZERO, |rate| wire_time(bytes, rate))
+        };
+        time(self.server_port, sleds * image)
+            .max(time(self.trunk, sleds * image))
+            .max(time(self.sled_port, image))
+    }
+
+    fn simulate(&self, server: Actor) -> Outcome {
+        let mut segment = Segment::new(self.seed);
+        let server = segment.plug(server, self.server_link());
+        let sleds: Vec<_> = (0..self.sleds).map(|n| self.plug_sled(&mut segment, n)).collect();
+        for number in 0..self.flooding {
+            let flood = Flood::new(self.flood(number), u64::from(number));
+            segment.plug(Actor::Flood(flood), self.sled_link(false));
+        }
+        let mut watcher = Watcher::new(self, server, &sleds);
+        let mut dying: Vec<_> = (0..self.dead)
+            .map(|number| (self.power_on(number) + Self::DEATH, sleds[usize::from(number)]))
+            .collect();
+        dying.push((Instant::ZERO + self.limit, server));
+        for (at, place) in dying {
+            if segment.run(at, |segment, place| watcher.watch(segment, place)).is_some() {
+                break;
+            }
+            if let Some(sled) = segment.station_mut(place).sled_mut() {
+                sled.power_cycle(Instant::NEVER);
+            }
+        }
+        // The last FINISHED is still on its way.
+        segment.run_until(segment.now() + 2 * self.delay + Self::FAREWELL);
+        watcher.outcome(&mut segment, self)
+    }
+
+    fn plug_sled(&self, segment: &mut Segment<Actor>, number: u16) -> PlugId {
+        let sled = Sled::new(SledConfig {
+            wanted: Some(self.image.checksum()),
+            compare: Some(self.image.clone()),
+            power_on: self.power_on(number),
+            console: self.console,
+            ring: self.ring,
+            ..SledConfig::new(Self::address(number))
+        });
+        segment.plug(Actor::Sled(sled), self.sled_link(number >= self.sleds - self.slow))
+    }
+
+    fn power_on(&self, sled: u16) -> Instant {
+        Instant::ZERO + self.stagger * u32::from(sled)
+    }
+
+    fn server_link(&self) -> Link {
+        let half = self.delay / 2;
+        let back = PortConfig { rate: self.trunk.rate, queue: Self::BACK_QUEUE };
+        Link {
+            up: Line::new(self.server_port),
+            trunk: Some(Line { delay: half, ..Line::new(self.trunk) }),
+            down: Line { delay: half, ..Line::new(back) },
+        }
+    }
+
+    fn sled_link(&self, slow: bool) -> Link {
+        let delay = self.delay / 2;
+        let rate = self.sled_port.rate.map(|rate| if slow { rate / 10 } else { rate });
+        let back = PortConfig { rate, queue: Self::BACK_QUEUE };
+        let port = PortConfig { rate, ..self.sled_port };
+        Link {
+            up: Line { port: back, delay, faults: self.faults_to_server },
+            trunk: None,
+            down: Line { port, delay, faults: self.faults },
+        }
+    }
+
+    fn flood(&self, number: u16) -> FloodConfig {
+        FloodConfig {
+            server: Self::SERVER,
+            address: Self::FIRST_FLOOD.nth_after(number),
+            addresses: 1,
+            hello: true,
+            gap: Self::FLOOD_GAP,
+            size: self.image.bytes().len() as u64,
+            start: Instant::ZERO,
+            end: Instant::NEVER,
+        }
     }
 }
 
 /// How a scenario went.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outcome {
-    /// From the first accepted offer to the last boot.
+    /// From the first HELLO to the last boot of a sled that is neither dead nor slow; the
+    /// scenario's limit if one of them did not boot.
     pub time: Duration,
     /// What the wire alone would take for that.
     pub wire_time: Duration,
     /// Sleds that have booted.
     pub booted: u16,
-    /// Jain's index over what the sleds had received when the first one had booted.
+    /// Jain's index over what the sleds, but for the dead and the slow, had received when the
+    /// first one had booted.
     pub fairness: f64,
     /// Frames that the server sent again before they were asked for.
     pub early: u64,
     /// Those of them that it thinks were not needed.
     pub needless: u64,
-    /// What went over the segment.
-    pub counts: Counts,
+    /// What became of the server's frames on their way to the switch.
+    pub server: Traffic,
+    /// What became of the frames between the switch and the sleds, in both directions.
+    pub ports: Traffic,
     /// Each sled's own account.
     pub sleds: Vec<Report>,
 }
@@ -194,7 +240,84 @@ impl Outcome {
     }
 }
 
-const SERVER: MacAddr = MacAddr::new([2, 0, 0, 0, 0, 1]);
+/// What is noted while a scenario runs.
+struct Watcher {
+    server: PlugId,
+    sleds: Vec<PlugId>,
+    /// Those that are neither dead nor slow.
+    sound: Vec<PlugId>,
+    booted: Vec<PlugId>,
+    /// How many are to boot before all is over.
+    awaited: usize,
+    outcome: Outcome,
+}
+
+impl Watcher {
+    fn new(scenario: &Scenario, server: PlugId, sleds: &[PlugId]) -> Self {
+        let dead = usize::from(scenario.dead);
+        let slow = usize::from(scenario.slow);
+        Self {
+            server,
+            sleds: sleds.to_vec(),
+            sound: sleds[dead..sleds.len() - slow].to_vec(),
+            booted: Vec::new(),
+            awaited: sleds.len() - dead,
+            outcome: Outcome::default(),
+        }
+    }
+
+    fn watch(&mut self, segment: &mut Segment<Actor>, place: PlugId) -> ControlFlow<()> {
+        if place == self.server {
+            self.drain(segment);
+        } else if segment.station(place).sled().is_some_and(Sled::is_booted)
+            && !self.booted.contains(&place)
+        {
+            if self.booted.is_empty() {
+                let bytes = self.sound.iter().filter_map(|&sled| segment.station(sled).sled());
+                self.outcome.fairness = jain(bytes.map(|sled| sled.report().bytes as f64));
+            }
+            self.booted.push(place);
+        }
+        // What is on its way when the last one has booted is let go.
+        if self.booted.len() == self.awaited {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+
+    fn drain(&mut self, segment: &mut Segment<Actor>) {
+        let Some(server) = segment.station_mut(self.server).server_mut() else {
+            return;
+        };
+        while let Some(event) = server.poll_event() {
+            if let EventKind::Finished(summary) = event.kind {
+                self.outcome.early += summary.early;
+                self.outcome.needless += summary.needless;
+            }
+        }
+    }
+
+    fn outcome(mut self, segment: &mut Segment<Actor>, scenario: &Scenario) -> Outcome {
+        self.drain(segment);
+        let report =
+            |&sled: &PlugId| segment.station(sled).sled().map(|sled| sled.report().clone());
+        let sound: Vec<_> = self.sound.iter().filter_map(report).collect();
+        let first = sound.iter().filter_map(|report| report.hello).min();
+        let last = sound.iter().map(|report| report.finished).collect::<Option<Vec<_>>>();
+        let last = last.and_then(|times| times.into_iter().max());
+        let time = first.zip(last).map_or(scenario.limit, |(first, last)| last.since(first));
+        Outcome {
+            time,
+            wire_time: scenario.wire_time(),
+            booted: self.booted.len() as u16,
+            server: segment.traffic(self.server),
+            ports: self.sleds.iter().map(|&sled| segment.traffic(sled)).sum(),
+            sleds: self.sleds.iter().filter_map(report).collect(),
+            ..self.outcome
+        }
+    }
+}
 
 /// Jain's fairness index: 1 if all have the same, 1/n if one has everything.
 fn jain(shares: impl Iterator<Item = f64>) -> f64 {

@@ -31,6 +31,14 @@ impl MacAddr {
         !self.is_multicast() && u64::from_be_bytes(self.widened()) != 0
     }
 
+    /// The address `n` places after this one, counted in its last two octets.
+    #[must_use]
+    pub const fn nth_after(self, n: u16) -> Self {
+        let [a, b, c, d, high, low] = self.0;
+        let [high, low] = u16::from_be_bytes([high, low]).wrapping_add(n).to_be_bytes();
+        Self([a, b, c, d, high, low])
+    }
+
     const fn widened(self) -> [u8; 8] {
         let [a, b, c, d, e, f] = self.0;
         [0, 0, a, b, c, d, e, f]

@@ -1,0 +1,188 @@
+//! One direction of a cable: how fast, how long, how lossy, and the queue before it.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use crate::time::Instant;
+
+/// A port that sends frames one after another, and the queue before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortConfig {
+    /// Bits per second, of the wire: preamble, FCS and gap take their share. `None` for a port
+    /// that neither delays nor drops.
+    pub rate: Option<u64>,
+    /// The most frames in the queue, counting the one that is on its way out.
+    pub queue: usize,
+}
+
+impl PortConfig {
+    /// A port that neither delays nor drops.
+    pub const FREE: Self = Self { rate: None, queue: usize::MAX };
+
+    /// A port of `rate` bits per second.
+    pub const fn new(rate: u64, queue: usize) -> Self {
+        Self { rate: Some(rate), queue }
+    }
+}
+
+/// One direction of a cable, and the port that feeds it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Line {
+    /// The port.
+    pub port: PortConfig,
+    /// How long a frame travels after it has left the port.
+    pub delay: Duration,
+    /// What can happen to it on the way.
+    pub faults: Faults,
+}
+
+impl Line {
+    /// A line of no length, without faults.
+    pub const fn new(port: PortConfig) -> Self {
+        Self { port, delay: Duration::ZERO, faults: Faults::NONE }
+    }
+}
+
+/// What can happen to a frame on its way, each as a probability for one frame.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Faults {
+    /// It vanishes.
+    pub loss: f64,
+    /// A bit of it flips. The FCS tells, and the frame is dropped.
+    pub flip: f64,
+    /// A flipped bit gets past the FCS: a broken switch.
+    pub unnoticed: f64,
+    /// It arrives twice.
+    pub duplicate: f64,
+    /// It is overtaken: delayed by up to [`Faults::jitter`].
+    pub reorder: f64,
+    /// The longest delay of a frame that is overtaken.
+    pub jitter: Duration,
+}
+
+impl Faults {
+    /// All is well.
+    pub const NONE: Self = Self {
+        loss: 0.0,
+        flip: 0.0,
+        unnoticed: 0.0,
+        duplicate: 0.0,
+        reorder: 0.0,
+        jitter: Duration::ZERO,
+    };
+
+    /// Frames vanish with this probability, and nothing else happens.
+    pub const fn loss(loss: f64) -> Self {
+        Self { loss, ..Self::NONE }
+    }
+
+    /// What happens to one frame.
+    pub(super) fn strike(&self, random: &mut Rng) -> Fate {
+        let mut happens = |probability: f64| probability > 0.0 && random.f64() < probability;
+        if happens(self.loss) {
+            return Fate::Lost;
+        }
+        if happens(self.flip) {
+            return if happens(self.unnoticed) { Fate::Flipped } else { Fate::BadFcs };
+        }
+        let twice = happens(self.duplicate);
+        let late = happens(self.reorder);
+        let late = if late { self.jitter.mul_f64(random.f64()) } else { Duration::ZERO };
+        Fate::Arrives { twice, late }
+    }
+}
+
+/// What becomes of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    Lost,
+    BadFcs,
+    Flipped,
+    Arrives { twice: bool, late: Duration },
+}
+
+/// The bytes that a frame of `length` bytes takes on the wire: padded to 60, and with FCS,
+/// preamble and gap.
+pub const fn wire_bytes(length: usize) -> u64 {
+    const FCS: u64 = 4;
+    const PREAMBLE_AND_GAP: u64 = 20;
+    let length = if length < LEAST_FRAME { LEAST_FRAME } else { length };
+    length as u64 + FCS + PREAMBLE_AND_GAP
+}
+
+/// Ethernet's least frame, without FCS.
+pub(super) const LEAST_FRAME: usize = 60;
+
+/// How long `bytes` on the wire take at `rate` bits per second.
+pub fn wire_time(bytes: u64, rate: u64) -> Duration {
+    let nanos = u128::from(bytes) * 8 * 1_000_000_000 / u128::from(rate.max(1));
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+}
+
+/// A queue of frames that leave one after the other at a line's rate.
+#[derive(Debug)]
+pub(super) struct Queue {
+    /// When each waiting frame will have left.
+    departures: VecDeque<Instant>,
+}
+
+impl Queue {
+    pub(super) fn new() -> Self {
+        Self { departures: VecDeque::new() }
+    }
+
+    /// How many frames wait at `now`.
+    pub(super) fn waiting(&mut self, now: Instant) -> usize {
+        while self.departures.front().is_some_and(|&departure| departure <= now) {
+            self.departures.pop_front();
+        }
+        self.departures.len()
+    }
+
+    /// Takes a frame of `bytes` on the wire, and says when it will have left. `None` if the
+    /// queue is full. Calls must not go back in time.
+    pub(super) fn take(&mut self, now: Instant, bytes: u64, port: PortConfig) -> Option<Instant> {
+        let Some(rate) = port.rate else {
+            return Some(now);
+        };
+        if self.waiting(now) >= port.queue.max(1) {
+            return None;
+        }
+        let start = self.departures.back().copied().unwrap_or(now);
+        let departure = start + wire_time(bytes, rate);
+        self.departures.push_back(departure);
+        Some(departure)
+    }
+
+    /// When only `left` frames will wait, which is in the past if that is so already.
+    pub(super) fn down_to(&self, left: usize) -> Instant {
+        let index = self.departures.len().checked_sub(left + 1);
+        index.and_then(|index| self.departures.get(index)).copied().unwrap_or(Instant::ZERO)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_data_frame_takes_1082_bytes_of_the_wire_and_a_short_one_84() {
+        assert_eq!((wire_bytes(1058), wire_bytes(26)), (1082, 84));
+        assert_eq!(wire_time(1082, 1_000_000_000), Duration::from_nanos(8656));
+    }
+
+    #[test]
+    fn a_full_queue_drops_and_frames_leave_at_the_lines_rate() {
+        let port = PortConfig::new(1_000_000_000, 2);
+        let mut queue = Queue::new();
+        let at = |nanos| Instant::ZERO + Duration::from_nanos(nanos);
+        assert_eq!(queue.take(at(0), 125, port), Some(at(1000)));
+        assert_eq!(queue.take(at(0), 125, port), Some(at(2000)));
+        assert_eq!(queue.take(at(999), 125, port), None);
+        assert_eq!(queue.down_to(1), at(1000));
+        assert_eq!(queue.take(at(1000), 125, port), Some(at(3000)));
+        assert_eq!(queue.take(at(9000), 125, port), Some(at(10_000)));
+    }
+}

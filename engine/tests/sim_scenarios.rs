@@ -1,0 +1,128 @@
+//! Whole racks in virtual time: how close they come to what the wire carries.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use boot_engine::image::Contents;
+use boot_engine::sim::{Faults, PortConfig, Scenario, judged};
+
+const GIGABIT: u64 = 1_000_000_000;
+const SLEDS: u16 = 32;
+
+/// 32 sleds, and all of their network at one rate. No two blocks of the image are alike.
+fn rack(rate: u64) -> Scenario {
+    static IMAGE: LazyLock<Contents> = LazyLock::new(|| {
+        let mut random = fastrand::Rng::with_seed(1);
+        Contents::build(32 << 20, 128 << 20, "", "rpool/ROOT/ramdisk", |bytes| {
+            for block in bytes.chunks_exact_mut(1024) {
+                block.fill(random.u8(..));
+                block[..8].copy_from_slice(&random.u64(..).to_le_bytes());
+            }
+        })
+        .expect("there is memory for an image")
+    });
+    let limit = Duration::from_mins(10);
+    Scenario { limit, ..Scenario::new(SLEDS, IMAGE.clone(), rate) }
+}
+
+#[test]
+fn without_loss_the_wire_is_full_and_shared_fairly() {
+    for rate in [GIGABIT, 10 * GIGABIT] {
+        let outcome = rack(rate).run();
+        assert_eq!(outcome.booted, SLEDS);
+        assert!(outcome.efficiency() >= 0.95, "{rate}: {}", outcome.efficiency());
+        assert!(outcome.fairness >= 0.99, "{rate}: {}", outcome.fairness);
+        assert_eq!(outcome.timeouts(), 0, "{rate}");
+    }
+}
+
+#[test]
+fn queues_of_64_frames_behind_an_equally_fast_server_are_enough() {
+    let port = PortConfig::new(GIGABIT, 64);
+    let scenario = Scenario { server_port: port, trunk: port, sled_port: port, ..rack(GIGABIT) };
+    let outcome = scenario.run();
+    assert_eq!(outcome.booted, SLEDS);
+    assert!(outcome.efficiency() >= 0.9, "{}", outcome.efficiency());
+    assert_eq!(outcome.timeouts(), 0);
+}
+
+#[test]
+fn loss_costs_a_share_of_the_speed_and_no_seconds() {
+    for (loss, speed, unwanted) in [(0.0001, 0.95, 0.01), (0.001, 0.8, 0.08), (0.01, 0.5, 0.5)] {
+        let outcome = Scenario { faults: Faults::loss(loss), ..rack(GIGABIT) }.run();
+        assert_eq!(outcome.booted, SLEDS, "{loss}");
+        assert!(outcome.efficiency() >= speed, "{loss}: {}", outcome.efficiency());
+        assert!(outcome.unwanted_share() <= unwanted, "{loss}: {}", outcome.unwanted_share());
+    }
+}
+
+#[test]
+fn at_a_loss_of_5_percent_every_sled_boots() {
+    for seed in 0..4 {
+        let faults = Faults::loss(0.05);
+        let scenario = Scenario { seed, faults, faults_to_server: faults, ..rack(GIGABIT) };
+        assert_eq!(scenario.run().booted, SLEDS, "{seed}");
+    }
+}
+
+#[test]
+fn one_that_is_dead_slow_or_hostile_does_not_hold_up_the_others() {
+    let rack = rack(GIGABIT);
+    for (what, scenario, speed) in [
+        ("dead", Scenario { dead: 1, ..rack.clone() }, 0.95),
+        ("slow", Scenario { slow: 1, ..rack.clone() }, 0.9),
+        ("flooding", Scenario { flooding: 1, ..rack.clone() }, 0.9),
+    ] {
+        let outcome = scenario.run();
+        assert_eq!(outcome.booted, SLEDS - scenario.dead, "{what}");
+        assert!(outcome.efficiency() >= speed, "{what}: {}", outcome.efficiency());
+        assert!(outcome.fairness >= 0.99, "{what}: {}", outcome.fairness);
+    }
+}
+
+#[test]
+fn sleds_that_come_up_one_after_another_each_have_the_wire_to_themselves() {
+    let scenario = Scenario { stagger: Duration::from_secs(1), ..rack(GIGABIT) };
+    let outcome = scenario.run();
+    assert_eq!(outcome.booted, SLEDS);
+    let alone = Scenario { sleds: 1, ..scenario }.wire_time();
+    for report in &outcome.sleds {
+        let time = report.time().expect("it has booted");
+        // Between two batches the wire is idle for as long as a READ and an answer travel.
+        assert!(time < alone.mul_f64(1.1), "{time:?}, the wire takes {alone:?}");
+    }
+}
+
+#[test]
+fn the_server_that_is_replaced_boots_one_sled_and_none_if_a_frame_is_lost() {
+    let limit = Duration::from_secs(20);
+    let scenario = Scenario { sleds: 8, limit, ..rack(GIGABIT) };
+    assert_eq!(scenario.run_naive().booted, 1);
+    let scenario = Scenario { faults: Faults::loss(0.001), ..scenario };
+    assert_eq!(scenario.run_naive().booted, 0);
+    assert_eq!(scenario.run().booted, 8);
+}
+
+#[test]
+fn a_scenario_goes_the_same_way_each_time() {
+    let faults = Faults { reorder: 0.01, jitter: Duration::from_millis(1), ..Faults::loss(0.01) };
+    let scenario = Scenario { sleds: 4, faults, faults_to_server: faults, ..rack(GIGABIT) };
+    assert_eq!(scenario.run(), scenario.run());
+    let other = Scenario { seed: 2, ..scenario.clone() };
+    assert_ne!(scenario.run(), other.run());
+}
+
+#[test]
+fn in_every_scenario_every_sled_boots_that_can() {
+    let image = Contents::build(2 << 20, 8 << 20, "", "rpool/ROOT/ramdisk", |bytes| {
+        fastrand::Rng::with_seed(3).fill(bytes);
+    })
+    .expect("there is memory for an image");
+    for rate in [GIGABIT, 10 * GIGABIT] {
+        for (what, scenario) in judged(SLEDS, &image, rate) {
+            let outcome = scenario.run();
+            let wanted = scenario.sleds - scenario.dead;
+            assert_eq!(outcome.booted, wanted, "{rate}, {what}: {outcome:?}");
+        }
+    }
+}
