@@ -102,7 +102,9 @@ impl Output {
 
 /// The system's own error, without the temporary file's name.
 fn io_error(error: io::Error) -> io::Error {
-    error.raw_os_error().map_or(error, io::Error::from_raw_os_error)
+    let cause = error.get_ref().and_then(|wrapped| wrapped.source());
+    let code = cause.and_then(|cause| cause.downcast_ref::<io::Error>()?.raw_os_error());
+    code.map_or(error, io::Error::from_raw_os_error)
 }
 
 /// Where a chain of symlinks leads, even if nothing is there yet.

@@ -1,0 +1,169 @@
+//! `mkimage`, as its users call it.
+
+mod tool;
+
+use std::fs::{self, Permissions};
+use std::io::Write;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::process::Stdio;
+use std::thread::sleep;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use crate::tool::{Desk, tool};
+
+const OTHER: &[u8] = b"what stood there before";
+
+#[test]
+fn the_build_gets_the_same_bytes_as_ever() {
+    let mut desk = Desk::new();
+    desk.run("mkimage -i raw -o zfs.img -O csum -s 16 -N ci_0123abc/4567def_2026-01-31_12:34");
+    let sum = Sha256::digest(desk.read("zfs.img"));
+    let hex: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(hex, "46d828d034ca491fe60a8415ef119d9f75918d83e97e1249c8cbe8f438b21284");
+    assert_eq!(desk.read("csum")[..], Sha256::digest(tool::raw())[..]);
+    assert_eq!(desk.files(), ["csum", "raw", "zfs.img"]);
+    desk.assert_golden("mkimage-build.txt");
+}
+
+#[test]
+fn what_can_not_be_is_refused_and_leaves_nothing_behind() {
+    let mut desk = Desk::new();
+    desk.write("empty", &[]);
+    desk.write("zfs.img", OTHER);
+    let long = "x".repeat(128);
+    for line in [
+        "mkimage -i empty -o zfs.img",
+        "mkimage -i missing -o zfs.img",
+        "mkimage -i . -o zfs.img",
+        "mkimage -i raw -o .",
+        "mkimage -i raw -o raw",
+        "mkimage -i raw -o zfs.img -O raw",
+        "mkimage -i raw -o new.img -O new.img",
+        "mkimage -i raw -o missing/zfs.img",
+        "mkimage -i raw -o zfs.img -O missing/csum",
+        "mkimage -i raw -o zfs.img -s 0",
+        "mkimage -i raw -o zfs.img --level 13 -z",
+        "mkimage -i raw",
+        &format!("mkimage -i raw -o zfs.img -N {long}"),
+        &format!("mkimage -i raw -o zfs.img --dataset {long}"),
+    ] {
+        assert_eq!(desk.run(line).status.code(), Some(1), "{line}");
+        assert_eq!(desk.files(), ["empty", "raw", "zfs.img"], "{line}");
+        assert_eq!(desk.read("zfs.img"), OTHER, "{line}");
+    }
+    desk.assert_golden("mkimage-refused.txt");
+}
+
+#[test]
+fn an_image_that_nobody_takes_is_warned_of_and_with_strict_refused() {
+    let mut desk = Desk::new();
+    desk.write("odd", &[7; 100_000]);
+    assert!(desk.run("mkimage -i odd -o odd.img").status.success());
+    assert!(!desk.run("mkimage -i odd -o strict.img --strict").status.success());
+    assert!(desk.run("mkimage -i odd -o padded.img --strict --pad").status.success());
+    assert!(desk.run("lookimage --check=network,disk padded.img").status.success());
+    desk.write("large", &vec![7; (1 << 20) + 4096]);
+    assert!(!desk.run("mkimage -i large -o large.img -s 1").status.success());
+    assert_eq!(desk.files(), ["large", "odd", "odd.img", "padded.img", "raw"]);
+    desk.assert_golden("mkimage-verdicts.txt");
+}
+
+#[test]
+fn a_new_file_has_the_mode_of_the_old_one_and_a_symlink_stays_one() {
+    let mut desk = Desk::new();
+    desk.write("zfs.img", OTHER);
+    fs::set_permissions(desk.path("zfs.img"), Permissions::from_mode(0o640)).unwrap();
+    symlink("zfs.img", desk.path("link")).unwrap();
+    assert!(desk.run("mkimage -i raw -o link").status.success());
+    assert!(desk.path("link").is_symlink());
+    let mode = |name| fs::metadata(desk.path(name)).unwrap().permissions().mode() & 0o7777;
+    assert_eq!(mode("zfs.img"), 0o640);
+    assert_eq!(desk.read("zfs.img").len(), 4096 + (1 << 20));
+    symlink("not-there-yet", desk.path("dangling")).unwrap();
+    assert!(desk.run("mkimage -i raw -o dangling").status.success());
+    assert!(desk.path("not-there-yet").is_file());
+}
+
+#[test]
+fn a_new_file_has_the_mode_that_the_umask_leaves() {
+    let desk = Desk::new();
+    let script = format!("umask 027 && {} -q -i raw -o new.img", tool::path("mkimage"));
+    let status = std::process::Command::new("sh")
+        .args(["-c", &script])
+        .current_dir(desk.path("."))
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let mode = fs::metadata(desk.path("new.img")).unwrap().permissions().mode() & 0o7777;
+    assert_eq!(mode, 0o640);
+}
+
+#[test]
+fn a_pipe_can_be_packed_and_the_result_is_read_back() {
+    let mut desk = Desk::new();
+    let mut child = tool("mkimage")
+        .args(["-i", "-", "-o", "piped.img", "--verify", "-q", "-s", "16"])
+        .current_dir(desk.path("."))
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(&tool::raw()).unwrap();
+    assert!(child.wait().unwrap().success());
+    desk.run("mkimage -q -i raw -o file.img -s 16");
+    assert_eq!(desk.read("piped.img"), desk.read("file.img"));
+}
+
+#[test]
+fn an_interrupted_run_leaves_the_old_image_and_nothing_else() {
+    let mut raw = tool::raw();
+    for _ in 0..6 {
+        raw.extend_from_within(..);
+    }
+    let desk = Desk::new();
+    desk.write("large", &raw);
+    desk.write("zfs.img", OTHER);
+    let mut child = tool("mkimage")
+        .args(["-z", "--level", "12", "-i", "large", "-o", "zfs.img", "-O", "csum"])
+        .current_dir(desk.path("."))
+        .spawn()
+        .unwrap();
+    sleep(Duration::from_millis(300));
+    let pid = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(desk.files(), ["large", "raw", "zfs.img"]);
+    assert_eq!(desk.read("zfs.img"), OTHER);
+}
+
+#[test]
+fn a_full_disk_is_an_error_that_names_the_file() {
+    // A limit on the size of files fails as a full disk does, and needs no root.
+    let desk = Desk::new();
+    let script =
+        format!("trap '' XFSZ; ulimit -f 100; {} -i raw -o zfs.img", tool::path("mkimage"));
+    let output = std::process::Command::new("bash")
+        .args(["-c", &script])
+        .current_dir(desk.path("."))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("zfs.img: writing: File too large"), "{error}");
+    assert_eq!(desk.files(), ["raw"]);
+}
+
+#[test]
+fn json_tells_all_of_it() {
+    let mut desk = Desk::new();
+    let output = desk.run("mkimage -z -i raw -o zfs.img -s 16 --json");
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["image_size"], 1 << 20);
+    assert_eq!(report["compressed"], true);
+    let whole = Sha256::digest(desk.read("zfs.img"));
+    let hex: String = whole.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(report["file_sum"], hex);
+    assert_eq!(report["boot_sources"]["sp"]["accepted"], true);
+    assert_eq!(report["boot_sources"]["agent"]["accepted"], false);
+}

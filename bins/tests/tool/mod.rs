@@ -1,0 +1,102 @@
+//! Runs the tools as a user does, and holds what they say against transcripts.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use sha2::{Digest, Sha256};
+
+/// The built tool `name`.
+pub(crate) fn tool(name: &str) -> Command {
+    Command::new(path(name))
+}
+
+/// Where the built tool `name` stands.
+pub(crate) fn path(name: &str) -> &'static str {
+    match name {
+        "mkimage" => env!("CARGO_BIN_EXE_mkimage"),
+        "lookimage" => env!("CARGO_BIN_EXE_lookimage"),
+        "bootserver" => env!("CARGO_BIN_EXE_bootserver"),
+        "sledsim" => env!("CARGO_BIN_EXE_sledsim"),
+        _ => panic!("there is no tool {name}"),
+    }
+}
+
+/// A folder for one test, with a raw image of 1 MiB in it.
+pub(crate) struct Desk {
+    folder: tempfile::TempDir,
+    transcript: String,
+}
+
+impl Desk {
+    pub(crate) fn new() -> Self {
+        let desk = Self { folder: tempfile::tempdir().unwrap(), transcript: String::new() };
+        desk.write("raw", &raw());
+        desk
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) {
+        fs::write(self.path(name), bytes).unwrap();
+    }
+
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.path(name)).unwrap()
+    }
+
+    /// The names of all files, in order.
+    pub(crate) fn files(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.folder.path()).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// Runs a command line, its words separated by blanks (`_` stands for one within a word),
+    /// and adds it and all that it says to the transcript.
+    pub(crate) fn run(&mut self, line: &str) -> Output {
+        let mut words = line.split(' ').map(|word| word.replace('_', " "));
+        let mut command = tool(&words.next().unwrap());
+        command.args(words).current_dir(self.folder.path()).stdin(Stdio::null());
+        let output = command.output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        let status = output.status.code().unwrap();
+        let _ = write!(self.transcript, "$ {line}\n{out}");
+        err.lines().for_each(|line| {
+            let _ = writeln!(self.transcript, "! {line}");
+        });
+        let _ = writeln!(self.transcript, "[{status}]\n");
+        output
+    }
+
+    /// Compares the transcript with the one in `golden/`; with `BLESS` set, replaces that one.
+    pub(crate) fn assert_golden(&self, name: &str) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+        if std::env::var_os("BLESS").is_some() {
+            fs::write(&path, &self.transcript).unwrap();
+        }
+        let golden = fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            golden == self.transcript,
+            "{} says otherwise; if this is right, run the test with BLESS=1:\n{}",
+            path.display(),
+            self.transcript
+        );
+    }
+}
+
+/// The raw image of the vectors: hashes of 0, 1, 2 ... and as many zeros behind them.
+pub(crate) fn raw() -> Vec<u8> {
+    let mut raw: Vec<u8> = (0..16384_u64)
+        .flat_map(|index| <[u8; 32]>::from(Sha256::digest(index.to_le_bytes())))
+        .collect();
+    raw.resize(1 << 20, 0);
+    raw
+}
