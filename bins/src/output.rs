@@ -57,7 +57,7 @@ impl Output {
             .prefix(".unfinished-")
             .permissions(Permissions::from_mode(0o666))
             .tempfile_in(folder)
-            .map_err(io_error)
+            .map_err(|error| reason(folder, &error))
             .with_context(shown)?;
         if let Ok(old) = old {
             let mode = Permissions::from_mode(old.mode() & 0o7777);
@@ -100,11 +100,9 @@ impl Output {
     }
 }
 
-/// The system's own error, without the temporary file's name.
-fn io_error(error: io::Error) -> io::Error {
-    let cause = error.get_ref().and_then(|wrapped| wrapped.source());
-    let code = cause.and_then(|cause| cause.downcast_ref::<io::Error>()?.raw_os_error());
-    code.map_or(error, io::Error::from_raw_os_error)
+/// Why no file can be made in `folder`, without the name that it would have had.
+fn reason(folder: &Path, error: &io::Error) -> io::Error {
+    fs::read_dir(folder).err().unwrap_or_else(|| error.kind().into())
 }
 
 /// Where a chain of symlinks leads, even if nothing is there yet.

@@ -20,8 +20,7 @@ fn the_build_gets_the_same_bytes_as_ever() {
     let mut desk = Desk::new();
     desk.run("mkimage -i raw -o zfs.img -O csum -s 16 -N ci_0123abc/4567def_2026-01-31_12:34");
     let sum = Sha256::digest(desk.read("zfs.img"));
-    let hex: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(hex, "46d828d034ca491fe60a8415ef119d9f75918d83e97e1249c8cbe8f438b21284");
+    assert_eq!(tool::hex(&sum), "46d828d034ca491fe60a8415ef119d9f75918d83e97e1249c8cbe8f438b21284");
     assert_eq!(desk.read("csum")[..], Sha256::digest(tool::raw())[..]);
     assert_eq!(desk.files(), ["csum", "raw", "zfs.img"]);
     desk.assert_golden("mkimage-build.txt");
@@ -59,7 +58,7 @@ fn what_can_not_be_is_refused_and_leaves_nothing_behind() {
 #[test]
 fn an_image_that_nobody_takes_is_warned_of_and_with_strict_refused() {
     let mut desk = Desk::new();
-    desk.write("odd", &[7; 100_000]);
+    desk.write("odd", &vec![7; 100_000]);
     assert!(desk.run("mkimage -i odd -o odd.img").status.success());
     assert!(!desk.run("mkimage -i odd -o strict.img --strict").status.success());
     assert!(desk.run("mkimage -i odd -o padded.img --strict --pad").status.success());
@@ -162,8 +161,7 @@ fn json_tells_all_of_it() {
     assert_eq!(report["image_size"], 1 << 20);
     assert_eq!(report["compressed"], true);
     let whole = Sha256::digest(desk.read("zfs.img"));
-    let hex: String = whole.iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(report["file_sum"], hex);
+    assert_eq!(report["file_sum"], tool::hex(&whole));
     assert_eq!(report["boot_sources"]["sp"]["accepted"], true);
     assert_eq!(report["boot_sources"]["agent"]["accepted"], false);
 }

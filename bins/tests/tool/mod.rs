@@ -92,6 +92,14 @@ impl Desk {
     }
 }
 
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
 /// The raw image of the vectors: hashes of 0, 1, 2 ... and as many zeros behind them.
 pub(crate) fn raw() -> Vec<u8> {
     let mut raw: Vec<u8> = (0..16384_u64)
