@@ -156,7 +156,8 @@ impl<S: Station> Simulation<S> {
 
     /// What went over the segment so far.
     pub fn counts(&self) -> Counts {
-        let queues = self.trunk.dropped + self.sleds.iter().map(|slot| slot.port.dropped).sum::<u64>();
+        let queues =
+            self.trunk.dropped + self.sleds.iter().map(|slot| slot.port.dropped).sum::<u64>();
         Counts { queue_drops: queues, ..self.counts }
     }
 

@@ -83,7 +83,11 @@ impl Scenario {
         self.simulate(Naive::new(SERVER, self.image.clone()), |_, _| {})
     }
 
-    fn simulate<S: Station>(&self, server: S, mut drain: impl FnMut(&mut S, &mut Outcome)) -> Outcome {
+    fn simulate<S: Station>(
+        &self,
+        server: S,
+        mut drain: impl FnMut(&mut S, &mut Outcome),
+    ) -> Outcome {
         let slow = PortConfig { rate: self.sled_port.rate.map(|rate| rate / 10), ..self.sled_port };
         let sleds = (0..self.sleds).map(|number| {
             let [high, low] = number.to_be_bytes();

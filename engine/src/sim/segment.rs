@@ -107,10 +107,12 @@ impl Faults {
     ) -> impl Iterator<Item = Duration> + use<> {
         let loss = if to_server { self.loss_to_server } else { self.loss };
         let mut hit = |probability: f64| probability > 0.0 && random.f64() < probability;
-        let count = if hit(loss) || hit(self.flip) { 0 } else { 1 + usize::from(hit(self.duplicate)) };
+        let count =
+            if hit(loss) || hit(self.flip) { 0 } else { 1 + usize::from(hit(self.duplicate)) };
         let late = [hit(self.reorder), hit(self.reorder)];
         let jitter = self.jitter;
-        let delays = late.map(|late| if late { jitter.mul_f64(random.f64()) } else { Duration::ZERO });
+        let delays =
+            late.map(|late| if late { jitter.mul_f64(random.f64()) } else { Duration::ZERO });
         delays.into_iter().take(count)
     }
 }

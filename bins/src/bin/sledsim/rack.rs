@@ -25,7 +25,10 @@ const TICK: Duration = Duration::from_millis(100);
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let signals = Signals::install()?;
     let wanted = args.csum.as_deref().map(checksum).transpose()?;
-    let mut link = boot_backends::open(&args.link, OpenOptions { all_addresses: true })?;
+    let mut link = boot_backends::open(
+        &args.link,
+        OpenOptions { all_addresses: true, ..OpenOptions::default() },
+    )?;
     let first = args.mac.unwrap_or_else(|| first_address(link.address()));
     ensure!(first.is_station(), "--mac {first} is no single sled's address");
     let clock = Clock::new();
