@@ -1,5 +1,6 @@
 //! The one door between the loop and a link.
 
+use std::ops::AddAssign;
 use std::time::Duration;
 
 use boot_engine::batch::Batch;
@@ -40,14 +41,34 @@ pub trait Datalink {
         want_room: bool,
         sink: &mut dyn FnMut(&[u8]),
     ) -> Result<(), LinkError>;
+
+    /// How frames leave, in words for the log: the path that was chosen, and why no other.
+    /// `None` if there is only one.
+    fn path(&self) -> Option<&str> {
+        None
+    }
+
+    /// What has become of all frames since the link was opened.
+    fn counters(&mut self) -> LinkCounters {
+        LinkCounters::default()
+    }
 }
 
-/// How to open a link.
+/// What a link has done, counted by the thread that owns it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct OpenOptions {
-    /// Receive frames for every address, not only for the link's own: for simulated sleds,
-    /// which have addresses of their own.
-    pub all_addresses: bool,
+pub struct LinkCounters {
+    /// Frames that the system took; what the link's own counter of sent frames shows.
+    pub taken: u64,
+    /// Frames that were refused for good: the link was down, the frame too long.
+    pub dropped: u64,
+    /// How often there was no room, so that a batch had to wait.
+    pub full: u64,
+    /// How often the link went down, as far as sending or receiving noticed.
+    pub downs: u64,
+    /// Frames received.
+    pub received: u64,
+    /// Frames that came while the receive buffer was full, and were lost.
+    pub missed: u64,
 }
 
 /// What became of the frames at the front of a batch.
@@ -57,6 +78,13 @@ pub struct Sent {
     pub taken: usize,
     /// Frames that the link refused for good (link down, frame too long): lost, as frames are.
     pub dropped: usize,
+}
+
+impl AddAssign for Sent {
+    fn add_assign(&mut self, more: Self) {
+        self.taken += more.taken;
+        self.dropped += more.dropped;
+    }
 }
 
 /// A link that can't be used, or not any more.

@@ -7,11 +7,13 @@
 
 pub mod cable;
 mod datalink;
+mod options;
 #[cfg(target_os = "linux")]
 mod packet;
 mod serve;
 
-pub use datalink::{Datalink, LinkError, OpenOptions, Sent};
+pub use datalink::{Datalink, LinkCounters, LinkError, Sent};
+pub use options::{OpenOptions, ParseTxPathError, TxPath};
 pub use serve::{Clock, serve};
 
 /// Opens the Ethernet link `name` of this system.
@@ -21,11 +23,27 @@ pub use serve::{Clock, serve};
 /// If there is no such link, it can't carry the protocol's frames, or the process lacks the
 /// privilege.
 pub fn open(name: &str, options: OpenOptions) -> Result<Box<dyn Datalink + Send>, LinkError> {
+    let mut workers = open_workers(name, options, 1)?;
+    Ok(workers.remove(0))
+}
+
+/// Opens the Ethernet link `name` once for each of `workers` (none counts as one), which can
+/// then be threads of their own: every frame that arrives goes to one of them, and all frames
+/// from one address go to the same. With one worker nothing is spread and nothing is paid for it.
+///
+/// # Errors
+///
+/// As [`open`]; and if frames can't be spread here and more than one worker is asked for.
+pub fn open_workers(
+    name: &str,
+    options: OpenOptions,
+    workers: usize,
+) -> Result<Vec<Box<dyn Datalink + Send>>, LinkError> {
     #[cfg(target_os = "linux")]
-    return packet::open(name, options);
+    return packet::open(name, options, workers.max(1));
     #[cfg(not(target_os = "linux"))]
     {
-        let _ = options;
+        let _ = (options, workers);
         Err(LinkError::Unsupported { link: name.to_owned() })
     }
 }

@@ -158,6 +158,24 @@ impl Batch {
         }
     }
 
+    /// Removes those of the first `count` frames that `done` picks by their place, and keeps the
+    /// others at the front in their order: for links that can refuse one frame and take the next.
+    ///
+    /// # Panics
+    ///
+    /// If fewer wait.
+    pub fn consume_if(&mut self, count: usize, mut done: impl FnMut(usize) -> bool) {
+        assert!(count <= self.len(), "more frames consumed than wait");
+        let mut end = self.taken + count;
+        for index in (0..count).rev() {
+            if !done(index) {
+                end -= 1;
+                self.slots[end] = self.slots[self.taken + index];
+            }
+        }
+        self.consume(end - self.taken);
+    }
+
     /// Removes all frames and lets go of the images.
     pub fn clear(&mut self) {
         self.slots.clear();
@@ -176,5 +194,26 @@ impl Batch {
             }
         };
         FrameSlices { head: slot.head.as_bytes(), payload }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::FrameType;
+
+    #[test]
+    fn frames_that_are_not_done_with_stay_in_order() {
+        let mut batch = Batch::with_capacity(8);
+        let address = MacAddr::new([2, 0, 0, 0, 0, 1]);
+        for number in 0..8 {
+            batch.push_body(Head::new(address, address, FrameType::Hello, 1), &[number]);
+        }
+        batch.consume(1);
+        batch.consume_if(5, |index| index % 2 == 0);
+        let left: Vec<_> = batch.iter().map(|frame| frame.payload[0]).collect();
+        assert_eq!(left, [2, 4, 6, 7]);
+        batch.consume_if(4, |_| true);
+        assert_eq!(batch.room(), 8);
     }
 }

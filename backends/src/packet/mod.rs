@@ -1,18 +1,26 @@
-//! Linux AF_PACKET: raw frames on an Ethernet link, for whoever has CAP_NET_RAW.
+//! Linux AF_PACKET: raw frames on an Ethernet link, for whoever has CAP_NET_RAW; and AF_XDP, for
+//! sending past it.
 
 mod filter;
+mod link;
 mod mmsg;
+mod room;
 mod socket;
+mod uring;
+mod xdp;
 
 use std::env;
-use std::fs;
 use std::io;
 
 use boot_engine::wire::{BLOCK, DATA_HEAD_LEN, ETHERNET_LEN};
+use nix::net::if_::if_nameindex;
 
+use self::link::{PacketLink, Transmit};
 use self::mmsg::Mmsg;
-use self::socket::Socket;
-use crate::{Datalink, LinkError, OpenOptions};
+use self::socket::{LinkFacts, Socket};
+use self::uring::Uring;
+use self::xdp::Xdp;
+use crate::{Datalink, LinkError, OpenOptions, TxPath};
 
 /// What the longest frame of the protocol needs behind its Ethernet header.
 const LEAST_MTU: usize = DATA_HEAD_LEN - ETHERNET_LEN + BLOCK;
@@ -21,7 +29,7 @@ const SEND_BUFFER: i32 = 4 << 20;
 const RECEIVE_BUFFER: i32 = 8 << 20;
 const ETHERNET: u16 = 1;
 
-/// Opens the link `name`.
+/// Opens the link `name` once for each worker.
 ///
 /// # Errors
 ///
@@ -30,13 +38,41 @@ const ETHERNET: u16 = 1;
 pub(crate) fn open(
     name: &str,
     options: OpenOptions,
-) -> Result<Box<dyn Datalink + Send>, LinkError> {
+    workers: usize,
+) -> Result<Vec<Box<dyn Datalink + Send>>, LinkError> {
+    let fail = |what| move |source| LinkError::System { link: name.to_owned(), what, source };
+    let mut sockets = Vec::new();
+    let mut group = None;
+    for _ in 0..workers {
+        let (mut socket, facts) = look(name)?;
+        // Nothing may wait in a socket before all workers are there: who gets a frame depends
+        // on their number.
+        socket.attach_filter(&filter::nothing()).map_err(fail("attach a filter"))?;
+        socket.ignore_outgoing().map_err(fail("ignore own frames"))?;
+        socket.set_buffers(SEND_BUFFER, RECEIVE_BUFFER).map_err(fail("set buffer sizes"))?;
+        socket.bind(&facts).map_err(fail("bind to the link"))?;
+        if options.all_addresses {
+            socket.receive_for_all_addresses().map_err(fail("receive for all addresses"))?;
+        }
+        if workers > 1 {
+            let joined = socket.share(group, &filter::worker_of_source());
+            group = Some(joined.map_err(fail("spread frames over workers"))?);
+        }
+        sockets.push((socket, facts));
+    }
+    let mut links: Vec<Box<dyn Datalink + Send>> = Vec::new();
+    for (queue, (socket, facts)) in (0..).zip(sockets) {
+        socket.attach_filter(&filter::boot_frames()).map_err(fail("attach a filter"))?;
+        let (path, described) = choose(options.tx, &facts, queue);
+        links.push(Box::new(PacketLink::new(name, facts, socket, path, described)));
+    }
+    Ok(links)
+}
+
+/// A new socket, and the facts of the link if it is fit for use.
+fn look(name: &str) -> Result<(Socket, LinkFacts), LinkError> {
     let link = name.to_owned();
-    let fail = |what| {
-        let link = link.clone();
-        move |source| LinkError::System { link, what, source }
-    };
-    let mut socket = Socket::new().map_err(|source| match source.kind() {
+    let socket = Socket::new().map_err(|source| match source.kind() {
         io::ErrorKind::PermissionDenied => {
             let program = env::current_exe()
                 .map_or_else(|_| "PROGRAM".to_owned(), |path| path.display().to_string());
@@ -54,22 +90,49 @@ pub(crate) fn open(
     if facts.mtu < LEAST_MTU {
         return Err(LinkError::MtuTooSmall { link, found: facts.mtu, wanted: LEAST_MTU });
     }
-    // The filter comes first, so that nothing else waits in the socket when it is bound.
-    socket.attach_filter(&filter::program()).map_err(fail("attach a filter"))?;
-    socket.ignore_outgoing().map_err(fail("ignore own frames"))?;
-    socket.set_buffers(SEND_BUFFER, RECEIVE_BUFFER).map_err(fail("set buffer sizes"))?;
-    socket.bind(name).map_err(fail("bind to the link"))?;
-    if options.all_addresses {
-        socket.receive_for_all_addresses().map_err(fail("receive for all addresses"))?;
+    Ok((socket, facts))
+}
+
+/// The way that frames go out, and which it is in words. The one asked for if it can be had
+/// here, else the next best.
+fn choose(wanted: TxPath, facts: &LinkFacts, queue: u32) -> (Box<dyn Transmit>, String) {
+    let mut refused = String::new();
+    if matches!(wanted, TxPath::Auto | TxPath::Xdp) {
+        match Xdp::open(facts.index, facts.mtu, queue) {
+            Ok(xdp) => return (Box::new(xdp), format!("AF_XDP in copy mode, queue {queue}")),
+            Err(error) => refused = format!(" (AF_XDP, queue {queue}: {})", why(&error)),
+        }
     }
-    Ok(Box::new(Mmsg::new(name, facts.address, facts.mtu, socket)))
+    if wanted == TxPath::Uring {
+        match Uring::open() {
+            Ok(uring) => {
+                let described = format!("AF_PACKET with io_uring, {}", uring.flavour());
+                return (Box::new(uring), described);
+            }
+            Err(error) => refused = format!(" (io_uring: {})", why(&error)),
+        }
+    }
+    (Box::new(Mmsg::new()), format!("AF_PACKET with sendmmsg{refused}"))
+}
+
+/// What the kernel means by refusing one of the faster ways.
+fn why(error: &io::Error) -> String {
+    let meaning = match error.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) => "not permitted here",
+        Some(libc::ENOSYS | libc::EAFNOSUPPORT) => "this kernel has none",
+        Some(libc::EINVAL | libc::ENOPROTOOPT | libc::EOPNOTSUPP) => "not supported here",
+        Some(libc::EBUSY) => "another program has it",
+        Some(libc::ENOBUFS | libc::ENOMEM) => "not enough lockable memory, see ulimit -l",
+        _ => "not to be had",
+    };
+    format!("{meaning}: {error}")
 }
 
 /// The names of all links, for those who got one wrong.
 fn known_links() -> String {
-    let names = fs::read_dir("/sys/class/net").into_iter().flatten().flatten();
+    let Ok(links) = if_nameindex() else { return "none".to_owned() };
     let mut names: Vec<_> =
-        names.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        links.iter().map(|link| link.name().to_string_lossy().into_owned()).collect();
     names.sort();
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }

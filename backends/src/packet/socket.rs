@@ -5,7 +5,7 @@
 use std::ffi::CString;
 use std::io;
 use std::mem::{self, MaybeUninit};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use boot_engine::batch::FrameSlices;
@@ -15,12 +15,17 @@ use boot_engine::wire::{ETHERTYPE, MacAddr};
 #[derive(Debug)]
 pub(super) struct Socket {
     fd: OwnedFd,
+    /// The link that the socket is bound to.
     index: i32,
+    name: [libc::c_char; libc::IFNAMSIZ],
 }
 
 /// What the kernel knows of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct LinkFacts {
+    /// The number that the link keeps for as long as it lives.
+    pub(super) index: i32,
+    name: [libc::c_char; libc::IFNAMSIZ],
     pub(super) address: MacAddr,
     /// ARP hardware type; Ethernet is 1.
     pub(super) hardware: u16,
@@ -34,7 +39,7 @@ impl Socket {
         // SAFETY: no memory is involved.
         let fd = check(unsafe { libc::socket(libc::AF_PACKET, kind, 0) })?;
         // SAFETY: the descriptor is new and nobody else's.
-        Ok(Self { fd: unsafe { OwnedFd::from_raw_fd(fd) }, index: 0 })
+        Ok(Self { fd: unsafe { OwnedFd::from_raw_fd(fd) }, index: 0, name: [0; libc::IFNAMSIZ] })
     }
 
     /// What the kernel knows of the link `name`.
@@ -50,19 +55,21 @@ impl Socket {
         self.ioctl(libc::SIOCGIFMTU, &mut request)?;
         // SAFETY: SIOCGIFMTU fills this member of the union.
         let mtu = unsafe { request.ifr_ifru.ifru_mtu };
+        self.ioctl(libc::SIOCGIFINDEX, &mut request)?;
+        // SAFETY: SIOCGIFINDEX fills this member of the union.
+        let index = unsafe { request.ifr_ifru.ifru_ifindex };
         Ok(LinkFacts {
+            index,
+            name: request.ifr_name,
             address: MacAddr::new(octets),
             hardware: address.sa_family,
             mtu: usize::try_from(mtu).unwrap_or(0),
         })
     }
 
-    /// Binds the socket to the link `name`: from now on it sends and receives there.
-    pub(super) fn bind(&mut self, name: &str) -> io::Result<()> {
-        let mut request = request_for(name)?;
-        self.ioctl(libc::SIOCGIFINDEX, &mut request)?;
-        // SAFETY: SIOCGIFINDEX fills this member of the union.
-        self.index = unsafe { request.ifr_ifru.ifru_ifindex };
+    /// Binds the socket to a link: from now on it sends and receives there.
+    pub(super) fn bind(&mut self, link: &LinkFacts) -> io::Result<()> {
+        (self.index, self.name) = (link.index, link.name);
         // SAFETY: all zeros is a valid address.
         let mut address: libc::sockaddr_ll = unsafe { mem::zeroed() };
         address.sll_family = libc::AF_PACKET as u16;
@@ -74,14 +81,37 @@ impl Socket {
         Ok(())
     }
 
+    /// Whether the link is up and has carrier: without, the kernel takes frames and loses them.
+    pub(super) fn link_runs(&self) -> bool {
+        // SAFETY: all zeros is a valid request.
+        let mut request: libc::ifreq = unsafe { mem::zeroed() };
+        request.ifr_name = self.name;
+        match self.ioctl(libc::SIOCGIFFLAGS, &mut request) {
+            // SAFETY: SIOCGIFFLAGS fills this member of the union.
+            Ok(()) => i32::from(unsafe { request.ifr_ifru.ifru_flags }) & libc::IFF_RUNNING != 0,
+            // Renamed or removed: sending tells which.
+            Err(_) => true,
+        }
+    }
+
+    /// Whether the link that the socket is bound to still exists, under whatever name.
+    pub(super) fn link_exists(&self) -> io::Result<bool> {
+        let mut name = [0; libc::IFNAMSIZ];
+        // SAFETY: the kernel's names, with their NUL, fit.
+        let found = unsafe { libc::if_indextoname(self.index.cast_unsigned(), name.as_mut_ptr()) };
+        if !found.is_null() {
+            return Ok(true);
+        }
+        let error = io::Error::last_os_error();
+        match error.raw_os_error() {
+            Some(libc::ENXIO | libc::ENODEV) => Ok(false),
+            _ => Err(error),
+        }
+    }
+
     /// Has the kernel drop, before it costs anything, what this program does not accept.
     pub(super) fn attach_filter(&self, program: &[libc::sock_filter]) -> io::Result<()> {
-        let program = libc::sock_fprog {
-            len: program.len() as u16,
-            // The kernel only reads it.
-            filter: program.as_ptr().cast_mut(),
-        };
-        self.set(libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)
+        self.set(libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &as_program(program))
     }
 
     /// Keeps the frames that this host sends on the link from coming back.
@@ -99,6 +129,36 @@ impl Socket {
         self.set(libc::SOL_PACKET, libc::PACKET_ADD_MEMBERSHIP, &request)
     }
 
+    /// Joins the sockets that share the frames of a link, `group` or a new one, and returns the
+    /// group. `program` picks the member that gets a frame.
+    pub(super) fn share(
+        &self,
+        group: Option<u16>,
+        program: &[libc::sock_filter],
+    ) -> io::Result<u16> {
+        // Of linux/if_packet.h.
+        const PACKET_FANOUT: i32 = 18;
+        const PACKET_FANOUT_DATA: i32 = 22;
+        const CBPF: u16 = 6;
+        const UNIQUE_ID: u16 = 0x2000;
+        const IGNORE_OUTGOING: u16 = 0x4000;
+        let unique = if group.is_none() { UNIQUE_ID } else { 0 };
+        let kind = u32::from(CBPF | IGNORE_OUTGOING | unique);
+        let request = u32::from(group.unwrap_or(0)) | kind << 16;
+        self.set(libc::SOL_PACKET, PACKET_FANOUT, &request)?;
+        self.set(libc::SOL_PACKET, PACKET_FANOUT_DATA, &as_program(program))?;
+        let joined: u32 = self.get(libc::SOL_PACKET, PACKET_FANOUT, 0)?;
+        Ok(joined as u16)
+    }
+
+    /// How many frames have been lost for want of buffer since this was last asked.
+    pub(super) fn take_missed(&self) -> io::Result<u64> {
+        /// `tp_packets` and `tp_drops` of linux/if_packet.h.
+        const PACKET_STATISTICS: i32 = 6;
+        let [_, missed] = self.get(libc::SOL_PACKET, PACKET_STATISTICS, [0_u32; 2])?;
+        Ok(missed.into())
+    }
+
     /// Asks for buffers of these sizes in bytes, past the system's limits where we may.
     pub(super) fn set_buffers(&self, send: i32, receive: i32) -> io::Result<()> {
         if self.set(libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, &send).is_err() {
@@ -112,19 +172,7 @@ impl Socket {
 
     /// The error that waits at the socket, such as ENETDOWN; taking it clears it.
     pub(super) fn take_error(&self) -> io::Result<Option<io::Error>> {
-        let mut error: i32 = 0;
-        let mut length = size_of_val(&error) as libc::socklen_t;
-        let fd = self.fd.as_raw_fd();
-        // SAFETY: `error` is valid for `length` bytes.
-        check(unsafe {
-            libc::getsockopt(
-                fd,
-                libc::SOL_SOCKET,
-                libc::SO_ERROR,
-                (&raw mut error).cast(),
-                &raw mut length,
-            )
-        })?;
+        let error: i32 = self.get(libc::SOL_SOCKET, libc::SO_ERROR, 0)?;
         Ok((error != 0).then(|| io::Error::from_raw_os_error(error)))
     }
 
@@ -214,6 +262,17 @@ impl Socket {
         Ok(())
     }
 
+    /// Reads an option whose value is plain numbers, as `value` is.
+    fn get<T: Copy>(&self, level: i32, option: i32, mut value: T) -> io::Result<T> {
+        let mut length = size_of::<T>() as libc::socklen_t;
+        let to = (&raw mut value).cast();
+        // SAFETY: `value` is valid for `length` bytes, and any bytes make numbers.
+        check(unsafe {
+            libc::getsockopt(self.fd.as_raw_fd(), level, option, to, &raw mut length)
+        })?;
+        Ok(value)
+    }
+
     fn set<T>(&self, level: i32, option: i32, value: &T) -> io::Result<()> {
         let length = size_of::<T>() as libc::socklen_t;
         let value = std::ptr::from_ref(value).cast();
@@ -221,6 +280,17 @@ impl Socket {
         check(unsafe { libc::setsockopt(self.fd.as_raw_fd(), level, option, value, length) })?;
         Ok(())
     }
+}
+
+impl AsRawFd for Socket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+}
+
+/// The program as the kernel wants to be shown it, which only reads it.
+fn as_program(program: &[libc::sock_filter]) -> libc::sock_fprog {
+    libc::sock_fprog { len: program.len() as u16, filter: program.as_ptr().cast_mut() }
 }
 
 /// What a send call needs, kept from call to call.

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
+use boot_backends::TxPath;
 use boot_engine::server::Serve;
 use boot_engine::wire::MacAddr;
 use clap::Parser;
@@ -52,6 +55,16 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
 
+    /// How frames leave: `auto` takes the cheapest path that works here, `mmsg` (sendmmsg) works
+    /// everywhere, `uring` needs io_uring, `xdp` AF_XDP
+    #[arg(long, value_name = "PATH", default_value_t)]
+    tx: TxPath,
+
+    /// Threads that serve each link, the sleds spread among them by the kernel; made from the
+    /// number of cores if not given, and 1 for a single sled
+    #[arg(long, value_name = "N")]
+    workers: Option<NonZeroUsize>,
+
     /// Say nothing about single sleds
     #[arg(short, long)]
     quiet: bool,
@@ -90,6 +103,8 @@ pub(crate) struct ServeOptions {
     pub(crate) timeout: Option<Duration>,
     pub(crate) state: Option<PathBuf>,
     pub(crate) quiet: bool,
+    pub(crate) tx: TxPath,
+    pub(crate) workers: usize,
 }
 
 /// One sled's image.
@@ -174,16 +189,31 @@ fn serve(args: Args) -> anyhow::Result<ServeOptions> {
     }
     ensure!(!images.is_empty() || !args.assigned.is_empty(), "which IMAGE? (see --help)");
     let sleds: Vec<_> = positional.collect();
+    let serve = everyone(&sleds)?;
+    let workers = args.workers.map_or_else(|| default_workers(&serve), NonZeroUsize::get);
     Ok(ServeOptions {
         links,
         images,
         assigned: args.assigned,
-        serve: everyone(&sleds)?,
+        serve,
         stop: args.stop,
         timeout: args.timeout.map(|seconds| seconds.0),
         state: args.state,
         quiet: args.quiet,
+        tx: args.tx,
+        workers,
     })
+}
+
+/// One sled is one worker's; of many, half the cores serve, and the other half are left to what
+/// the kernel does for them.
+fn default_workers(serve: &Serve) -> usize {
+    let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    match serve {
+        Serve::First => 1,
+        Serve::These(sleds) => (cores / 2).clamp(1, sleds.len().max(1)),
+        Serve::All => (cores / 2).max(1),
+    }
 }
 
 fn everyone(sleds: &[String]) -> anyhow::Result<Serve> {

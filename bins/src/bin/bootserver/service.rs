@@ -1,6 +1,6 @@
 //! Serving on real links: one worker per link, and what they share.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use boot_backends::{Clock, Datalink, OpenOptions, Sent, serve};
+use boot_engine::image::Checksum;
 use boot_engine::server::{Config, Event, EventKind, Serve, Server};
 use boot_engine::time::Instant;
 use boot_engine::wire::MacAddr;
@@ -29,8 +30,19 @@ pub(crate) fn run(options: ServeOptions) -> anyhow::Result<Exit> {
             places.push(image.clone());
         }
     }
-    let links = options.links.iter().map(|name| boot_backends::open(name, OpenOptions::default()));
-    let links = links.collect::<Result<Vec<_>, _>>()?;
+    let how = OpenOptions { tx: options.tx, ..OpenOptions::default() };
+    let mut links = Vec::new();
+    for name in &options.links {
+        let workers = boot_backends::open_workers(name, how, options.workers)?;
+        let path = workers
+            .first()
+            .and_then(|link| link.path())
+            .map_or_else(String::new, |path| format!(": {path}"));
+        eprintln!("bootserver: {name}: {} worker(s){path}", workers.len());
+        links.extend(workers);
+    }
+    let taken = options.state.as_deref().map(state::read).transpose()?;
+    let taken = taken.into_iter().flatten().collect();
     let shared = Arc::new(Shared {
         clock: Clock::new(),
         library: Arc::new(Library::open(places)?),
@@ -40,17 +52,17 @@ pub(crate) fn run(options: ServeOptions) -> anyhow::Result<Exit> {
         booting: links.iter().map(|_| AtomicUsize::new(0)).collect(),
         last_heard: AtomicU64::new(0),
         ended: AtomicBool::new(false),
+        taken: Mutex::new(taken),
         options,
     });
+    eprintln!("bootserver: serving {}", who(&shared.options.serve));
     let (ends, end) = channel::unbounded();
     let mut workers = Vec::new();
     for (index, mut link) in links.into_iter().enumerate() {
         let (shared, ends) = (Arc::clone(&shared), ends.clone());
         workers.push(std::thread::spawn(move || {
-            let result = work(index, &shared, link.as_mut());
-            // The first to end, for whatever reason, ends them all.
-            shared.ended.store(true, Ordering::Release);
-            let _ = ends.send(result);
+            let _ending = Ending(&shared);
+            let _ = ends.send(work(index, &shared, link.as_mut()));
         }));
     }
     drop(ends);
@@ -60,7 +72,19 @@ pub(crate) fn run(options: ServeOptions) -> anyhow::Result<Exit> {
             result = Err(anyhow!("a worker panicked"));
         }
     }
+    if let Some(path) = &shared.options.state {
+        state::write(path, lock(&shared.taken).iter().map(|(&sled, &image)| (sled, image)))?;
+    }
     result
+}
+
+/// The first worker to end, for whatever reason, ends them all.
+struct Ending<'a>(&'a Shared);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.ended.store(true, Ordering::Release);
+    }
 }
 
 /// What the workers have in common.
@@ -78,6 +102,8 @@ struct Shared {
     /// When any worker last heard from a sled: nanoseconds of the clock.
     last_heard: AtomicU64,
     ended: AtomicBool,
+    /// Which image each sled took last, as far as workers that have ended know.
+    taken: Mutex<BTreeMap<MacAddr, Checksum>>,
 }
 
 /// What one worker does beside serving: it drains events, keeps its server's images current,
@@ -94,17 +120,9 @@ struct Attendant<'a> {
 /// Runs the server of one link to its end.
 fn work(index: usize, shared: &Shared, link: &mut dyn Datalink) -> anyhow::Result<Exit> {
     let mut server = Server::new(Config::new(link.address(), shared.options.serve.clone()));
-    if let Some(path) = &shared.options.state {
-        for (sled, image) in state::read(path)? {
-            server.remember(sled, image);
-        }
+    for (&sled, &image) in lock(&shared.taken).iter() {
+        server.remember(sled, image);
     }
-    eprintln!(
-        "bootserver: {} ({}): serving {}",
-        link.name(),
-        link.address(),
-        who(&shared.options.serve)
-    );
     let mut attendant = Attendant {
         index,
         shared,
@@ -116,9 +134,7 @@ fn work(index: usize, shared: &Shared, link: &mut dyn Datalink) -> anyhow::Resul
     let result = serve(shared.clock, link, &mut server, |now, server, sent| {
         attendant.attend(now, server, sent)
     });
-    if let Some(path) = &shared.options.state {
-        state::write(path, server.remembered())?;
-    }
+    lock(&shared.taken).extend(server.remembered().filter(|_| shared.options.state.is_some()));
     attendant.sum_up(&server);
     result?
 }

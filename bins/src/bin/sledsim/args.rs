@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use boot_backends::TxPath;
 use boot_engine::wire::MacAddr;
 use clap::Parser;
 
@@ -29,6 +30,10 @@ pub(crate) struct Args {
     /// Give up after so long
     #[arg(short = 't', long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout: Option<Duration>,
+
+    /// How frames leave: `auto`, `uring`, `mmsg` or `xdp`
+    #[arg(long, value_name = "PATH", default_value_t)]
+    pub(crate) tx: TxPath,
 
     /// What an unwanted frame costs: a line on the sled's console, in microseconds
     #[arg(long, value_name = "US", default_value_t = 150)]

@@ -23,7 +23,8 @@ const TICK: Duration = Duration::from_millis(100);
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let signals = Signals::install()?;
     let wanted = args.csum.as_deref().map(csum::read).transpose()?;
-    let mut link = boot_backends::open(&args.link, OpenOptions { all_addresses: true })?;
+    let mut link =
+        boot_backends::open(&args.link, OpenOptions { all_addresses: true, tx: args.tx })?;
     let first = args.mac.unwrap_or_else(|| first_address(link.address()));
     ensure!(first.is_station(), "--mac {first} is no single sled's address");
     let clock = Clock::new();
@@ -37,6 +38,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     });
     let mut rack = Rack::new(sleds.collect());
     eprintln!("sledsim: {} sleds on {}, from {first} on", args.sleds, link.name());
+    if let Some(path) = link.path() {
+        eprintln!("sledsim: {}: {path}", link.name());
+    }
     let end = args.timeout.map(|timeout| clock.now() + timeout);
     let exit = serve(clock, link.as_mut(), &mut rack, |now, rack, _| {
         for sled in rack.sleds_mut() {

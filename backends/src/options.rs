@@ -1,0 +1,70 @@
+//! How to open a link, and which ways out of it there are to choose from.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// How to open a link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OpenOptions {
+    /// Receive frames for every address, not only for the link's own: for simulated sleds,
+    /// which have addresses of their own.
+    pub all_addresses: bool,
+    /// How frames leave.
+    pub tx: TxPath,
+}
+
+/// How frames get from memory to the kernel. All paths send the same frames; they differ in
+/// what a frame costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum TxPath {
+    /// The cheapest that works on this link.
+    #[default]
+    Auto,
+    /// AF_PACKET, its sends queued in an io_uring.
+    Uring,
+    /// AF_PACKET with sendmmsg: works wherever a packet socket can be had.
+    Mmsg,
+    /// AF_XDP in copy mode: goes past the link's queueing discipline.
+    Xdp,
+}
+
+impl TxPath {
+    /// Every path, by the names that people type.
+    pub const ALL: [(&str, Self); 4] =
+        [("auto", Self::Auto), ("uring", Self::Uring), ("mmsg", Self::Mmsg), ("xdp", Self::Xdp)];
+}
+
+impl fmt::Display for TxPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = Self::ALL.iter().find(|(_, path)| path == self);
+        f.write_str(named.map_or("", |(name, _)| name))
+    }
+}
+
+/// A text that names no path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a path is `auto`, `uring`, `mmsg` or `xdp`")]
+pub struct ParseTxPathError;
+
+impl FromStr for TxPath {
+    type Err = ParseTxPathError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let named = Self::ALL.iter().find(|(name, _)| *name == text);
+        named.map(|(_, path)| *path).ok_or(ParseTxPathError)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_shown_as_it_is_typed() {
+        for (name, path) in TxPath::ALL {
+            assert_eq!(path.to_string(), name);
+            assert_eq!(name.parse(), Ok(path));
+        }
+        assert_eq!("sendto".parse::<TxPath>(), Err(ParseTxPathError));
+    }
+}

@@ -1,0 +1,280 @@
+//! A packet socket as a datalink, whatever way its frames go out.
+
+use std::io;
+use std::mem;
+use std::time::Duration;
+
+use boot_engine::batch::Batch;
+use boot_engine::wire::MacAddr;
+
+use super::room::Room;
+use super::socket::{LinkFacts, ReceiveScratch, Socket};
+use crate::{Datalink, LinkCounters, LinkError, Sent};
+
+/// One way to hand frames to the kernel.
+pub(super) trait Transmit: Send {
+    /// Sends frames from the front of `batch`, as many as go at once, and consumes those that
+    /// are done with.
+    ///
+    /// # Errors
+    ///
+    /// If the link can't be used any more.
+    fn transmit(&mut self, socket: &Socket, batch: &mut Batch) -> io::Result<Round>;
+
+    /// Frames that were consumed but that the kernel has not taken yet, for want of room.
+    fn pending(&self) -> usize {
+        0
+    }
+
+    /// Has the kernel try pending frames again.
+    ///
+    /// # Errors
+    ///
+    /// If the link can't be used any more.
+    fn flush(&mut self) -> io::Result<Round> {
+        Ok(Round::default())
+    }
+}
+
+/// What one attempt at sending came to.
+#[derive(Debug, Default)]
+pub(super) struct Round {
+    pub(super) sent: Sent,
+    /// Why no more went out, if it is known that no more would.
+    pub(super) stop: Option<Stop>,
+}
+
+/// Why no more frames can go out now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// The socket's own buffer is full; polling tells when there is room.
+    BufferFull,
+    /// The queue behind the socket is full; nothing tells when there is room.
+    QueueFull,
+    /// The link is down.
+    Down,
+}
+
+/// What the kernel means by refusing a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// Nothing: a signal came.
+    Interrupted,
+    /// This frame can't ever go out: it is longer than the link's MTU, or its memory has gone.
+    Lost,
+    BufferFull,
+    QueueFull,
+    Down,
+}
+
+impl Refusal {
+    /// What `error` means; an error that means none of these is the link's end.
+    pub(super) fn of(error: io::Error) -> io::Result<Self> {
+        match error.raw_os_error() {
+            Some(libc::EINTR) => Ok(Self::Interrupted),
+            Some(libc::EMSGSIZE | libc::EFAULT) => Ok(Self::Lost),
+            Some(libc::EAGAIN) => Ok(Self::BufferFull),
+            Some(libc::ENOBUFS) => Ok(Self::QueueFull),
+            Some(libc::ENETDOWN) => Ok(Self::Down),
+            _ => Err(error),
+        }
+    }
+}
+
+/// A packet socket that is bound to one link.
+pub(super) struct PacketLink {
+    name: String,
+    facts: LinkFacts,
+    socket: Socket,
+    path: Box<dyn Transmit>,
+    described: String,
+    receive: ReceiveScratch,
+    room: Room,
+    blocked: Option<Stop>,
+    /// Whether a wait for room has gone its full length since the last send.
+    waited: bool,
+    down: bool,
+    counters: LinkCounters,
+    /// What became of pending frames since the last send.
+    late: Sent,
+}
+
+impl PacketLink {
+    /// Sends over `path`, which `described` says in words.
+    pub(super) fn new(
+        name: &str,
+        facts: LinkFacts,
+        socket: Socket,
+        path: Box<dyn Transmit>,
+        described: String,
+    ) -> Self {
+        Self {
+            name: name.to_owned(),
+            facts,
+            socket,
+            path,
+            described,
+            receive: ReceiveScratch::new(),
+            room: Room::new(),
+            blocked: None,
+            waited: false,
+            down: false,
+            counters: LinkCounters::default(),
+            late: Sent::default(),
+        }
+    }
+
+    fn fail(&self, what: &'static str, source: io::Error) -> LinkError {
+        let link = self.name.clone();
+        match source.raw_os_error() {
+            Some(libc::ENXIO | libc::ENODEV) => LinkError::Gone { link },
+            _ => LinkError::System { link, what, source },
+        }
+    }
+
+    /// Takes the error that waits at the socket: a link that is down is no failure, one that
+    /// has been removed is.
+    fn take_error(&mut self) -> Result<(), LinkError> {
+        let waiting =
+            self.socket.take_error().map_err(|error| self.fail("look for errors", error))?;
+        if let Some(error) = waiting {
+            if error.raw_os_error() != Some(libc::ENETDOWN) {
+                return Err(self.fail("receive", error));
+            }
+            self.note_down();
+        }
+        self.look_for_link()
+    }
+
+    /// A link that is removed goes down first, and the socket says no more than that.
+    fn look_for_link(&self) -> Result<(), LinkError> {
+        match self.socket.link_exists() {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(LinkError::Gone { link: self.name.clone() }),
+            Err(error) => Err(self.fail("look for the link", error)),
+        }
+    }
+
+    fn note_down(&mut self) {
+        self.counters.downs += u64::from(!self.down);
+        self.down = true;
+    }
+
+    /// Loses the frames of a batch, since the link is down.
+    fn drop_all(&mut self, batch: &mut Batch) -> Result<Sent, LinkError> {
+        self.note_down();
+        self.look_for_link()?;
+        let dropped = Sent { taken: 0, dropped: batch.len() };
+        batch.clear();
+        self.count(dropped);
+        Ok(dropped)
+    }
+
+    fn count(&mut self, sent: Sent) {
+        self.counters.taken += sent.taken as u64;
+        self.counters.dropped += sent.dropped as u64;
+        self.down &= sent.taken == 0;
+    }
+}
+
+impl Datalink for PacketLink {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn address(&self) -> MacAddr {
+        self.facts.address
+    }
+
+    fn mtu(&self) -> usize {
+        self.facts.mtu
+    }
+
+    fn send(&mut self, batch: &mut Batch) -> Result<Sent, LinkError> {
+        let mut sent = Sent::default();
+        let mut once_more = true;
+        self.blocked = None;
+        if !batch.is_empty() && !self.socket.link_runs() {
+            sent += self.drop_all(batch)?;
+        }
+        while !batch.is_empty() {
+            let round = self.path.transmit(&self.socket, batch);
+            let round = round.map_err(|error| self.fail("send", error))?;
+            sent += round.sent;
+            self.count(round.sent);
+            match round.stop {
+                None => {}
+                // The socket reports that the link went down even when it is up again.
+                Some(Stop::Down) if mem::take(&mut once_more) => {}
+                Some(Stop::Down) => sent += self.drop_all(batch)?,
+                Some(stop) => {
+                    self.counters.full += 1;
+                    self.blocked = Some(stop);
+                    break;
+                }
+            }
+        }
+        if mem::take(&mut self.waited) {
+            self.room.made(sent.taken);
+        }
+        sent += mem::take(&mut self.late);
+        Ok(sent)
+    }
+
+    fn receive(
+        &mut self,
+        timeout: Duration,
+        want_room: bool,
+        sink: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), LinkError> {
+        let mut timeout = timeout;
+        let mut writable = want_room;
+        let pending = self.path.pending() > 0;
+        let pausing = pending || (want_room && self.blocked == Some(Stop::QueueFull));
+        if pausing {
+            // The socket calls itself writable while the queue behind it is full: so wait for
+            // a little time instead.
+            writable = false;
+            timeout = timeout.min(self.room.pause());
+        }
+        if !timeout.is_zero() {
+            let troubled = self.socket.wait(timeout, writable);
+            if troubled.map_err(|error| self.fail("wait", error))? {
+                self.take_error()?;
+            }
+        }
+        let received = match self.socket.receive(&mut self.receive, sink) {
+            Ok(received) => received,
+            Err(error) => match error.raw_os_error() {
+                Some(libc::EAGAIN | libc::EINTR) => 0,
+                Some(libc::ENETDOWN) => {
+                    self.note_down();
+                    self.look_for_link()?;
+                    0
+                }
+                _ => return Err(self.fail("receive", error)),
+            },
+        };
+        self.counters.received += received as u64;
+        self.waited |= pausing && received == 0 && timeout == self.room.pause();
+        if pending {
+            let round = self.path.flush().map_err(|error| self.fail("send", error))?;
+            self.count(round.sent);
+            self.late += round.sent;
+            if mem::take(&mut self.waited) {
+                self.room.made(round.sent.taken);
+            }
+        }
+        Ok(())
+    }
+
+    fn path(&self) -> Option<&str> {
+        Some(&self.described)
+    }
+
+    fn counters(&mut self) -> LinkCounters {
+        // Nothing is lost by not knowing: the sled asks again.
+        self.counters.missed += self.socket.take_missed().unwrap_or(0);
+        self.counters
+    }
+}

@@ -1,0 +1,71 @@
+//! How long to wait for room in a queue that cannot tell when it has some.
+
+use std::time::Duration;
+
+/// A wait that grows and shrinks, so that each one makes room for a handful of frames: long
+/// enough that waiting costs next to nothing, short enough that the queue does not run dry.
+#[derive(Debug)]
+pub(super) struct Room {
+    pause: Duration,
+}
+
+impl Room {
+    const LEAST: Duration = Duration::from_micros(100);
+    const MOST: Duration = Duration::from_millis(5);
+    /// Frames that a wait should make room for, at least and at most. A link's queue rarely
+    /// holds fewer than 60.
+    const FEW: usize = 8;
+    const MANY: usize = 24;
+
+    pub(super) fn new() -> Self {
+        Self { pause: Self::LEAST }
+    }
+
+    /// How long to wait now.
+    pub(super) fn pause(&self) -> Duration {
+        self.pause
+    }
+
+    /// Learns from a wait that went its full length: it made room for so many frames.
+    pub(super) fn made(&mut self, frames: usize) {
+        if frames < Self::FEW {
+            self.pause = (self.pause * 2).min(Self::MOST);
+        } else if frames > Self::MANY {
+            self.pause = (self.pause / 2).max(Self::LEAST);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Waits until the pause has settled, and returns the frames that the last one made room for.
+    fn settled(frames_per_second: usize, queue: usize) -> usize {
+        let mut room = Room::new();
+        let mut made = 0;
+        for _ in 0..100 {
+            let micros = room.pause().as_micros() as usize;
+            made = (micros * frames_per_second / 1_000_000).min(queue);
+            room.made(made);
+        }
+        made
+    }
+
+    #[test]
+    fn a_wait_makes_room_for_a_handful_of_frames_whatever_the_rate() {
+        for rate in [2_400, 24_000, 120_000, 1_200_000] {
+            let made = settled(rate, 1000);
+            assert!((8..=120).contains(&made), "{made} frames at {rate}/s");
+        }
+    }
+
+    #[test]
+    fn a_queue_that_never_empties_is_looked_at_two_hundred_times_a_second() {
+        let mut room = Room::new();
+        for _ in 0..20 {
+            room.made(0);
+        }
+        assert_eq!(room.pause(), Duration::from_millis(5));
+    }
+}

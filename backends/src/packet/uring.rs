@@ -1,0 +1,258 @@
+//! Sending through an io_uring: one system call per batch, as with sendmmsg, and no copy of a
+//! message header per frame.
+
+#![expect(unsafe_code, reason = "the kernel reads frames through the pointers in the ring")]
+
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::UnixDatagram;
+
+use boot_engine::batch::{Batch, FrameSlices};
+use io_uring::squeue::{Entry, Flags};
+use io_uring::types::Fixed;
+use io_uring::{IoUring, opcode};
+
+use super::link::{Refusal, Round, Stop, Transmit};
+use super::socket::Socket;
+
+/// Queues a batch of sends and submits them at once.
+///
+/// A packet socket completes a send that must not wait while it is submitted, and entries are
+/// taken up in their order; so when the last one has completed, the kernel is done with the
+/// memory of all, and a batch need be borrowed for no longer than one call. Only refused
+/// entries and the last report their completion.
+pub(super) struct Uring {
+    /// Made by the thread that sends, since the kernel then takes no other.
+    ring: Option<IoUring>,
+    entries: Entries,
+    /// Frames to try at once: few while the queue is full, for each that does not fit is paid for.
+    burst: usize,
+    results: Vec<(usize, i32)>,
+}
+
+impl Uring {
+    const MOST: usize = 128;
+    const LEAST: usize = 8;
+
+    /// A ring, after trying that this kernel lets us use one.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel refuses.
+    pub(super) fn open() -> io::Result<Self> {
+        let vectorized = match Entries::new(true).gathers() {
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+                Entries::new(false).gathers()?;
+                false
+            }
+            outcome => outcome.map(|()| true)?,
+        };
+        Ok(Self {
+            ring: None,
+            entries: Entries::new(vectorized),
+            burst: Self::MOST,
+            results: Vec::with_capacity(Self::MOST),
+        })
+    }
+
+    /// Which kind of entry is used.
+    pub(super) fn flavour(&self) -> &'static str {
+        if self.entries.vectorized { "vectorized sends" } else { "SendMsg" }
+    }
+
+    /// Consumes the first `count` frames but for those whose results say that they can be sent
+    /// later.
+    fn settle(&mut self, batch: &mut Batch, count: usize) -> io::Result<Round> {
+        let mut round = Round::default();
+        if self.results.is_empty() {
+            batch.consume(count);
+            round.sent.taken = count;
+            self.burst = (self.burst * 2).min(Self::MOST);
+            return Ok(round);
+        }
+        let mut kept = [false; Self::MOST];
+        let mut refused = 0;
+        for &(index, result) in &self.results {
+            refused += 1;
+            let stop = match Refusal::of(io::Error::from_raw_os_error(-result))? {
+                Refusal::Interrupted => None,
+                Refusal::Lost => {
+                    round.sent.dropped += 1;
+                    continue;
+                }
+                Refusal::BufferFull => Some(Stop::BufferFull),
+                Refusal::QueueFull => Some(Stop::QueueFull),
+                Refusal::Down => Some(Stop::Down),
+            };
+            kept[index] = true;
+            round.stop = round.stop.or(stop);
+        }
+        if round.stop.is_some() {
+            self.burst = Self::LEAST;
+        }
+        batch.consume_if(count, |index| !kept[index]);
+        round.sent.taken = count - refused;
+        Ok(round)
+    }
+}
+
+impl Transmit for Uring {
+    fn transmit(&mut self, socket: &Socket, batch: &mut Batch) -> io::Result<Round> {
+        let count = batch.len().min(self.burst);
+        self.results.clear();
+        let mut ring = match self.ring.take() {
+            Some(ring) => ring,
+            None => new_ring(socket.as_raw_fd())?,
+        };
+        match self.entries.submit(&mut ring, batch.iter().take(count), &mut self.results) {
+            Ok(()) => self.ring = Some(ring),
+            // The link has moved to another thread: that one needs a ring of its own.
+            Err(error) if error.raw_os_error() == Some(libc::EEXIST) => {
+                return Ok(Round::default());
+            }
+            Err(error) => return Err(error),
+        }
+        self.settle(batch, count)
+    }
+}
+
+/// The memory behind a batch of entries, kept from call to call.
+struct Entries {
+    /// Whether the kernel knows vectorized sends (Linux 6.17); else a message header is needed.
+    vectorized: bool,
+    vectors: Vec<libc::iovec>,
+    headers: Vec<libc::msghdr>,
+}
+
+// SAFETY: the pointers inside are set anew by every call, before the kernel reads them.
+unsafe impl Send for Entries {}
+
+impl Entries {
+    /// IORING_SEND_VECTORIZED of linux/io_uring.h: the send's buffer is an array of vectors.
+    const VECTORIZED: u16 = 1 << 5;
+
+    fn new(vectorized: bool) -> Self {
+        Self {
+            vectorized,
+            vectors: Vec::with_capacity(2 * Uring::MOST),
+            headers: Vec::with_capacity(Uring::MOST),
+        }
+    }
+
+    /// Submits one send per frame, to the first registered file, and waits until all are
+    /// complete. Appends the place and the negative error number of each that was refused.
+    ///
+    /// On an error the ring must not be used again: it may hold entries.
+    fn submit<'a>(
+        &mut self,
+        ring: &mut IoUring,
+        frames: impl Iterator<Item = FrameSlices<'a>>,
+        refused: &mut Vec<(usize, i32)>,
+    ) -> io::Result<()> {
+        self.vectors.clear();
+        self.headers.clear();
+        for frame in frames.take(Uring::MOST) {
+            self.vectors.extend([frame.head, frame.payload].map(|bytes| libc::iovec {
+                iov_base: bytes.as_ptr().cast_mut().cast(),
+                iov_len: bytes.len(),
+            }));
+        }
+        let count = self.vectors.len() / 2;
+        for index in 0..count {
+            let last = index + 1 == count;
+            let flags = if last { Flags::empty() } else { Flags::SKIP_SUCCESS };
+            let entry = self.entry(index).flags(flags).user_data(index as u64);
+            // SAFETY: the entry's vectors point to slices that `frames` borrows; they and the
+            // entry's own memory stay untouched until this function returns, which on success
+            // is after the last entry's completion, so after all were taken up. On an error
+            // the ring is dropped, and entries that were not taken up with it.
+            let pushed = unsafe { ring.submission().push(&entry) };
+            pushed.map_err(|_| io::Error::from_raw_os_error(libc::EBUSY))?;
+        }
+        let mut complete = count == 0;
+        while !complete {
+            match ring.submit_and_wait(1) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+                _ => {}
+            }
+            for completion in ring.completion() {
+                let index = completion.user_data() as usize;
+                complete |= index + 1 == count;
+                if completion.result() < 0 {
+                    refused.push((index, completion.result()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, index: usize) -> Entry {
+        let vectors = &raw mut self.vectors[2 * index];
+        if self.vectorized {
+            opcode::Send::new(Fixed(0), vectors.cast::<u8>(), 2)
+                .ioprio(Self::VECTORIZED)
+                .flags(libc::MSG_DONTWAIT)
+                .build()
+        } else {
+            // SAFETY: all zeros is a valid message without an address, vectors or control data.
+            let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
+            header.msg_iov = vectors;
+            header.msg_iovlen = 2;
+            // Within the capacity, so headers that entries point to stay where they are.
+            self.headers.push(header);
+            let header = &raw const self.headers[self.headers.len() - 1];
+            opcode::SendMsg::new(Fixed(0), header).flags(libc::MSG_DONTWAIT.cast_unsigned()).build()
+        }
+    }
+
+    /// Tries that a frame in two pieces arrives as one.
+    fn gathers(mut self) -> io::Result<()> {
+        let (near, far) = UnixDatagram::pair()?;
+        far.set_nonblocking(true)?;
+        let mut ring = new_ring(near.as_raw_fd())?;
+        let mut refused = Vec::new();
+        let frame = FrameSlices { head: b"he", payload: b"ad" };
+        self.submit(&mut ring, [frame, frame].into_iter(), &mut refused)?;
+        if let Some(&(_, result)) = refused.first() {
+            return Err(io::Error::from_raw_os_error(-result));
+        }
+        for _ in 0..2 {
+            let mut bytes = [0; 8];
+            let length = far.recv(&mut bytes)?;
+            if &bytes[..length] != b"head" {
+                return Err(io::Error::from_raw_os_error(libc::EINVAL));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A ring for the thread that calls, with `fd` as its first registered file.
+fn new_ring(fd: RawFd) -> io::Result<IoUring> {
+    let ring = IoUring::builder()
+        .setup_single_issuer()
+        .setup_submit_all()
+        .setup_coop_taskrun()
+        .build(Uring::MOST as u32)?;
+    if !ring.params().is_feature_skip_cqe_on_success() {
+        return Err(io::Error::from_raw_os_error(libc::EINVAL));
+    }
+    ring.submitter().register_files(&[fd])?;
+    Ok(ring)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_kinds_of_entries_gather_where_a_ring_can_be_had() {
+        if let Err(error) = IoUring::new(1) {
+            assert!(Uring::open().is_err(), "{error}");
+            return;
+        }
+        Entries::new(false).gathers().unwrap();
+        let uring = Uring::open().unwrap();
+        assert_eq!(uring.entries.vectorized, Entries::new(true).gathers().is_ok());
+    }
+}

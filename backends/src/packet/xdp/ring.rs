@@ -1,0 +1,160 @@
+//! The two rings that an AF_XDP sender shares with the kernel.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A ring in memory shared with the kernel. One side writes entries and moves `producer`, the
+/// other reads them and moves `consumer`; both count on and wrap at 2^32.
+struct Ring<T> {
+    map: NonNull<u8>,
+    length: usize,
+    producer: NonNull<AtomicU32>,
+    consumer: NonNull<AtomicU32>,
+    entries: NonNull<T>,
+    /// Entries in the ring: a power of two.
+    size: u32,
+}
+
+// SAFETY: the mapping belongs to this value alone, wherever that goes; the kernel's side of it
+// is no thread's.
+unsafe impl<T: Send> Send for Ring<T> {}
+
+impl<T: Copy> Ring<T> {
+    /// Maps the ring of `size` entries that the kernel shows at `place` of the socket.
+    fn map(
+        fd: BorrowedFd<'_>,
+        place: libc::off_t,
+        offsets: libc::xdp_ring_offset,
+        size: u32,
+    ) -> io::Result<Self> {
+        let inside = |offset: u64| usize::try_from(offset).map_err(|_| io::ErrorKind::InvalidData);
+        let (producer, consumer) = (inside(offsets.producer)?, inside(offsets.consumer)?);
+        let entries = inside(offsets.desc)?;
+        let length = entries + size as usize * size_of::<T>();
+        if producer.max(consumer) + size_of::<u32>() > length {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        // SAFETY: asks for a new mapping, which takes nobody else's place.
+        let map = unsafe {
+            libc::mmap(
+                ptr::null_mut(),
+                length,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED | libc::MAP_POPULATE,
+                fd.as_raw_fd(),
+                place,
+            )
+        };
+        if map == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let map = NonNull::new(map.cast::<u8>()).ok_or(io::ErrorKind::OutOfMemory)?;
+        // SAFETY: the kernel laid the ring out with these offsets, and all lie inside the map.
+        unsafe {
+            Ok(Self {
+                map,
+                length,
+                producer: map.add(producer).cast(),
+                consumer: map.add(consumer).cast(),
+                entries: map.add(entries).cast(),
+                size,
+            })
+        }
+    }
+
+    fn producer(&self) -> &AtomicU32 {
+        // SAFETY: it lies in the map, aligned, for as long as `self` lives.
+        unsafe { self.producer.as_ref() }
+    }
+
+    fn consumer(&self) -> &AtomicU32 {
+        // SAFETY: as above.
+        unsafe { self.consumer.as_ref() }
+    }
+
+    /// Where the entry with the running number `index` lives.
+    fn entry(&self, index: u32) -> NonNull<T> {
+        // SAFETY: the masked index is less than the ring's size.
+        unsafe { self.entries.add((index & (self.size - 1)) as usize) }
+    }
+}
+
+impl<T> Drop for Ring<T> {
+    fn drop(&mut self) {
+        // SAFETY: this is the mapping that `map` made, and nobody else points there.
+        unsafe { libc::munmap(self.map.as_ptr().cast(), self.length) };
+    }
+}
+
+/// Frames on their way to the kernel.
+pub(super) struct TxRing {
+    ring: Ring<libc::xdp_desc>,
+    /// Entries written, published or not.
+    written: u32,
+}
+
+impl TxRing {
+    pub(super) const SIZE: u32 = 128;
+
+    pub(super) fn map(fd: BorrowedFd<'_>, offsets: &libc::xdp_mmap_offsets) -> io::Result<Self> {
+        let ring = Ring::map(fd, libc::XDP_PGOFF_TX_RING, offsets.tx, Self::SIZE)?;
+        Ok(Self { ring, written: 0 })
+    }
+
+    /// Entries that the kernel has not taken yet.
+    pub(super) fn pending(&self) -> u32 {
+        self.written.wrapping_sub(self.ring.consumer().load(Ordering::Acquire))
+    }
+
+    /// Writes an entry, which the kernel does not see before [`TxRing::publish`].
+    ///
+    /// # Panics
+    ///
+    /// If the ring is full.
+    pub(super) fn push(&mut self, frame: libc::xdp_desc) {
+        assert!(self.pending() < Self::SIZE, "the ring is full");
+        // SAFETY: the kernel does not read an entry that is not published, and has read the one
+        // that was here before.
+        unsafe { self.ring.entry(self.written).write(frame) };
+        self.written = self.written.wrapping_add(1);
+    }
+
+    /// Shows the kernel all entries written.
+    pub(super) fn publish(&mut self) {
+        self.ring.producer().store(self.written, Ordering::Release);
+    }
+}
+
+/// Addresses of frames that the kernel is done with.
+pub(super) struct CompletionRing {
+    ring: Ring<u64>,
+}
+
+impl CompletionRing {
+    pub(super) fn map(
+        fd: BorrowedFd<'_>,
+        offsets: &libc::xdp_mmap_offsets,
+        size: u32,
+    ) -> io::Result<Self> {
+        let place = libc::XDP_UMEM_PGOFF_COMPLETION_RING.cast_signed();
+        Ok(Self { ring: Ring::map(fd, place, offsets.cr, size)? })
+    }
+
+    /// Takes all addresses that are there.
+    pub(super) fn drain(&mut self, mut take: impl FnMut(u64)) {
+        let end = self.ring.producer().load(Ordering::Acquire);
+        let mut next = self.ring.consumer().load(Ordering::Relaxed);
+        if next == end {
+            return;
+        }
+        while next != end {
+            // SAFETY: the kernel has published this entry, and does not write it again before
+            // we have moved past it.
+            take(unsafe { self.ring.entry(next).read() });
+            next = next.wrapping_add(1);
+        }
+        self.ring.consumer().store(next, Ordering::Release);
+    }
+}

@@ -1,0 +1,69 @@
+//! A network namespace for one test or bench, with a veth pair inside.
+
+use std::fs;
+use std::panic;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sched::{CloneFlags, unshare};
+
+/// The two ends of the cable that every namespace has.
+pub(crate) const NEAR: &str = "near";
+/// What is sent on one end arrives at the other.
+pub(crate) const FAR: &str = "far";
+
+/// Runs `body` on a thread of its own in a new network namespace, where a veth pair with
+/// `queues` queues joins [`NEAR`] and [`FAR`]. Both are up and silent of their own accord. The
+/// namespace goes with the thread and what it leaves open, also if `body` panics.
+pub(crate) fn inside<T: Send>(queues: usize, body: impl FnOnce() -> T + Send) -> T {
+    let run = || {
+        unshare(CloneFlags::CLONE_NEWNET).expect("making a network namespace takes root");
+        let count = format!("numtxqueues {queues} numrxqueues {queues}");
+        ip(&format!("link add {NEAR} {count} type veth peer name {FAR} {count}"));
+        for end in [NEAR, FAR] {
+            // No addresses, so no neighbour discovery whose frames would be counted.
+            ip(&format!("link set {end} addrgenmode none"));
+            ip(&format!("link set {end} up"));
+        }
+        for end in [NEAR, FAR] {
+            wait_for(end);
+        }
+        body()
+    };
+    let result = thread::scope(|scope| scope.spawn(run).join());
+    result.unwrap_or_else(|cause| panic::resume_unwind(cause))
+}
+
+/// Waits until a link carries frames, which is a moment after it was told to.
+pub(crate) fn wait_for(link: &str) {
+    let until = Instant::now() + Duration::from_secs(5);
+    loop {
+        let shown = Command::new("ip").args(["link", "show", link]).output();
+        if String::from_utf8_lossy(&shown.expect("there is ip").stdout).contains("state UP") {
+            return;
+        }
+        assert!(Instant::now() < until, "{link} does not come up");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Runs the `ip` command in the caller's namespace.
+pub(crate) fn ip(arguments: &str) {
+    run("ip", arguments);
+}
+
+/// Runs a command in the caller's namespace.
+pub(crate) fn run(program: &str, arguments: &str) {
+    let status = Command::new(program).args(arguments.split_whitespace()).status();
+    let status = status.unwrap_or_else(|error| panic!("{program}: {error}"));
+    assert!(status.success(), "{program} {arguments}: {status}");
+}
+
+/// How many frames a link of the caller's namespace says that it has sent.
+pub(crate) fn sent_by(link: &str) -> u64 {
+    let table = fs::read_to_string("/proc/thread-self/net/dev").expect("there are links");
+    let line = table.lines().find_map(|line| line.trim().strip_prefix(&format!("{link}:")));
+    let columns = line.expect("the link is there").split_whitespace();
+    columns.skip(9).map(|count| count.parse().expect("a count")).next().expect("ten columns")
+}
