@@ -120,7 +120,8 @@ struct Attendant<'a> {
 /// Runs the server of one link to its end.
 fn work(index: usize, shared: &Shared, link: &mut dyn Datalink) -> anyhow::Result<Exit> {
     let mut server = Server::new(Config::new(link.address(), shared.options.serve.clone()));
-    for (&sled, &image) in lock(&shared.taken).iter() {
+    let known = lock(&shared.taken).clone();
+    for (&sled, &image) in &known {
         server.remember(sled, image);
     }
     let mut attendant = Attendant {
@@ -134,7 +135,8 @@ fn work(index: usize, shared: &Shared, link: &mut dyn Datalink) -> anyhow::Resul
     let result = serve(shared.clock, link, &mut server, |now, server, sent| {
         attendant.attend(now, server, sent)
     });
-    lock(&shared.taken).extend(server.remembered().filter(|_| shared.options.state.is_some()));
+    let learnt = server.remembered().filter(|(sled, image)| known.get(sled) != Some(image));
+    lock(&shared.taken).extend(learnt);
     attendant.sum_up(&server);
     result?
 }
