@@ -126,11 +126,14 @@ pub fn wire_time(bytes: u64, rate: u64) -> Duration {
 pub(super) struct Queue {
     /// When each waiting frame will have left.
     departures: VecDeque<Instant>,
+    /// What the last departure was rounded down by, in nanoseconds times the rate: without it
+    /// a fast line would be a thousandth faster than it is.
+    rounded: u128,
 }
 
 impl Queue {
     pub(super) fn new() -> Self {
-        Self { departures: VecDeque::new() }
+        Self { departures: VecDeque::new(), rounded: 0 }
     }
 
     /// How many frames wait at `now`.
@@ -151,7 +154,10 @@ impl Queue {
             return None;
         }
         let start = self.departures.back().copied().unwrap_or(now);
-        let departure = start + wire_time(bytes, rate);
+        let rate = u128::from(rate.max(1));
+        let exact = u128::from(bytes) * 8 * 1_000_000_000 + self.rounded % rate;
+        self.rounded = exact % rate;
+        let departure = start + Duration::from_nanos((exact / rate) as u64);
         self.departures.push_back(departure);
         Some(departure)
     }
@@ -171,6 +177,14 @@ mod tests {
     fn a_data_frame_takes_1082_bytes_of_the_wire_and_a_short_one_84() {
         assert_eq!((wire_bytes(1058), wire_bytes(26)), (1082, 84));
         assert_eq!(wire_time(1082, 1_000_000_000), Duration::from_nanos(8656));
+    }
+
+    #[test]
+    fn no_nanosecond_is_lost_by_rounding() {
+        let port = PortConfig::new(10_000_000_000, 10_000);
+        let mut queue = Queue::new();
+        let last = (0..10_000).map(|_| queue.take(Instant::ZERO, 1082, port)).last().flatten();
+        assert_eq!(last, Some(Instant::ZERO + wire_time(10_000 * 1082, 10_000_000_000)));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use boot_engine::image::Contents;
 use boot_engine::server::{Config, Serve, Server};
 use boot_engine::sim::{Actor, Faults, Flood, FloodConfig, PlugId, Segment};
 use boot_engine::sled::{Event, Panic, Sled, SledConfig};
@@ -13,7 +14,7 @@ use boot_engine::time::Instant;
 use boot_engine::wire::MacAddr;
 
 pub(crate) use self::plan::Rack;
-use self::plan::{Incident, image};
+use self::plan::{Incident, UNWANTED, image};
 
 /// How a rack's boots went.
 #[derive(Clone, Copy, Debug, Default)]
@@ -97,8 +98,12 @@ impl Rack {
 
     fn server(&self, address: MacAddr) -> Server {
         let mut server = Server::new(Config::new(address, Serve::All));
-        server.set_images(self.images.iter().map(|&number| image(number)).collect());
+        server.set_images(self.images());
         server
+    }
+
+    fn images(&self) -> Vec<Contents> {
+        self.images.iter().map(|&number| image(number)).collect()
     }
 
     fn happen(&self, segment: &mut Segment<Actor>, plugs: &Plugs, incident: Incident) {
@@ -125,6 +130,11 @@ impl Rack {
             Incident::OffersHeld(held) => {
                 let server = segment.station_mut(plugs.server).server_mut();
                 server.expect("a server stands there").hold_offers(held);
+            }
+            Incident::ImagesChange(gone) => {
+                let images = if gone { vec![image(UNWANTED)] } else { self.images() };
+                let server = segment.station_mut(plugs.server).server_mut();
+                server.expect("a server stands there").set_images(images);
             }
         }
         for plug in [plugs.server].iter().chain(&plugs.sleds) {
@@ -201,6 +211,8 @@ impl Rack {
                     Event::Booted => outcome.boots += 1,
                     Event::Panicked(Panic::Reset) if reset => outcome.panics += 1,
                     Event::Panicked(_) if flipped > 0 => outcome.panics += 1,
+                    // One was offered another image while the other, of the same address, read.
+                    Event::Panicked(Panic::Checksum) if self.twins => outcome.panics += 1,
                     Event::Panicked(why) => return Err(format!("sled {index} panicked: {why}")),
                 }
             }

@@ -47,14 +47,18 @@ pub(super) enum Incident {
     ServerRestarts,
     /// The server has nothing to offer, or has again.
     OffersHeld(bool),
+    /// The server's images make room for one that nobody wants, or are back.
+    ImagesChange(bool),
 }
 
 const GIGABIT: u64 = 1_000_000_000;
 const IMAGES: usize = 5;
+/// The number of the image that no sled wants.
+pub(super) const UNWANTED: usize = IMAGES;
 
 /// The image with this number: 1 MiB and a few batches more, no two blocks alike.
 pub(super) fn image(number: usize) -> Contents {
-    static MADE: LazyLock<[Contents; IMAGES]> = LazyLock::new(|| {
+    static MADE: LazyLock<[Contents; IMAGES + 1]> = LazyLock::new(|| {
         std::array::from_fn(|number| {
             let size = (8 + number) * 128 * 1024;
             let mut random = Rng::with_seed(number as u64);
@@ -115,7 +119,7 @@ impl Rack {
             let at = Instant::ZERO + time_below(random, Duration::from_secs(3));
             let later = at + time_below(random, Duration::from_secs(6));
             let sled = random.u16(..self.sleds);
-            match random.u64(..6) {
+            match random.u64(..7) {
                 0 | 1 => {
                     let off = time_below(random, Duration::from_secs(3));
                     self.incidents.push((at, Incident::PowerCycle(sled, off)));
@@ -126,6 +130,10 @@ impl Rack {
                     self.incidents.push((later, Incident::CableIn(sled)));
                 }
                 4 => self.incidents.push((at, Incident::ServerRestarts)),
+                5 => {
+                    self.incidents.push((at, Incident::ImagesChange(true)));
+                    self.incidents.push((later, Incident::ImagesChange(false)));
+                }
                 _ => {
                     self.incidents.push((at, Incident::OffersHeld(true)));
                     self.incidents.push((later, Incident::OffersHeld(false)));
