@@ -1,4 +1,5 @@
 //! A network namespace for one test or bench, with a veth pair inside.
+#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::fs;
 use std::panic;

@@ -28,7 +28,7 @@ pub(crate) struct Args {
     /// boot image, as mkimage makes it. MAC is a sled's Ethernet address, or several of them;
     /// or `any`, for the first sled that says HELLO and no other; or `all`, for every sled at
     /// the same time.
-    #[arg(value_name = "LINK> <IMAGE> <MAC")]
+    #[arg(value_name = "LINK IMAGE MAC")]
     positional: Vec<String>,
 
     /// Stop with success once the boot is done: of each address that was named, or, with

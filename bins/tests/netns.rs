@@ -1,0 +1,319 @@
+//! The tools as a user runs them, on a real link: a veth pair in a namespace of its own. Each
+//! test makes its own and needs root for that.
+
+#[path = "../../backends/tests/netns/mod.rs"]
+mod netns;
+mod tool;
+
+use std::fs;
+use std::io::Read;
+use std::process::{Child, Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use netns::{FAR, NEAR, inside, ip};
+
+use crate::tool::{Desk, raw, tool};
+
+/// An image of so many mebibytes, no two blocks of which are the same.
+fn image(desk: &mut Desk, name: &str, mebibytes: u32) {
+    let mut bytes = Vec::new();
+    for number in 0..mebibytes {
+        let start = bytes.len();
+        bytes.extend(raw());
+        for (index, block) in bytes[start..].chunks_exact_mut(1024).enumerate() {
+            block[..4].copy_from_slice(&number.to_le_bytes());
+            block[4..8].copy_from_slice(&(index as u32).to_le_bytes());
+        }
+    }
+    desk.write("contents", &bytes);
+    let made = desk.run(&format!("mkimage -q -i contents -o {name} -O {name}.csum"));
+    assert!(made.status.success());
+}
+
+/// A server or rack at work, which does not outlive the test.
+struct Running(Child);
+
+impl Running {
+    fn start(desk: &Desk, program: &str, line: &str) -> Self {
+        let mut command = tool(program);
+        command.args(line.split(' ')).current_dir(desk.path("."));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self(command.spawn().unwrap())
+    }
+
+    fn is_running(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_none()
+    }
+
+    /// Waits for the end, and fails the test if it does not come in time.
+    fn end(mut self, within: Duration) -> (i32, String, String) {
+        let until = Instant::now() + within;
+        while self.is_running() {
+            assert!(Instant::now() < until, "still running after {within:?}");
+            sleep(Duration::from_millis(5));
+        }
+        let status = self.0.wait().unwrap().code().unwrap_or(-1);
+        let mut texts = [String::new(), String::new()];
+        self.0.stdout.take().unwrap().read_to_string(&mut texts[0]).unwrap();
+        self.0.stderr.take().unwrap().read_to_string(&mut texts[1]).unwrap();
+        let [out, err] = texts;
+        (status, out, err)
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.0.id().to_string();
+        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn sledsim(desk: &Desk, line: &str) -> Output {
+    let mut command = tool("sledsim");
+    command.args(line.split(' ')).current_dir(desk.path(".")).output().unwrap()
+}
+
+/// Loses so many of ten thousand frames from the server to the sleds.
+fn lose(of_ten_thousand: u32) {
+    let rules = format!(
+        "table netdev loss {{\n chain to_sleds {{\n  type filter hook ingress device {FAR} \
+         priority 0;\n  numgen random mod 10000 < {of_ten_thousand} drop\n }}\n}}\n"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rules");
+    fs::write(&path, rules).unwrap();
+    let status = Command::new("nft").arg("-f").arg(&path).status().expect("nft is installed");
+    assert!(status.success());
+}
+
+const SOON: Duration = Duration::from_secs(60);
+
+fn boot(sleds: u32, mebibytes: u32, loss: u32) {
+    inside(1, || {
+        let mut desk = Desk::new();
+        image(&mut desk, "zfs.img", mebibytes);
+        if loss > 0 {
+            lose(loss);
+        }
+        let server = Running::start(&desk, "bootserver", &format!("-s -t 20 {NEAR} zfs.img all"));
+        let rack = sledsim(&desk, &format!("{FAR} --sleds {sleds} --csum zfs.img.csum -t 50"));
+        let table = String::from_utf8(rack.stdout).unwrap();
+        assert!(table.contains(&format!("{sleds} of {sleds} booted")), "{table}");
+        assert_eq!(table.matches(" ok\n").count(), sleds as usize, "{table}");
+        let (status, _, log) = server.end(SOON);
+        assert_eq!(status, 0, "{log}");
+        assert_eq!(log.matches(": booted: ").count(), sleds as usize, "{log}");
+    });
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn one_sled_boots() {
+    boot(1, 64, 0);
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn eight_sleds_boot_at_once() {
+    boot(8, 32, 0);
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn one_sled_boots_although_one_frame_in_a_hundred_is_lost() {
+    boot(1, 16, 100);
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn eight_sleds_boot_although_one_frame_in_a_thousand_is_lost() {
+    boot(8, 16, 10);
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn any_serves_the_first_sled_and_no_other() {
+    inside(1, || {
+        let mut desk = Desk::new();
+        image(&mut desk, "zfs.img", 1);
+        let server = Running::start(&desk, "bootserver", &format!("{NEAR} zfs.img any"));
+        let first = sledsim(&desk, &format!("{FAR} -t 20 --mac 02:00:00:00:00:01"));
+        assert!(first.status.success());
+        let second = sledsim(&desk, &format!("{FAR} -t 1 --mac 02:00:00:00:00:02"));
+        assert_eq!(second.status.code(), Some(1));
+        let again = sledsim(&desk, &format!("{FAR} -t 20 --mac 02:00:00:00:00:01"));
+        assert!(again.status.success());
+        server.signal("-TERM");
+        assert_eq!(server.end(SOON).0, 130);
+    });
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn with_several_addresses_it_stops_when_each_has_booted() {
+    inside(1, || {
+        let mut desk = Desk::new();
+        image(&mut desk, "zfs.img", 1);
+        let sleds = "02:00:00:00:00:01 02:00:00:00:00:02";
+        let mut server = Running::start(&desk, "bootserver", &format!("-s {NEAR} zfs.img {sleds}"));
+        assert!(sledsim(&desk, &format!("{FAR} -t 20 --mac 02:00:00:00:00:01")).status.success());
+        sleep(Duration::from_millis(500));
+        assert!(server.is_running());
+        assert!(sledsim(&desk, &format!("{FAR} -t 20 --mac 02:00:00:00:00:02")).status.success());
+        assert_eq!(server.end(SOON).0, 0);
+    });
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn without_a_sled_it_fails_in_time_and_a_boot_is_never_cut_short() {
+    inside(1, || {
+        let mut desk = Desk::new();
+        image(&mut desk, "zfs.img", 8);
+        let started = Instant::now();
+        let server = Running::start(&desk, "bootserver", &format!("-s -t 1 {NEAR} zfs.img any"));
+        let (status, _, log) = server.end(SOON);
+        assert_eq!(status, 1);
+        assert!(log.contains("no sled was heard from for 1 s"), "{log}");
+        assert!(started.elapsed() >= Duration::from_secs(1));
+        // At 20 Mbit/s the boot takes some seconds, and the sled is heard all the time.
+        let shape = format!("qdisc add dev {NEAR} root tbf rate 20mbit burst 16k limit 64k");
+        netns::run("tc", &shape);
+        let server =
+            Running::start(&desk, "bootserver", &format!("-s -t 2 --tx mmsg {NEAR} zfs.img any"));
+        assert!(sledsim(&desk, &format!("{FAR} -t 40")).status.success());
+        assert_eq!(server.end(SOON).0, 0);
+    });
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn a_sled_that_dies_does_not_hang_a_script() {
+    inside(1, || {
+        let mut desk = Desk::new();
+        image(&mut desk, "zfs.img", 64);
+        let shape = format!("qdisc add dev {NEAR} root tbf rate 100mbit burst 16k limit 64k");
+        netns::run("tc", &shape);
+        let server =
+            Running::start(&desk, "bootserver", &format!("-s -t 2 --tx mmsg {NEAR} zfs.img any"));
+        assert_eq!(sledsim(&desk, &format!("{FAR} -t 1")).status.code(), Some(1));
+        let (status, _, log) = server.end(SOON);
+        assert_eq!(status, 1, "{log}");
+        assert!(log.contains("no sled was heard from"), "{log}");
+    });
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn a_replaced_image_is_for_the_next_boot_and_a_bad_one_for_none() {
+    inside(1, || {
+        let mut desk = Desk::new();
+        image(&mut desk, "zfs.img", 1);
+        image(&mut desk, "new.img", 2);
+        let server = Running::start(&desk, "bootserver", &format!("{NEAR} zfs.img all"));
+        let boots =
+            |csum: &str| sledsim(&desk, &format!("{FAR} -t 15 --csum {csum}")).status.success();
+        assert!(boots("zfs.img.csum"));
+        fs::rename(desk.path("new.img"), desk.path("zfs.img")).unwrap();
+        assert!(boots("new.img.csum"));
+        let mut bad = desk.read("zfs.img");
+        bad[9999] ^= 1;
+        desk.write("zfs.img", &bad);
+        assert!(boots("new.img.csum"));
+        fs::remove_file(desk.path("zfs.img")).unwrap();
+        assert!(!sledsim(&desk, &format!("{FAR} -t 2")).status.success());
+        server.signal("-TERM");
+        let (_, _, log) = server.end(SOON);
+        assert!(log.contains("the contents' SHA-256 is"), "{log}");
+        assert!(log.contains("the old one stays in service"), "{log}");
+        assert!(log.contains("the image is gone"), "{log}");
+    });
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn of_many_images_each_sled_gets_the_one_that_it_wants() {
+    inside(1, || {
+        let mut desk = Desk::new();
+        fs::create_dir(desk.path("images")).unwrap();
+        image(&mut desk, "a.img", 1);
+        image(&mut desk, "b.img", 2);
+        for name in ["a.img", "b.img"] {
+            fs::rename(desk.path(name), desk.path("images").join(name)).unwrap();
+        }
+        desk.write("images/notes.txt", b"no image");
+        let line = format!("{NEAR} --image images --state learnt all");
+        let server = Running::start(&desk, "bootserver", &line);
+        for (mac, csum) in
+            [("02:00:00:00:00:0a", "a.img.csum"), ("02:00:00:00:00:0b", "b.img.csum")]
+        {
+            let boot = sledsim(&desk, &format!("{FAR} -t 20 --mac {mac} --csum {csum}"));
+            assert!(boot.status.success(), "{}", String::from_utf8_lossy(&boot.stderr));
+        }
+        server.signal("-TERM");
+        server.end(SOON);
+        let learnt = String::from_utf8(desk.read("learnt")).unwrap();
+        let expected = format!(
+            "02:00:00:00:00:0a {}\n02:00:00:00:00:0b {}\n",
+            tool::hex(&desk.read("a.img.csum")),
+            tool::hex(&desk.read("b.img.csum"))
+        );
+        assert_eq!(learnt, expected);
+    });
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn a_server_that_is_started_anew_has_the_sled_start_over() {
+    inside(1, || {
+        let mut desk = Desk::new();
+        image(&mut desk, "zfs.img", 16);
+        let shape = format!("qdisc add dev {NEAR} root tbf rate 100mbit burst 16k limit 64k");
+        netns::run("tc", &shape);
+        let line = format!("--tx mmsg {NEAR} zfs.img all");
+        let server = Running::start(&desk, "bootserver", &line);
+        let rack = Running::start(&desk, "sledsim", &format!("{FAR} -t 50"));
+        sleep(Duration::from_millis(700));
+        server.signal("-KILL");
+        server.end(SOON);
+        let server = Running::start(&desk, "bootserver", &line);
+        let (status, table, log) = rack.end(SOON);
+        assert_eq!(status, 0, "{table}{log}");
+        assert!(log.contains("told it to start over"), "{log}");
+        server.signal("-TERM");
+        server.end(SOON);
+    });
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn links_that_will_not_do_are_refused_with_the_reason() {
+    inside(1, || {
+        let mut desk = Desk::new();
+        image(&mut desk, "zfs.img", 1);
+        let refusal = |link: &str| {
+            let (status, _, log) =
+                Running::start(&desk, "bootserver", &format!("-t 5 {link} zfs.img all")).end(SOON);
+            assert_eq!(status, 1, "{log}");
+            log
+        };
+        assert!(refusal("net7").contains("there are: far, lo, near"));
+        assert!(refusal("lo").contains("not an Ethernet link"));
+        ip(&format!("link set {NEAR} mtu 1000"));
+        assert!(refusal(NEAR).contains("its MTU is 1000"));
+        ip(&format!("link set {NEAR} mtu 1500"));
+        let server = Running::start(&desk, "bootserver", &format!("{NEAR} zfs.img all"));
+        sleep(Duration::from_millis(500));
+        ip(&format!("link del {NEAR}"));
+        let (status, _, log) = server.end(SOON);
+        assert_eq!(status, 1, "{log}");
+        assert!(log.contains("near: the link is gone"), "{log}");
+    });
+}
