@@ -1,6 +1,7 @@
 //! Sizes, rates and times as people read them.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// A number of bytes, shown in binary units: `512 MiB`, `1.5 GiB`.
@@ -24,6 +25,34 @@ impl fmt::Display for Bytes {
     }
 }
 
+/// Bits per second, as network people write them: `9.4Gbit`, `100Mbit`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BitRate(u64);
+
+impl BitRate {
+    /// The number.
+    pub const fn bits_per_second(self) -> u64 {
+        self.0
+    }
+}
+
+impl FromStr for BitRate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const UNITS: [(&str, f64); 4] = [("gbit", 1e9), ("mbit", 1e6), ("kbit", 1e3), ("bit", 1.0)];
+        let lower = text.to_ascii_lowercase();
+        let lower = lower.strip_suffix("/s").unwrap_or(&lower);
+        let unit =
+            UNITS.iter().find_map(|(unit, factor)| Some((lower.strip_suffix(unit)?, factor)));
+        let rate = unit.and_then(|(number, factor)| Some(number.parse::<f64>().ok()? * factor));
+        match rate {
+            Some(rate) if (1.0..1e15).contains(&rate) => Ok(Self(rate as u64)),
+            _ => Err("a rate is a number with a unit, as in 9.4Gbit or 100Mbit".to_owned()),
+        }
+    }
+}
+
 /// Decimal megabytes per second, for `bytes` moved in `time`; zero if no time has passed.
 pub fn megabytes_per_second(bytes: u64, time: Duration) -> f64 {
     if time.is_zero() { 0.0 } else { bytes as f64 / 1e6 / time.as_secs_f64() }
@@ -32,6 +61,16 @@ pub fn megabytes_per_second(bytes: u64, time: Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rates_are_read_with_their_unit() {
+        for (text, rate) in [("9.4Gbit", 9_400_000_000), ("100mbit/s", 100_000_000), ("8bit", 8)] {
+            assert_eq!(text.parse(), Ok(BitRate(rate)));
+        }
+        for text in ["", "5", "Gbit", "0Gbit", "-1Gbit", "nanGbit", "1e99Gbit"] {
+            text.parse::<BitRate>().unwrap_err();
+        }
+    }
 
     #[test]
     fn bytes_are_shown_in_the_largest_unit_that_they_fill() {

@@ -93,7 +93,7 @@ fn lose(of_ten_thousand: u32) {
     assert!(status.success());
 }
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 fn boot(sleds: u32, mebibytes: u32, loss: u32) {
     inside(1, || {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use boot_backends::TxPath;
 use boot_engine::wire::MacAddr;
+use boot_tools::units::BitRate;
 use clap::Parser;
 
 /// Play sleds that boot over the network, to try a boot server without a rack.
@@ -12,7 +13,8 @@ use clap::Parser;
 #[command(name = "sledsim", version, after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The Ethernet link on which the boot server listens at the other end
-    pub(crate) link: String,
+    #[arg(required_unless_present = "virtual_time", conflicts_with = "virtual_time")]
+    pub(crate) link: Option<String>,
 
     /// How many sleds to play
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=4096))]
@@ -38,12 +40,55 @@ pub(crate) struct Args {
     /// What an unwanted frame costs: a line on the sled's console, in microseconds
     #[arg(long, value_name = "US", default_value_t = 150)]
     pub(crate) console: u64,
+
+    /// No link: simulate a server, a switch and the sleds in virtual time, and tell how long
+    /// the rack would take
+    #[arg(long = "virtual")]
+    pub(crate) virtual_time: bool,
+
+    /// The image that the simulated rack boots
+    #[arg(long, value_name = "IMAGE", requires = "virtual_time")]
+    pub(crate) image: Option<PathBuf>,
+
+    /// The size of the image, if none is given
+    #[arg(long, value_name = "MIB", default_value_t = 64, requires = "virtual_time")]
+    pub(crate) size: u32,
+
+    /// The rate of the simulated switch's ports
+    #[arg(long, value_name = "RATE", default_value = "1Gbit", requires = "virtual_time")]
+    pub(crate) rate: BitRate,
+
+    /// The rate of the simulated server's port, if it is another
+    #[arg(long, value_name = "RATE", requires = "virtual_time")]
+    pub(crate) server_rate: Option<BitRate>,
+
+    /// Frames that each port of the simulated switch can queue
+    #[arg(long, value_name = "FRAMES", default_value_t = 256, requires = "virtual_time")]
+    pub(crate) queue: usize,
+
+    /// How many of a hundred frames are lost on the way to a simulated sled
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = percent, requires = "virtual_time")]
+    pub(crate) loss: f64,
+
+    /// What all chance in the simulation follows from
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "virtual_time")]
+    pub(crate) seed: u64,
+
+    /// Simulate the tool that this project replaces too
+    #[arg(long, requires = "virtual_time")]
+    pub(crate) compare: bool,
+
+    /// Simulate all the situations by which the server is judged
+    #[arg(long, requires = "virtual_time", conflicts_with_all = ["queue", "loss", "server_rate", "compare"])]
+    pub(crate) judge: bool,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   sledsim net1                                      boot one sled
   sledsim net1 --sleds 32 --csum boot_image_csum    a rack, which takes no other image
+  sledsim --virtual --sleds 32 --size 1200 --rate 10Gbit --loss 0.1
+                                                    how long would my rack take?
 
 Each sled reads the whole image as a real one does and checks its SHA-256. A table on stdout
 tells how it went; the exit status is 0 if every sled booted.";
@@ -51,4 +96,9 @@ tells how it went; the exit status is 0 if every sled booted.";
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let percent: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (0.0..=100.0).contains(&percent) { Ok(percent) } else { Err("not 0 to 100".to_owned()) }
 }

@@ -20,11 +20,10 @@ use crate::args::Args;
 const TICK: Duration = Duration::from_millis(100);
 
 /// Boots the sleds, or gives up, and prints how it went.
-pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
+pub(crate) fn run(link: &str, args: &Args) -> anyhow::Result<Exit> {
     let signals = Signals::install()?;
     let wanted = args.csum.as_deref().map(csum::read).transpose()?;
-    let mut link =
-        boot_backends::open(&args.link, OpenOptions { all_addresses: true, tx: args.tx })?;
+    let mut link = boot_backends::open(link, OpenOptions { all_addresses: true, tx: args.tx })?;
     let first = args.mac.unwrap_or_else(|| first_address(link.address()));
     ensure!(first.is_station(), "--mac {first} is no single sled's address");
     let clock = Clock::new();
@@ -33,7 +32,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
             wanted,
             power_on: clock.now(),
             console: Duration::from_micros(args.console),
-            ..SledConfig::new(after(first, number))
+            ..SledConfig::new(first.nth_after(number))
         })
     });
     let mut rack = Rack::new(sleds.collect());
@@ -79,10 +78,4 @@ fn tell(sled: MacAddr, event: &Event) {
 fn first_address(link: MacAddr) -> MacAddr {
     let [_, _, _, a, b, c] = link.octets();
     MacAddr::new([0x02, a, b, c, 0, 1])
-}
-
-fn after(first: MacAddr, number: u16) -> MacAddr {
-    let [a, b, c, d, high, low] = first.octets();
-    let [high, low] = u16::from_be_bytes([high, low]).wrapping_add(number).to_be_bytes();
-    MacAddr::new([a, b, c, d, high, low])
 }
