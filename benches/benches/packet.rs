@@ -1,0 +1,255 @@
+//! What a frame costs on each way out of the machine, over a veth pair whose far end throws
+//! frames away, against a copy and a sendto per frame; and what the whole server adds.
+//!
+//! Costs are CPU time of the sending thread, in which the far end's share is included. The
+//! table at the end comes from rounds in which all variants take turns.
+
+#[cfg(target_os = "linux")]
+#[path = "../../backends/tests/netns/mod.rs"]
+mod netns;
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::ops::ControlFlow;
+    use std::sync::Barrier;
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use boot_backends::{Clock, Datalink, OpenOptions, TxPath, open_workers, serve};
+    use boot_benches::feed::Feed;
+    use boot_benches::naive::Naive;
+    use boot_engine::batch::Batch;
+    use boot_engine::image::Contents;
+    use boot_engine::server::{Config, Serve, Server};
+    use boot_engine::wire::{BLOCK, Head, MacAddr, SLOTS};
+    use criterion::{Criterion, Throughput};
+    use nix::time::{ClockId, clock_gettime};
+    use nix::unistd::Uid;
+
+    use crate::netns::{NEAR, inside, sent_by};
+
+    const SIZE: usize = 64 << 20;
+    const PATHS: [TxPath; 3] = [TxPath::Mmsg, TxPath::Uring, TxPath::Xdp];
+    /// Frames that a variant sends in one turn, and turns.
+    const TURN: usize = 256 * SLOTS;
+    const TURNS: usize = 21;
+
+    type Link = Box<dyn Datalink + Send>;
+
+    pub(crate) fn main() {
+        if !Uid::effective().is_root() {
+            println!("packet: skipped: making a network namespace takes root");
+            return;
+        }
+        let fill = |bytes: &mut [u8]| bytes.fill(1);
+        let image = Contents::build(SIZE, SIZE as u64, "", "rpool", fill).expect("there is memory");
+        inside(2, || singly(&image));
+        inside(2, || in_turns(&image));
+    }
+
+    /// Each variant by itself, as criterion measures.
+    fn singly(image: &Contents) {
+        let mut criterion = Criterion::default()
+            .configure_from_args()
+            .sample_size(10)
+            .measurement_time(Duration::from_secs(1));
+        let mut group = criterion.benchmark_group("packet");
+        group.throughput(Throughput::Elements(1));
+        let mut naive = Naive::open(NEAR).expect("the link is there");
+        let mut sender = Sender::new(image);
+        group.bench_function("naive", |b| {
+            b.iter_custom(|frames| sender.run(frames as usize, |batch| naive.send(batch).unwrap()));
+        });
+        for path in PATHS {
+            let [mut link] = open::<1>(path);
+            group.bench_function(path.to_string(), |b| {
+                b.iter_custom(|frames| sender.run(frames as usize, |batch| send(&mut link, batch)));
+            });
+            for sleds in [1, 8, 64] {
+                group.bench_function(format!("{path}/served/{sleds}"), |b| {
+                    b.iter_custom(|frames| served(link.as_mut(), image, sleds, frames as usize));
+                });
+            }
+        }
+        group.finish();
+        criterion.final_summary();
+    }
+
+    /// All variants by turns, and the table.
+    fn in_turns(image: &Contents) {
+        let mut naive = Naive::open(NEAR).expect("the link is there");
+        let mut sender = Sender::new(image);
+        let mut rows: Vec<Row> = Vec::new();
+        let mut row = |name: String, per_frame: Duration| match rows
+            .iter_mut()
+            .find(|row| row.name == name)
+        {
+            Some(row) => row.turns.push(per_frame),
+            None => rows.push(Row { name, turns: vec![per_frame] }),
+        };
+        let mut pairs = Vec::new();
+        for _ in 0..TURNS {
+            let cpu = sender.run(TURN, |batch| naive.send(batch).unwrap());
+            row("naive".to_owned(), cpu / TURN as u32);
+            for path in PATHS {
+                // A queue has one AF_XDP socket at a time.
+                let mut links = open::<2>(path);
+                let before = sent_by(NEAR);
+                let cpu = sender.run(TURN, |batch| send(&mut links[0], batch));
+                assert_eq!(sent_by(NEAR) - before, TURN as u64, "{path}: frames were lost");
+                row(path.to_string(), cpu / TURN as u32);
+                for sleds in [1, 8, 64] {
+                    let cpu = served(links[0].as_mut(), image, sleds, TURN);
+                    row(format!("{path}, the whole server, {sleds} sleds"), cpu / TURN as u32);
+                }
+                let both = together(&mut links, image);
+                row(format!("{path}, two workers at once"), both.cpu / (2 * TURN) as u32);
+                pairs.push((path, both.speedup));
+            }
+        }
+        print(&mut rows);
+        for path in PATHS {
+            let mut speedups: Vec<_> =
+                pairs.iter().filter(|pair| pair.0 == path).map(|pair| pair.1).collect();
+            speedups.sort_by(f64::total_cmp);
+            println!("{path}: two workers send {:.2} times as fast as one", speedups[TURNS / 2]);
+        }
+    }
+
+    struct Row {
+        name: String,
+        turns: Vec<Duration>,
+    }
+
+    fn print(rows: &mut [Row]) {
+        println!("\n{:44} {:>9} {:>14} {:>9}", "", "ns/frame", "frames/CPU s", "vs naive");
+        let naive = rows[0].turns.clone();
+        for row in rows {
+            let mut ratios: Vec<_> = naive
+                .iter()
+                .zip(&row.turns)
+                .map(|(naive, own)| naive.as_secs_f64() / own.as_secs_f64())
+                .collect();
+            ratios.sort_by(f64::total_cmp);
+            row.turns.sort_unstable();
+            let median = row.turns[TURNS / 2];
+            println!(
+                "{:44} {:>9} {:>14.0} {:>9.2}",
+                row.name,
+                median.as_nanos(),
+                1.0 / median.as_secs_f64(),
+                ratios[TURNS / 2]
+            );
+        }
+    }
+
+    /// Fills batches with DATA frames, block after block of the image.
+    struct Sender<'a> {
+        image: &'a Contents,
+        batch: Batch,
+        next: usize,
+    }
+
+    impl<'a> Sender<'a> {
+        fn new(image: &'a Contents) -> Self {
+            Self { image, batch: Batch::with_capacity(SLOTS), next: 0 }
+        }
+
+        /// Sends so many frames, and returns the CPU time that it took.
+        fn run(&mut self, frames: usize, mut send: impl FnMut(&mut Batch)) -> Duration {
+            let (to, from) = (MacAddr::new([2, 0, 0, 0, 1, 0]), MacAddr::new([2, 0, 0, 0, 0, 1]));
+            let start = cpu();
+            let mut left = frames;
+            while left > 0 {
+                let count = left.min(SLOTS);
+                for _ in 0..count {
+                    let head = Head::data(to, from, self.next as u64, BLOCK);
+                    self.batch.push_contents(head, self.image, self.next, BLOCK);
+                    self.next = (self.next + BLOCK) % SIZE;
+                }
+                send(&mut self.batch);
+                left -= count;
+            }
+            cpu().saturating_sub(start)
+        }
+    }
+
+    /// CPU time to serve so many frames with the real loop and the real server.
+    fn served(link: &mut dyn Datalink, image: &Contents, sleds: u8, frames: usize) -> Duration {
+        let mut server = Server::new(Config::new(link.address(), Serve::All));
+        server.set_images(vec![image.clone()]);
+        let mut link = Feed::new(link, sleds, SIZE);
+        let mut taken = 0;
+        let start = cpu();
+        serve(Clock::new(), &mut link, &mut server, |now, server, sent| {
+            while server.poll_event().is_some() {}
+            taken += sent.taken;
+            if taken >= frames {
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(now + Duration::from_secs(1))
+        })
+        .expect("the link stays");
+        cpu().saturating_sub(start)
+    }
+
+    struct Together {
+        /// CPU time of both.
+        cpu: Duration,
+        /// Frames per second, against the first alone.
+        speedup: f64,
+    }
+
+    /// Two workers, each on a thread of its own.
+    fn together(links: &mut [Link; 2], image: &Contents) -> Together {
+        let mut sender = Sender::new(image);
+        let start = Instant::now();
+        sender.run(TURN, |batch| send(&mut links[0], batch));
+        let alone = start.elapsed();
+        let barrier = Barrier::new(3);
+        let (cpu, both) = thread::scope(|scope| {
+            let workers = links.each_mut().map(|link| {
+                let barrier = &barrier;
+                scope.spawn(move || {
+                    let mut sender = Sender::new(image);
+                    barrier.wait();
+                    sender.run(TURN, |batch| send(link, batch))
+                })
+            });
+            barrier.wait();
+            let start = Instant::now();
+            let cpu: Duration = workers.map(|worker| worker.join().unwrap()).iter().sum();
+            (cpu, start.elapsed())
+        });
+        Together { cpu, speedup: 2.0 * alone.as_secs_f64() / both.as_secs_f64() }
+    }
+
+    fn open<const WORKERS: usize>(tx: TxPath) -> [Link; WORKERS] {
+        let options = OpenOptions { tx, ..OpenOptions::default() };
+        let links = open_workers(NEAR, options, WORKERS).expect("the link is fit for use");
+        for link in &links {
+            let path = link.path().unwrap_or_default();
+            // Another path than the one asked for says why in brackets.
+            assert!(!path.contains('('), "{tx} can't be had: {path}");
+        }
+        links.try_into().ok().expect("one link for each worker")
+    }
+
+    fn send(link: &mut Link, batch: &mut Batch) {
+        while !batch.is_empty() {
+            let sent = link.send(batch).expect("the link stays");
+            assert_eq!(sent.dropped, 0, "the far end keeps up");
+        }
+    }
+
+    fn cpu() -> Duration {
+        clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("Linux has this clock").into()
+    }
+}
+
+fn main() {
+    #[cfg(target_os = "linux")]
+    linux::main();
+    #[cfg(not(target_os = "linux"))]
+    println!("packet: skipped: these ways out are Linux's");
+}
