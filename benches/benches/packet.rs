@@ -43,8 +43,9 @@ mod linux {
         }
         let fill = |bytes: &mut [u8]| bytes.fill(1);
         let image = Contents::build(SIZE, SIZE as u64, "", "rpool", fill).expect("there is memory");
-        inside(2, || singly(&image));
-        inside(2, || in_turns(&image));
+        inside(1, || singly(&image));
+        inside(1, || alone_in_turns(&image));
+        inside(2, || two_in_turns(&image));
     }
 
     /// Each variant by itself, as criterion measures.
@@ -76,70 +77,85 @@ mod linux {
     }
 
     /// All variants by turns, and the table.
-    fn in_turns(image: &Contents) {
+    fn alone_in_turns(image: &Contents) {
         let mut naive = Naive::open(NEAR).expect("the link is there");
         let mut sender = Sender::new(image);
-        let mut rows: Vec<Row> = Vec::new();
-        let mut row = |name: String, per_frame: Duration| match rows
-            .iter_mut()
-            .find(|row| row.name == name)
-        {
-            Some(row) => row.turns.push(per_frame),
-            None => rows.push(Row { name, turns: vec![per_frame] }),
-        };
-        let mut pairs = Vec::new();
+        let mut table = Table::default();
         for _ in 0..TURNS {
             let cpu = sender.run(TURN, |batch| naive.send(batch).unwrap());
-            row("naive".to_owned(), cpu / TURN as u32);
+            table.add("naive", cpu / TURN as u32);
             for path in PATHS {
                 // A queue has one AF_XDP socket at a time.
-                let mut links = open::<2>(path);
+                let [mut link] = open::<1>(path);
                 let before = sent_by(NEAR);
-                let cpu = sender.run(TURN, |batch| send(&mut links[0], batch));
+                let cpu = sender.run(TURN, |batch| send(&mut link, batch));
                 assert_eq!(sent_by(NEAR) - before, TURN as u64, "{path}: frames were lost");
-                row(path.to_string(), cpu / TURN as u32);
+                table.add(&path.to_string(), cpu / TURN as u32);
                 for sleds in [1, 8, 64] {
-                    let cpu = served(links[0].as_mut(), image, sleds, TURN);
-                    row(format!("{path}, the whole server, {sleds} sleds"), cpu / TURN as u32);
+                    let cpu = served(link.as_mut(), image, sleds, TURN);
+                    table.add(
+                        &format!("{path}, the whole server, {sleds} sleds"),
+                        cpu / TURN as u32,
+                    );
                 }
-                let both = together(&mut links, image);
-                row(format!("{path}, two workers at once"), both.cpu / (2 * TURN) as u32);
-                pairs.push((path, both.speedup));
             }
         }
-        print(&mut rows);
-        for path in PATHS {
-            let mut speedups: Vec<_> =
-                pairs.iter().filter(|pair| pair.0 == path).map(|pair| pair.1).collect();
+        table.print();
+    }
+
+    /// One worker and two by turns, on a link with a queue for each.
+    fn two_in_turns(image: &Contents) {
+        let mut table = Table::default();
+        let mut speedups = PATHS.map(|path| (path, Vec::new()));
+        for _ in 0..TURNS {
+            for (path, speedups) in &mut speedups {
+                let mut links = open::<2>(*path);
+                let (alone, both) = together(&mut links, image);
+                table.add(&format!("{path}, one worker"), alone.cpu / TURN as u32);
+                table.add(&format!("{path}, two workers"), both.cpu / (2 * TURN) as u32);
+                speedups.push(2.0 * alone.time.as_secs_f64() / both.time.as_secs_f64());
+            }
+        }
+        table.print();
+        for (path, mut speedups) in speedups {
             speedups.sort_by(f64::total_cmp);
             println!("{path}: two workers send {:.2} times as fast as one", speedups[TURNS / 2]);
         }
     }
 
-    struct Row {
-        name: String,
-        turns: Vec<Duration>,
+    /// CPU time per frame of each variant, turn by turn.
+    #[derive(Default)]
+    struct Table {
+        rows: Vec<(String, Vec<Duration>)>,
     }
 
-    fn print(rows: &mut [Row]) {
-        println!("\n{:44} {:>9} {:>14} {:>9}", "", "ns/frame", "frames/CPU s", "vs naive");
-        let naive = rows[0].turns.clone();
-        for row in rows {
-            let mut ratios: Vec<_> = naive
-                .iter()
-                .zip(&row.turns)
-                .map(|(naive, own)| naive.as_secs_f64() / own.as_secs_f64())
-                .collect();
-            ratios.sort_by(f64::total_cmp);
-            row.turns.sort_unstable();
-            let median = row.turns[TURNS / 2];
-            println!(
-                "{:44} {:>9} {:>14.0} {:>9.2}",
-                row.name,
-                median.as_nanos(),
-                1.0 / median.as_secs_f64(),
-                ratios[TURNS / 2]
-            );
+    impl Table {
+        fn add(&mut self, name: &str, per_frame: Duration) {
+            match self.rows.iter_mut().find(|row| row.0 == name) {
+                Some((_, turns)) => turns.push(per_frame),
+                None => self.rows.push((name.to_owned(), vec![per_frame])),
+            }
+        }
+
+        /// Prints medians, and the median of the ratios within a turn to the first row.
+        fn print(&self) {
+            let (first, base) = &self.rows[0];
+            println!("\n{:36} {:>9} {:>13}  times {first}", "", "ns/frame", "frames/CPU s");
+            for (name, turns) in &self.rows {
+                let ratio =
+                    |(base, own): (&Duration, &Duration)| base.as_secs_f64() / own.as_secs_f64();
+                let mut ratios: Vec<_> = base.iter().zip(turns).map(ratio).collect();
+                ratios.sort_by(f64::total_cmp);
+                let mut turns = turns.clone();
+                turns.sort_unstable();
+                let median = turns[TURNS / 2];
+                println!(
+                    "{name:36} {:>9} {:>13.0}  {:.2}",
+                    median.as_nanos(),
+                    1.0 / median.as_secs_f64(),
+                    ratios[TURNS / 2]
+                );
+            }
         }
     }
 
@@ -193,21 +209,18 @@ mod linux {
         cpu().saturating_sub(start)
     }
 
-    struct Together {
-        /// CPU time of both.
+    struct Cost {
         cpu: Duration,
-        /// Frames per second, against the first alone.
-        speedup: f64,
+        time: Duration,
     }
 
-    /// Two workers, each on a thread of its own.
-    fn together(links: &mut [Link; 2], image: &Contents) -> Together {
-        let mut sender = Sender::new(image);
+    /// The first worker alone, then two at once, each on a thread of its own.
+    fn together(links: &mut [Link; 2], image: &Contents) -> (Cost, Cost) {
         let start = Instant::now();
-        sender.run(TURN, |batch| send(&mut links[0], batch));
-        let alone = start.elapsed();
+        let cpu = Sender::new(image).run(TURN, |batch| send(&mut links[0], batch));
+        let alone = Cost { cpu, time: start.elapsed() };
         let barrier = Barrier::new(3);
-        let (cpu, both) = thread::scope(|scope| {
+        let both = thread::scope(|scope| {
             let workers = links.each_mut().map(|link| {
                 let barrier = &barrier;
                 scope.spawn(move || {
@@ -218,10 +231,10 @@ mod linux {
             });
             barrier.wait();
             let start = Instant::now();
-            let cpu: Duration = workers.map(|worker| worker.join().unwrap()).iter().sum();
-            (cpu, start.elapsed())
+            let cpu = workers.map(|worker| worker.join().unwrap()).iter().sum();
+            Cost { cpu, time: start.elapsed() }
         });
-        Together { cpu, speedup: 2.0 * alone.as_secs_f64() / both.as_secs_f64() }
+        (alone, both)
     }
 
     fn open<const WORKERS: usize>(tx: TxPath) -> [Link; WORKERS] {
