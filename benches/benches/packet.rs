@@ -28,11 +28,11 @@ mod linux {
 
     use crate::netns::{NEAR, inside, sent_by};
 
-    const SIZE: usize = 64 << 20;
     const PATHS: [TxPath; 3] = [TxPath::Mmsg, TxPath::Uring, TxPath::Xdp];
-    /// Frames that a variant sends in one turn, and turns.
+    /// Frames that a variant sends in one turn, which are all of the image, and turns.
     const TURN: usize = 256 * SLOTS;
     const TURNS: usize = 21;
+    const SIZE: usize = TURN * BLOCK;
 
     type Link = Box<dyn Datalink + Send>;
 
