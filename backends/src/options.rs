@@ -17,14 +17,16 @@ pub struct OpenOptions {
 /// what a frame costs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum TxPath {
-    /// The cheapest that works on this link.
+    /// The cheapest that works on this link and meets its queueing discipline, if it has one
+    /// that does more than queue.
     #[default]
     Auto,
     /// AF_PACKET, its sends queued in an io_uring.
     Uring,
     /// AF_PACKET with sendmmsg: works wherever a packet socket can be had.
     Mmsg,
-    /// AF_XDP in copy mode: goes past the link's queueing discipline.
+    /// AF_XDP in copy mode: goes past the link's queueing discipline, and past what listens to
+    /// outgoing frames, such as tcpdump. Each worker needs a queue of the link's.
     Xdp,
 }
 

@@ -1,3 +1,7 @@
 //! What the benches share.
 
+#[cfg(target_os = "linux")]
+pub mod feed;
+#[cfg(target_os = "linux")]
+pub mod naive;
 pub mod rack;

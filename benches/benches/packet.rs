@@ -1,0 +1,268 @@
+//! What a frame costs on each way out of the machine, over a veth pair whose far end throws
+//! frames away, against a copy and a sendto per frame; and what the whole server adds.
+//!
+//! Costs are CPU time of the sending thread, in which the far end's share is included. The
+//! table at the end comes from rounds in which all variants take turns.
+
+#[cfg(target_os = "linux")]
+#[path = "../../backends/tests/netns/mod.rs"]
+mod netns;
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::ops::ControlFlow;
+    use std::sync::Barrier;
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use boot_backends::{Clock, Datalink, OpenOptions, TxPath, open_workers, serve};
+    use boot_benches::feed::Feed;
+    use boot_benches::naive::Naive;
+    use boot_engine::batch::Batch;
+    use boot_engine::image::Contents;
+    use boot_engine::server::{Config, Serve, Server};
+    use boot_engine::wire::{BLOCK, Head, MacAddr, SLOTS};
+    use criterion::{Criterion, Throughput};
+    use nix::time::{ClockId, clock_gettime};
+    use nix::unistd::Uid;
+
+    use crate::netns::{NEAR, inside, sent_by};
+
+    const PATHS: [TxPath; 3] = [TxPath::Mmsg, TxPath::Uring, TxPath::Xdp];
+    /// Frames that a variant sends in one turn, which are all of the image, and turns.
+    const TURN: usize = 256 * SLOTS;
+    const TURNS: usize = 21;
+    const SIZE: usize = TURN * BLOCK;
+
+    type Link = Box<dyn Datalink + Send>;
+
+    pub(crate) fn main() {
+        if !Uid::effective().is_root() {
+            println!("packet: skipped: making a network namespace takes root");
+            return;
+        }
+        let fill = |bytes: &mut [u8]| bytes.fill(1);
+        let image = Contents::build(SIZE, SIZE as u64, "", "rpool", fill).expect("there is memory");
+        inside(1, || singly(&image));
+        inside(1, || alone_in_turns(&image));
+        inside(2, || two_in_turns(&image));
+    }
+
+    /// Each variant by itself, as criterion measures.
+    fn singly(image: &Contents) {
+        let mut criterion = Criterion::default()
+            .configure_from_args()
+            .sample_size(10)
+            .measurement_time(Duration::from_secs(1));
+        let mut group = criterion.benchmark_group("packet");
+        group.throughput(Throughput::Elements(1));
+        let mut naive = Naive::open(NEAR).expect("the link is there");
+        let mut sender = Sender::new(image);
+        group.bench_function("naive", |b| {
+            b.iter_custom(|frames| sender.run(frames as usize, |batch| naive.send(batch).unwrap()));
+        });
+        for path in PATHS {
+            let [mut link] = open::<1>(path);
+            group.bench_function(path.to_string(), |b| {
+                b.iter_custom(|frames| sender.run(frames as usize, |batch| send(&mut link, batch)));
+            });
+            for sleds in [1, 8, 64] {
+                group.bench_function(format!("{path}/served/{sleds}"), |b| {
+                    b.iter_custom(|frames| served(link.as_mut(), image, sleds, frames as usize));
+                });
+            }
+        }
+        group.finish();
+        criterion.final_summary();
+    }
+
+    /// All variants by turns, and the table.
+    fn alone_in_turns(image: &Contents) {
+        let mut naive = Naive::open(NEAR).expect("the link is there");
+        let mut sender = Sender::new(image);
+        let mut table = Table::default();
+        for _ in 0..TURNS {
+            let cpu = sender.run(TURN, |batch| naive.send(batch).unwrap());
+            table.add("naive", cpu / TURN as u32);
+            for path in PATHS {
+                // A queue has one AF_XDP socket at a time.
+                let [mut link] = open::<1>(path);
+                let before = sent_by(NEAR);
+                let cpu = sender.run(TURN, |batch| send(&mut link, batch));
+                assert_eq!(sent_by(NEAR) - before, TURN as u64, "{path}: frames were lost");
+                table.add(&path.to_string(), cpu / TURN as u32);
+                for sleds in [1, 8, 64] {
+                    let cpu = served(link.as_mut(), image, sleds, TURN);
+                    table.add(
+                        &format!("{path}, the whole server, {sleds} sleds"),
+                        cpu / TURN as u32,
+                    );
+                }
+            }
+        }
+        table.print();
+    }
+
+    /// One worker and two by turns, on a link with a queue for each.
+    fn two_in_turns(image: &Contents) {
+        let mut table = Table::default();
+        let mut speedups = PATHS.map(|path| (path, Vec::new()));
+        for _ in 0..TURNS {
+            for (path, speedups) in &mut speedups {
+                let mut links = open::<2>(*path);
+                let (alone, both) = together(&mut links, image);
+                table.add(&format!("{path}, one worker"), alone.cpu / TURN as u32);
+                table.add(&format!("{path}, two workers"), both.cpu / (2 * TURN) as u32);
+                speedups.push(2.0 * alone.time.as_secs_f64() / both.time.as_secs_f64());
+            }
+        }
+        table.print();
+        for (path, mut speedups) in speedups {
+            speedups.sort_by(f64::total_cmp);
+            println!("{path}: two workers send {:.2} times as fast as one", speedups[TURNS / 2]);
+        }
+    }
+
+    /// CPU time per frame of each variant, turn by turn.
+    #[derive(Default)]
+    struct Table {
+        rows: Vec<(String, Vec<Duration>)>,
+    }
+
+    impl Table {
+        fn add(&mut self, name: &str, per_frame: Duration) {
+            match self.rows.iter_mut().find(|row| row.0 == name) {
+                Some((_, turns)) => turns.push(per_frame),
+                None => self.rows.push((name.to_owned(), vec![per_frame])),
+            }
+        }
+
+        /// Prints medians, and the median of the ratios within a turn to the first row.
+        fn print(&self) {
+            let (first, base) = &self.rows[0];
+            println!("\n{:36} {:>9} {:>13}  times {first}", "", "ns/frame", "frames/CPU s");
+            for (name, turns) in &self.rows {
+                let ratio =
+                    |(base, own): (&Duration, &Duration)| base.as_secs_f64() / own.as_secs_f64();
+                let mut ratios: Vec<_> = base.iter().zip(turns).map(ratio).collect();
+                ratios.sort_by(f64::total_cmp);
+                let mut turns = turns.clone();
+                turns.sort_unstable();
+                let median = turns[TURNS / 2];
+                println!(
+                    "{name:36} {:>9} {:>13.0}  {:.2}",
+                    median.as_nanos(),
+                    1.0 / median.as_secs_f64(),
+                    ratios[TURNS / 2]
+                );
+            }
+        }
+    }
+
+    /// Fills batches with DATA frames, block after block of the image.
+    struct Sender<'a> {
+        image: &'a Contents,
+        batch: Batch,
+        next: usize,
+    }
+
+    impl<'a> Sender<'a> {
+        fn new(image: &'a Contents) -> Self {
+            Self { image, batch: Batch::with_capacity(SLOTS), next: 0 }
+        }
+
+        /// Sends so many frames, and returns the CPU time that it took.
+        fn run(&mut self, frames: usize, mut send: impl FnMut(&mut Batch)) -> Duration {
+            let (to, from) = (MacAddr::new([2, 0, 0, 0, 1, 0]), MacAddr::new([2, 0, 0, 0, 0, 1]));
+            let start = cpu();
+            let mut left = frames;
+            while left > 0 {
+                let count = left.min(SLOTS);
+                for _ in 0..count {
+                    let head = Head::data(to, from, self.next as u64, BLOCK);
+                    self.batch.push_contents(head, self.image, self.next, BLOCK);
+                    self.next = (self.next + BLOCK) % SIZE;
+                }
+                send(&mut self.batch);
+                left -= count;
+            }
+            cpu().saturating_sub(start)
+        }
+    }
+
+    /// CPU time to serve so many frames with the real loop and the real server.
+    fn served(link: &mut dyn Datalink, image: &Contents, sleds: u8, frames: usize) -> Duration {
+        let mut server = Server::new(Config::new(link.address(), Serve::All));
+        server.set_images(vec![image.clone()]);
+        let mut link = Feed::new(link, sleds, SIZE);
+        let mut taken = 0;
+        let start = cpu();
+        serve(Clock::new(), &mut link, &mut server, |now, server, sent| {
+            while server.poll_event().is_some() {}
+            taken += sent.taken;
+            if taken >= frames {
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(now + Duration::from_secs(1))
+        })
+        .expect("the link stays");
+        cpu().saturating_sub(start)
+    }
+
+    struct Cost {
+        cpu: Duration,
+        time: Duration,
+    }
+
+    /// The first worker alone, then two at once, each on a thread of its own.
+    fn together(links: &mut [Link; 2], image: &Contents) -> (Cost, Cost) {
+        let start = Instant::now();
+        let cpu = Sender::new(image).run(TURN, |batch| send(&mut links[0], batch));
+        let alone = Cost { cpu, time: start.elapsed() };
+        let barrier = Barrier::new(3);
+        let both = thread::scope(|scope| {
+            let workers = links.each_mut().map(|link| {
+                let barrier = &barrier;
+                scope.spawn(move || {
+                    let mut sender = Sender::new(image);
+                    barrier.wait();
+                    sender.run(TURN, |batch| send(link, batch))
+                })
+            });
+            barrier.wait();
+            let start = Instant::now();
+            let cpu = workers.map(|worker| worker.join().unwrap()).iter().sum();
+            Cost { cpu, time: start.elapsed() }
+        });
+        (alone, both)
+    }
+
+    fn open<const WORKERS: usize>(tx: TxPath) -> [Link; WORKERS] {
+        let options = OpenOptions { tx, ..OpenOptions::default() };
+        let links = open_workers(NEAR, options, WORKERS).expect("the link is fit for use");
+        for link in &links {
+            let path = link.path().unwrap_or_default();
+            // Another path than the one asked for says why in brackets.
+            assert!(!path.contains('('), "{tx} can't be had: {path}");
+        }
+        links.try_into().ok().expect("one link for each worker")
+    }
+
+    fn send(link: &mut Link, batch: &mut Batch) {
+        while !batch.is_empty() {
+            let sent = link.send(batch).expect("the link stays");
+            assert_eq!(sent.dropped, 0, "the far end keeps up");
+        }
+    }
+
+    fn cpu() -> Duration {
+        clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("Linux has this clock").into()
+    }
+}
+
+fn main() {
+    #[cfg(target_os = "linux")]
+    linux::main();
+    #[cfg(not(target_os = "linux"))]
+    println!("packet: skipped: these ways out are Linux's");
+}

@@ -1,0 +1,71 @@
+//! The peer that packet paths are compared with: a copy and a system call for every frame.
+
+#![expect(unsafe_code, reason = "system calls on raw memory have no safe form")]
+
+use std::io;
+use std::mem;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+use boot_engine::batch::Batch;
+use boot_engine::wire::ETHERTYPE;
+use nix::net::if_::if_nametoindex;
+
+/// A packet socket that sends each frame from a vector that it was copied to.
+pub struct Naive {
+    fd: OwnedFd,
+    to: libc::sockaddr_ll,
+}
+
+impl Naive {
+    /// Sends on the link `name`.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such link, or for want of privilege.
+    pub fn open(name: &str) -> io::Result<Self> {
+        // SAFETY: no memory is involved.
+        let fd = unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the descriptor is new and nobody else's.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        // SAFETY: all zeros is a valid address.
+        let mut to: libc::sockaddr_ll = unsafe { mem::zeroed() };
+        to.sll_family = libc::AF_PACKET as u16;
+        to.sll_protocol = ETHERTYPE.to_be();
+        to.sll_ifindex = if_nametoindex(name)?.cast_signed();
+        to.sll_halen = 6;
+        Ok(Self { fd, to })
+    }
+
+    /// Sends all frames of `batch`, one after another.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel answers to the first frame that it does not take.
+    pub fn send(&mut self, batch: &mut Batch) -> io::Result<()> {
+        for frame in batch.iter() {
+            let mut bytes = Vec::with_capacity(frame.len());
+            bytes.extend_from_slice(frame.head);
+            bytes.extend_from_slice(frame.payload);
+            self.to.sll_addr[..6].copy_from_slice(&bytes[..6]);
+            // SAFETY: frame and address are valid for their lengths; the kernel only reads.
+            let sent = unsafe {
+                libc::sendto(
+                    self.fd.as_raw_fd(),
+                    bytes.as_ptr().cast(),
+                    bytes.len(),
+                    0,
+                    (&raw const self.to).cast(),
+                    size_of_val(&self.to) as libc::socklen_t,
+                )
+            };
+            if sent < 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        batch.clear();
+        Ok(())
+    }
+}
