@@ -1,0 +1,179 @@
+//! What a link can do to those who use it.
+
+use std::time::{Duration, Instant};
+
+use boot_backends::{LinkError, OpenOptions, TxPath, open};
+use boot_engine::batch::Batch;
+use nix::time::{ClockId, clock_gettime};
+
+use crate::netns::{FAR, NEAR, inside, ip, run, sent_by};
+use crate::{Link, PATHS, far, image, push, send_all, via};
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn a_link_that_goes_down_drops_frames_and_comes_back_by_itself() {
+    // With the far end down, ours has no carrier.
+    for (tx, end) in PATHS.into_iter().flat_map(|tx| [(tx, NEAR), (tx, FAR)]) {
+        inside(1, || {
+            let mut link = via(tx);
+            let image = image(1);
+            let mut batch = Batch::with_capacity(128);
+            let mut taken = 0;
+            let fill = |batch: &mut Batch, link: &mut Link, taken: &mut usize| {
+                (0..128).for_each(|_| push(batch, &image, 0));
+                send_all(link, batch, taken);
+            };
+            fill(&mut batch, &mut link, &mut taken);
+            assert_eq!(taken, 128, "{tx}, {end}");
+            ip(&format!("link set {end} down"));
+            let before = cpu();
+            for _ in 0..20 {
+                fill(&mut batch, &mut link, &mut taken);
+                link.receive(Duration::from_millis(10), false, &mut |_| {}).unwrap();
+            }
+            let spent = cpu().saturating_sub(before);
+            assert!(spent < Duration::from_millis(60), "{tx}, {end}: {spent:?} of 200 ms");
+            ip(&format!("link set {end} up"));
+            let mut up = 0;
+            let until = Instant::now() + Duration::from_secs(10);
+            while up < 5 * 128 {
+                assert!(Instant::now() < until, "{tx}, {end}: the link stays down");
+                fill(&mut batch, &mut link, &mut up);
+                link.receive(Duration::from_millis(10), false, &mut |_| {}).unwrap();
+            }
+            let counters = link.counters();
+            assert_eq!(counters.taken, sent_by(NEAR), "{tx}, {end}");
+            assert_eq!(counters.taken, (taken + up) as u64, "{tx}, {end}");
+            assert_eq!(counters.downs, 1, "{tx}, {end}");
+            assert!(counters.dropped >= 15 * 128, "{tx}, {end}: {counters:?}");
+        });
+    }
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn a_full_queue_loses_nothing_and_costs_next_to_nothing() {
+    // AF_XDP goes past the queueing discipline.
+    for tx in [TxPath::Mmsg, TxPath::Uring] {
+        inside(1, || {
+            run("tc", &format!("qdisc add dev {NEAR} root tbf rate 100mbit burst 16kb limit 64kb"));
+            let mut link = via(tx);
+            let mut far = far();
+            let image = image(1024);
+            let mut batch = Batch::with_capacity(128);
+            let mut arrived = Vec::new();
+            let (start, before) = (Instant::now(), cpu());
+            let mut taken = 0;
+            // 5,000 frames take 0.42 s.
+            for block in 0..5000 {
+                push(&mut batch, &image, block % 1024);
+                if batch.room() == 0 || block == 4999 {
+                    send_all(&mut link, &mut batch, &mut taken);
+                }
+            }
+            let (time, spent) = (start.elapsed(), cpu().saturating_sub(before));
+            let until = Instant::now() + Duration::from_secs(10);
+            while arrived.len() < 5000 {
+                assert!(Instant::now() < until, "{tx}: {} frames arrived", arrived.len());
+                let mut sink = |frame: &[u8]| arrived.push(frame[26..34].to_vec());
+                far.receive(Duration::from_millis(100), false, &mut sink).unwrap();
+            }
+            assert_eq!((taken, sent_by(NEAR)), (5000, 5000), "{tx}");
+            let counters = link.counters();
+            assert!(counters.full > 10, "{tx}: {counters:?}");
+            assert!(time > Duration::from_millis(380), "{tx}: {time:?}");
+            assert!(time < Duration::from_millis(650), "{tx}: the queue ran dry: {time:?}");
+            assert!(spent < time / 5, "{tx}: {spent:?} of {time:?}");
+        });
+    }
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn a_link_that_is_removed_is_gone() {
+    for tx in PATHS {
+        for sending in [true, false] {
+            inside(1, || {
+                let mut link = via(tx);
+                ip(&format!("link del {NEAR}"));
+                let until = Instant::now() + Duration::from_secs(5);
+                let image = image(1);
+                let error = loop {
+                    assert!(Instant::now() < until, "{tx}: nobody noticed");
+                    let result = if sending {
+                        let mut batch = Batch::with_capacity(1);
+                        push(&mut batch, &image, 0);
+                        link.send(&mut batch).map(|_| ())
+                    } else {
+                        link.receive(Duration::from_millis(100), false, &mut |_| {})
+                    };
+                    if let Err(error) = result {
+                        break error;
+                    }
+                };
+                assert!(matches!(error, LinkError::Gone { .. }), "{tx}: {error}");
+            });
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn links_that_will_not_do_are_refused_with_the_reason() {
+    inside(1, || {
+        let refusal = |name| open(name, OpenOptions::default()).err().unwrap().to_string();
+        let text = refusal("nowhere");
+        assert!(text.contains("no such link; there are: far, lo, near"), "{text}");
+        let text = refusal("a-name-that-no-link-can-have");
+        assert!(text.contains("no such link"), "{text}");
+        let text = refusal("lo");
+        assert!(text.contains("not an Ethernet link (hardware type 772"), "{text}");
+        ip(&format!("link set {NEAR} mtu 1043"));
+        let text = refusal(NEAR);
+        assert!(text.contains("its MTU is 1043; boot frames need at least 1044"), "{text}");
+        ip(&format!("link set {NEAR} mtu 1044"));
+        assert!(open(NEAR, OpenOptions::default()).is_ok());
+    });
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn without_the_capability_the_error_names_it() {
+    inside(1, || {
+        let me = std::env::current_exe().unwrap();
+        let child = std::process::Command::new("setpriv")
+            .args(["--bounding-set=-net_raw", "--inh-caps=-net_raw", "--"])
+            .arg(me)
+            .args(["--ignored", "--exact", "faults::opens_without_the_capability", "--nocapture"])
+            .env("EXPECT_NO_CAPABILITY", "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&child.stdout);
+        assert!(child.status.success(), "{said}{}", String::from_utf8_lossy(&child.stderr));
+        assert!(said.contains("1 passed"), "{said}");
+    });
+}
+
+/// The other half of the test above, in a process that has lost the capability.
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn opens_without_the_capability() {
+    let refused = inside_or_here(|| open(NEAR, OpenOptions::default()).err());
+    if std::env::var_os("EXPECT_NO_CAPABILITY").is_some() {
+        let error = refused.unwrap();
+        assert!(matches!(error, LinkError::NotPermitted { .. }), "{error}");
+        assert!(error.to_string().contains("setcap cap_net_raw+ep"), "{error}");
+    } else {
+        assert!(refused.is_none());
+    }
+}
+
+/// Runs `body` in a new namespace, or in the one that a parent has made for this process.
+fn inside_or_here<T: Send>(body: impl FnOnce() -> T + Send) -> T {
+    if std::env::var_os("EXPECT_NO_CAPABILITY").is_some() { body() } else { inside(1, body) }
+}
+
+/// CPU time that this thread has spent.
+fn cpu() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap().into()
+}
