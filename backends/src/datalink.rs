@@ -57,7 +57,8 @@ pub trait Datalink {
 /// What a link has done, counted by the thread that owns it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LinkCounters {
-    /// Frames that the system took; what the link's own counter of sent frames shows.
+    /// Frames that the system took; what the link's own counter of sent frames shows, unless
+    /// the driver throws frames away behind a queueing discipline, which nobody is told.
     pub taken: u64,
     /// Frames that were refused for good: the link was down, the frame too long.
     pub dropped: u64,

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use boot_backends::{LinkError, OpenOptions, TxPath, open};
+use boot_backends::{LinkError, OpenOptions, Sent, TxPath, open};
 use boot_engine::batch::Batch;
 use nix::time::{ClockId, clock_gettime};
 
-use crate::netns::{FAR, NEAR, inside, ip, run, sent_by};
+use crate::netns::{FAR, NEAR, inside, ip, run, sent_by, wait_for};
+use crate::tap::Tap;
 use crate::{Link, PATHS, far, image, push, send_all, via};
 
 #[test]
@@ -52,6 +53,32 @@ fn a_link_that_goes_down_drops_frames_and_comes_back_by_itself() {
 
 #[test]
 #[ignore = "needs root and network namespaces"]
+fn a_link_that_is_down_at_the_start_is_used_once_it_is_up() {
+    for tx in PATHS {
+        inside(1, || {
+            ip(&format!("link set {NEAR} down"));
+            let mut link = via(tx);
+            let image = image(1);
+            let mut batch = Batch::with_capacity(128);
+            push(&mut batch, &image, 0);
+            let before = cpu();
+            assert_eq!(link.send(&mut batch).unwrap(), Sent { taken: 0, dropped: 1 }, "{tx}");
+            for _ in 0..10 {
+                link.receive(Duration::from_millis(10), false, &mut |_| {}).unwrap();
+            }
+            let spent = cpu().saturating_sub(before);
+            assert!(spent < Duration::from_millis(30), "{tx}: {spent:?} of 100 ms");
+            ip(&format!("link set {NEAR} up"));
+            wait_for(NEAR);
+            (0..128).for_each(|_| push(&mut batch, &image, 0));
+            send_all(&mut link, &mut batch, &mut 0);
+            assert_eq!((link.counters().taken, sent_by(NEAR)), (128, 128), "{tx}");
+        });
+    }
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
 fn a_full_queue_loses_nothing_and_costs_next_to_nothing() {
     // AF_XDP goes past the queueing discipline.
     for tx in [TxPath::Mmsg, TxPath::Uring] {
@@ -84,6 +111,51 @@ fn a_full_queue_loses_nothing_and_costs_next_to_nothing() {
             assert!(time > Duration::from_millis(380), "{tx}: {time:?}");
             assert!(time < Duration::from_millis(650), "{tx}: the queue ran dry: {time:?}");
             assert!(spent < time / 5, "{tx}: {spent:?} of {time:?}");
+        });
+    }
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn a_driver_that_is_full_is_waited_for_and_what_it_throws_away_is_not_counted_as_sent() {
+    const FRAMES: usize = 2000;
+    for tx in PATHS {
+        inside(1, || {
+            let mut tap = Tap::new("tap0");
+            ip("link set tap0 addrgenmode none");
+            ip("link set tap0 txqueuelen 50 up");
+            // Behind a queueing discipline nobody hears of what the driver throws away.
+            run("tc", "qdisc replace dev tap0 root noqueue");
+            wait_for("tap0");
+            let mut link = open("tap0", OpenOptions { tx, ..OpenOptions::default() }).unwrap();
+            let image = image(1);
+            let mut batch = Batch::with_capacity(128);
+            let (mut sent, mut arrived) = (Sent::default(), 0);
+            let until = Instant::now() + Duration::from_secs(10);
+            for frame in 0..FRAMES {
+                push(&mut batch, &image, 0);
+                while batch.room() == 0 || frame + 1 == FRAMES {
+                    sent += link.send(&mut batch).unwrap();
+                    if batch.is_empty() {
+                        break;
+                    }
+                    assert!(Instant::now() < until, "{tx}: {sent:?}");
+                    link.receive(Duration::from_millis(1), true, &mut |_| {}).unwrap();
+                    arrived += tap.take(20);
+                }
+            }
+            while Instant::now() < until && sent.taken + sent.dropped < FRAMES {
+                link.receive(Duration::from_millis(1), false, &mut |_| {}).unwrap();
+                arrived += tap.take(20);
+                sent += link.send(&mut batch).unwrap();
+            }
+            arrived += tap.take(FRAMES);
+            assert_eq!(sent.taken + sent.dropped, FRAMES, "{tx}");
+            assert_eq!((sent.taken, sent_by("tap0")), (arrived, arrived as u64), "{tx}");
+            // AF_PACKET gives a frame back that found no room, AF_XDP gives up the first such.
+            assert!(tx == TxPath::Xdp || sent.dropped == 0, "{tx}: {sent:?}");
+            assert!(sent.dropped < FRAMES / 4, "{tx}: {sent:?}");
+            assert!(link.counters().full > 10, "{tx}: {:?}", link.counters());
         });
     }
 }

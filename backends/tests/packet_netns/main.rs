@@ -8,6 +8,7 @@ mod faults;
 mod netns;
 mod paths;
 mod sandbox;
+mod tap;
 
 use std::time::{Duration, Instant};
 

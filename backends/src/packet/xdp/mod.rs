@@ -72,7 +72,8 @@ impl Xdp {
         let completions = &mut self.completions;
         completions.drain(|address| self.umem.give_back(address));
         let Err(error) = outcome else { return Ok(round) };
-        // The driver threw the last frame away.
+        // The driver had no room and, instead of saying so, threw the last frame away, as virtual
+        // links do.
         if error.raw_os_error() == Some(libc::EBUSY) && round.sent.taken > 0 {
             round.sent.taken -= 1;
             round.sent.dropped += 1;
