@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use boot_engine::batch::Batch;
 use boot_engine::image::Contents;
-use boot_engine::server::{Config, Event, EventKind, Serve, Server};
+use boot_engine::server::{Config, Event, EventKind, Pace, Serve, Server};
 use boot_engine::station::Station;
 use boot_engine::time::Instant;
 use boot_engine::wire::{Frame, FrameType, Head, MacAddr, Message, SLOTS, emit_read};
@@ -41,7 +41,7 @@ impl Bench {
     }
 
     fn with(config: Config, images: Vec<Contents>) -> Self {
-        let mut server = Server::new(config);
+        let mut server = Server::new(Config { pace: Pace::Unlimited, ..config });
         server.set_images(images);
         Self { server, now: Instant::ZERO + Duration::from_secs(1) }
     }
@@ -261,7 +261,7 @@ fn a_sled_that_dies_is_told_of_and_given_up() {
 }
 
 #[test]
-fn a_silent_sled_costs_two_frames_for_each_that_it_asked_for() {
+fn a_silent_sled_costs_five_frames_for_each_that_it_asked_for() {
     let mut bench = Bench::new(Serve::All);
     bench.hello(sled(1));
     let offsets: Vec<_> = (1..=128_u64).map(|block| block * 1024).collect();
@@ -269,7 +269,7 @@ fn a_silent_sled_costs_two_frames_for_each_that_it_asked_for() {
     for _ in 0..100_000 {
         sent += data(&bench.wait(Duration::from_micros(100))).len();
     }
-    assert_eq!(sent, 3 * 128);
+    assert_eq!(sent, 6 * 128);
 }
 
 #[test]

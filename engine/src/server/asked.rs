@@ -66,9 +66,14 @@ impl Asked {
         Some(offset)
     }
 
+    /// How many offsets wait to be sent.
+    pub(super) fn pending(&self) -> usize {
+        self.offsets.len() - self.next
+    }
+
     /// Whether an offset waits to be sent.
     pub(super) fn is_pending(&self) -> bool {
-        self.next < self.offsets.len()
+        self.pending() > 0
     }
 
     /// The offsets that were sent and not acknowledged, in the order of sending.

@@ -7,30 +7,37 @@
 //!           Server::poll_event     -> what happened
 //! ```
 
+mod agenda;
 mod asked;
 mod event;
 mod limit;
 mod offers;
+mod outcomes;
+mod pace;
 mod repair;
+mod send;
 mod sled;
 mod table;
 mod turns;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::time::Duration;
 
+use self::agenda::Agenda;
 use self::limit::Limit;
 use self::offers::Offers;
-use self::sled::{Sled, Stage};
+use self::outcomes::Answer;
+use self::pace::Pacer;
+use self::sled::{Answered, Sled};
 use self::table::{SledId, Table};
 use self::turns::Turns;
 use crate::batch::Batch;
 use crate::image::{Checksum, Contents};
 use crate::station::Station;
 use crate::time::Instant;
-use crate::wire::{BLOCK, Frame, FrameType, Head, MacAddr, Message, Offer, Read};
+use crate::wire::{Frame, FrameType, Head, MacAddr, Message, Read};
 
 pub use self::event::{Counters, Event, EventKind, Summary};
+pub use self::pace::Pace;
 
 /// Which sleds are served.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +59,8 @@ pub struct Config {
     pub serve: Serve,
     /// The most sessions at a time; each takes a few KiB.
     pub max_sessions: usize,
+    /// How fast DATA frames may go out.
+    pub pace: Pace,
 }
 
 impl Config {
@@ -60,7 +69,7 @@ impl Config {
 
     /// A server at `address`.
     pub fn new(address: MacAddr, serve: Serve) -> Self {
-        Self { address, serve, max_sessions: Self::MAX_SESSIONS }
+        Self { address, serve, max_sessions: Self::MAX_SESSIONS, pace: Pace::Auto }
     }
 }
 
@@ -72,11 +81,11 @@ pub struct Server {
     offers: Offers,
     sleds: Table,
     turns: Turns,
+    agenda: Agenda,
+    pacer: Pacer,
     /// Sleds to be told to start over.
     resets: VecDeque<MacAddr>,
     reset_limit: Limit,
-    /// No sled's time comes before this moment, unless a frame does.
-    next_due: Option<Instant>,
     last_heard: Option<Instant>,
     events: VecDeque<Event>,
     counters: Counters,
@@ -94,10 +103,11 @@ impl Server {
             serve: config.serve,
             offers: Offers::default(),
             sleds: Table::new(config.max_sessions),
-            turns: Turns::default(),
+            turns: Turns::new(config.pace == Pace::Unlimited),
+            agenda: Agenda::default(),
+            pacer: Pacer::of_link(config.pace),
             resets: VecDeque::new(),
             reset_limit: Limit::new(Self::RESETS_PER_SECOND, Self::MOST_RESETS as u32),
-            next_due: None,
             last_heard: None,
             events: VecDeque::new(),
             counters: Counters::default(),
@@ -108,7 +118,7 @@ impl Server {
     /// they were offered. Of images with equal checksums the first counts.
     pub fn set_images(&mut self, images: Vec<Contents>) {
         self.offers.set_images(images);
-        self.next_due = Some(Instant::ZERO);
+        self.plan_all();
     }
 
     /// The images in service.
@@ -135,7 +145,7 @@ impl Server {
     /// meanwhile are offered one as soon as that ends.
     pub fn hold_offers(&mut self, held: bool) {
         self.offers.hold(held);
-        self.next_due = Some(Instant::ZERO);
+        self.plan_all();
     }
 
     /// The oldest event that has not been fetched.
@@ -175,6 +185,8 @@ impl Server {
         for id in self.sleds.ids() {
             if !self.is_served(self.sleds.get(id).address) {
                 self.sleds.get_mut(id).dismiss();
+                self.turns.leave(id);
+                self.plan(id);
             }
         }
     }
@@ -190,7 +202,8 @@ impl Server {
         }
         let id = self.sleds.find(source).unwrap_or_else(|| self.admit(now, source));
         let again = self.sleds.get_mut(id).hello(now);
-        self.next_due = Some(Instant::ZERO);
+        self.turns.leave(id);
+        self.plan(id);
         self.tell(source, EventKind::Hello { again });
     }
 
@@ -210,13 +223,15 @@ impl Server {
             return;
         };
         let sled = self.sleds.get_mut(id);
-        let started = sled.read(now, read);
+        let crowded = self.turns.is_crowded();
+        let (answered, started) = sled.read(now, read);
         let progress = sled.progress(now);
-        let joins = sled.asked.is_pending() && !sled.in_line;
-        sled.in_line |= joins;
-        self.expect(self.sleds.get(id).due());
-        if joins {
-            self.turns.join(id);
+        if sled.asked.is_pending() {
+            self.turns.ask(id, sled.known);
+        }
+        self.plan(id);
+        if let Some(answered) = answered {
+            self.learn(now, id, answered, crowded);
         }
         if let Some(started) = started {
             let image = self.sleds.get(id).image.as_ref().expect("a sled that reads has one");
@@ -225,6 +240,36 @@ impl Server {
         }
         if let Some(progress) = progress {
             self.tell(source, progress);
+        }
+    }
+
+    /// Draws from a sled's answer what it tells of the way to it. What all sleds suffer from is
+    /// the link's business, and the rest is that sled's.
+    fn learn(&mut self, now: Instant, id: SledId, answered: Answered, crowded: bool) {
+        let Answered { batch, repeats } = answered;
+        let (before, after) = batch.released;
+        let answer = Answer {
+            sled: id,
+            first: batch.first,
+            last: batch.last,
+            least: self.sleds.get(id).repair.least_answer(),
+            frames: batch.frames,
+            repeats,
+            passed: after - before,
+        };
+        if !self.pacer.learns() {
+            return;
+        }
+        let open = self.pacer.is_open();
+        self.pacer.answered(now, &answer);
+        match (open, self.pacer.is_open()) {
+            (true, true) if repeats == 0 && crowded => self.turns.widen(),
+            (false, true) => self.turns.narrow(),
+            _ => {}
+        }
+        let own = &mut self.sleds.get_mut(id).pacer;
+        if !own.is_open() || self.pacer.is_shared() && !self.pacer.is_suspect() {
+            own.answered(now, &Answer { passed: batch.frames, ..answer });
         }
     }
 
@@ -241,11 +286,16 @@ impl Server {
     }
 
     fn handle_finished(&mut self, now: Instant, source: MacAddr) {
-        let finished = self.sleds.find(source).and_then(|id| self.sleds.get_mut(id).finished(now));
-        match finished {
-            Some(finished) => self.tell(source, finished),
-            None => self.counters.ignored += 1,
-        }
+        let found = self.sleds.find(source);
+        let Some((id, finished)) =
+            found.zip(found.and_then(|id| self.sleds.get_mut(id).finished(now)))
+        else {
+            self.counters.ignored += 1;
+            return;
+        };
+        self.turns.leave(id);
+        self.plan(id);
+        self.tell(source, finished);
     }
 
     fn is_served(&self, sled: MacAddr) -> bool {
@@ -262,99 +312,6 @@ impl Server {
             self.counters.events_lost += 1;
         }
         self.events.push_back(Event { sled, kind });
-    }
-
-    /// Notes that something is due at `due`.
-    fn expect(&mut self, due: Option<Instant>) {
-        self.next_due = match (self.next_due, due) {
-            (Some(known), Some(due)) => Some(known.min(due)),
-            (known, due) => known.or(due),
-        };
-    }
-
-    /// Does for every sled what has become due: offers, repairs, conclusions from silence.
-    fn serve_due(&mut self, now: Instant, batch: &mut Batch) {
-        self.next_due = None;
-        for id in self.sleds.ids() {
-            self.offer_due(now, id, batch);
-            self.repair_due(now, id, batch);
-            let sled = self.sleds.get_mut(id);
-            let silent = sled.silent(now);
-            let (address, due) = (sled.address, sled.due());
-            if let Some(silent) = silent {
-                self.tell(address, silent);
-            }
-            // Without an image an offer stays due: `set_images` calls for it.
-            let withheld = self.offers.withheld() || batch.room() == 0;
-            let due = if withheld { due.map(|due| due.max(now + Self::LATER)) } else { due };
-            self.expect(due);
-        }
-    }
-
-    /// When to look again at what could not be done at once.
-    const LATER: Duration = Duration::from_millis(1);
-
-    fn offer_due(&mut self, now: Instant, id: SledId, batch: &mut Batch) {
-        let sled = self.sleds.get_mut(id);
-        if sled.offer_due.is_none_or(|due| due > now) || batch.room() == 0 {
-            return;
-        }
-        let awaited = sled.stage == Stage::Waiting;
-        let image = if awaited { self.offers.choose(sled) } else { sled.image.as_ref() };
-        let Some(image) = image.cloned() else {
-            return;
-        };
-        let Ok(offer) = Offer::of(&image) else {
-            sled.offer_due = None;
-            return;
-        };
-        let before = sled.image.as_ref().map(Contents::checksum);
-        sled.offered(now, &image);
-        let address = sled.address;
-        batch.push_body(
-            Head::new(address, self.address, FrameType::Offer, Offer::LEN),
-            &offer.emit(),
-        );
-        if awaited {
-            let checksum = image.checksum();
-            let repeated = before == Some(checksum);
-            self.tell(address, EventKind::Offered { checksum, repeated });
-        }
-    }
-
-    fn repair_due(&mut self, now: Instant, id: SledId, batch: &mut Batch) {
-        while batch.room() > 0 {
-            let sled = self.sleds.get_mut(id);
-            let Some(offset) = sled.repair.take(now, sled.asked.unacknowledged()) else {
-                break;
-            };
-            push_data(sled, self.address, offset, batch);
-            self.counters.data += 1;
-        }
-    }
-
-    /// Sends what sleds have asked for, a few frames for each in turn.
-    fn serve_turns(&mut self, now: Instant, batch: &mut Batch) {
-        while batch.room() > 0
-            && let Some(id) = self.turns.next()
-        {
-            let sled = self.sleds.get_mut(id);
-            for _ in 0..Turns::QUANTUM.min(batch.room()) {
-                let Some(offset) = sled.asked.next() else {
-                    break;
-                };
-                push_data(sled, self.address, offset, batch);
-                self.counters.data += 1;
-            }
-            if sled.asked.is_pending() {
-                self.turns.join(id);
-            } else {
-                sled.in_line = false;
-                sled.batch_sent(now);
-                let due = sled.due();
-                self.expect(due);
-            }
-        }
     }
 }
 
@@ -389,28 +346,15 @@ impl Station for Server {
             batch.push_body(Head::new(sled, self.address, FrameType::Reset, 0), &[]);
             self.tell(sled, EventKind::Reset);
         }
-        if self.next_due.is_some_and(|due| due <= now) {
-            self.serve_due(now, batch);
-        }
-        self.serve_turns(now, batch);
+        self.attend_to_due(now, batch);
+        self.take_turns(now, batch);
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        if self.turns.is_empty() && self.resets.is_empty() {
-            self.next_due
-        } else {
-            Some(Instant::ZERO)
+        if !self.resets.is_empty() {
+            return Some(Instant::ZERO);
         }
+        let turns = self.turns.due().map(|due| due.max(self.pacer.next()));
+        [turns, self.agenda.due()].into_iter().flatten().min()
     }
-}
-
-/// Appends the DATA frame for `offset`: what the image has there, up to a block, or nothing.
-fn push_data(sled: &mut Sled, source: MacAddr, offset: u64, batch: &mut Batch) {
-    let image = sled.image.as_ref().expect("a sled that has asked was offered an image");
-    let size = image.bytes().len();
-    let start = usize::try_from(offset).map_or(size, |offset| offset.min(size));
-    let length = BLOCK.min(size - start);
-    let head = Head::data(sled.address, source, offset, length);
-    batch.push_contents(head, image, start, length);
-    sled.frames += 1;
 }

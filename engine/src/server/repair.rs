@@ -27,14 +27,27 @@ pub(super) struct Repair {
     first_try: Instant,
 }
 
+/// What a READ tells of the batch before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Heard {
+    /// Whether all of it had been sent, and it had not been answered.
+    pub(super) answered: bool,
+    /// How many of its frames were sent again before the sled asked.
+    pub(super) tried: u32,
+    /// Whether some had to be.
+    pub(super) needed: bool,
+}
+
 impl Repair {
     /// After its last batch a sled sits still for 100 ms before FINISHED.
     const LAST_SILENCE: Duration = Duration::from_millis(150);
     /// Rounds after which the sled is left to its own timer: what bounds the cost of a dead one.
-    const ROUNDS: u32 = 2;
+    const ROUNDS: u32 = 5;
+    /// Frames that measure what it costs to drop one.
+    pub(super) const PROBES: u32 = 16;
     /// The first few are sent slowly: most late answers are under way already.
-    const PROBES: usize = 4;
-    const PROBE_SPACING: Duration = Duration::from_micros(100);
+    const SLOW: usize = 3;
+    const SLOW_SPACING: Duration = Duration::from_micros(40);
 
     pub(super) fn new() -> Self {
         Self {
@@ -57,22 +70,57 @@ impl Repair {
     }
 
     /// The sled asked for more; or `again` for what had been sent, when its own timer was
-    /// faster. Returns how many frames were sent again until then.
-    pub(super) fn heard(&mut self, now: Instant, again: bool) -> u32 {
+    /// faster.
+    pub(super) fn heard(&mut self, now: Instant, again: bool) -> Heard {
+        let answered = self.sent.is_some();
+        let mut needed = again || self.tried > 0;
         if let Some(sent) = self.sent.filter(|_| !again) {
             // An answer to a repeat takes as long as one to the batch at least.
-            let in_vain = self.tried > 0 && now.since(self.first_try) < self.answers.least / 2;
+            let since_try = now.since(self.first_try);
+            let in_vain = self.tried > 0 && self.answers.rule_out(since_try);
             if in_vain {
                 self.answers.too_hasty();
             } else if self.tried > 0 {
                 self.answers.not_too_hasty();
+                self.answers.learn_most(since_try);
             }
-            if (self.tried == 0 || in_vain) && self.console.busy_until <= sent {
+            let late = self.answers.late(now.since(sent)).filter(|_| self.tried == 0);
+            let idle = self.console.busy_until <= sent && !self.console.measuring;
+            if (self.tried == 0 || in_vain) && idle {
                 self.answers.learn(now.since(sent));
             }
-            self.console.answered(now, self.tried, self.first_try);
+            self.console.answered(self.tried, late);
+            needed &= !in_vain;
         }
-        self.stop()
+        Heard { answered, tried: self.stop(), needed }
+    }
+
+    /// Whether the sled's time to drop a frame is to be measured at `now`, by
+    /// [`Repair::PROBES`] frames that it has long had before the last one of a batch.
+    pub(super) fn wants_probes(&self, now: Instant) -> bool {
+        let console = &self.console;
+        console.repairs == 0
+            && !console.measuring
+            && console.busy_until <= now
+            && self.answers.counted > 0
+    }
+
+    /// The frames that measure go out.
+    pub(super) fn probed(&mut self, now: Instant) {
+        self.console.measuring = true;
+        for _ in 0..Self::PROBES {
+            self.console.repeat(now);
+        }
+    }
+
+    /// The sled answered something else within this time.
+    pub(super) fn answers_within(&mut self, time: Duration) {
+        self.answers.learn_most(time);
+    }
+
+    /// The least time that an answer takes.
+    pub(super) fn least_answer(&self) -> Duration {
+        self.answers.smoothed.map_or(Duration::ZERO, |_| self.answers.least)
     }
 
     /// The batch matters no more. Returns how many of its frames were sent again.
@@ -103,9 +151,9 @@ impl Repair {
         self.in_round += 1;
         self.tried += 1;
         self.console.repeat(now);
-        let probing = self.rounds == 0 && self.in_round < Self::PROBES;
-        let least = if probing { Self::PROBE_SPACING } else { Duration::ZERO };
-        let spacing = self.console.spacing.max(least);
+        let slow = self.rounds == 0 && self.in_round < Self::SLOW;
+        let least = if slow { Self::SLOW_SPACING } else { Duration::ZERO };
+        let spacing = self.console.cost.max(least);
         // A caller who comes late may catch up on a few, not on all.
         self.due = Some(due.max(now - 4 * spacing) + spacing);
         if index == 0 {
@@ -124,15 +172,27 @@ impl Repair {
 struct Answers {
     /// Smoothed mean, and mean deviation from it.
     smoothed: Option<(Duration, Duration)>,
-    /// About the least there was.
+    /// The least of the last few hundred: what the way takes when nothing waits on it.
     least: Duration,
+    /// The least since `counted` was zero, which takes the place of `least` in the end.
+    least_since: Duration,
+    counted: u32,
+    /// Answers since a repair.
+    calm: u32,
     /// The least time beyond the mean that a sled is given.
     margin: Duration,
 }
 
 impl Default for Answers {
     fn default() -> Self {
-        Self { smoothed: None, least: Self::UNKNOWN, margin: Self::LEAST_MARGIN }
+        Self {
+            smoothed: None,
+            least: Self::UNKNOWN,
+            least_since: Self::UNKNOWN,
+            counted: 0,
+            calm: 0,
+            margin: Self::LEAST_MARGIN,
+        }
     }
 }
 
@@ -142,12 +202,20 @@ impl Answers {
     /// Above this, the sled's own timer is faster.
     const MOST: Duration = Duration::from_millis(800);
     /// Where a machine at either end was busy and looked like a lost frame, more is allowed.
-    const LEAST_MARGIN: Duration = Duration::from_micros(600);
+    const LEAST_MARGIN: Duration = Duration::from_micros(250);
+    /// More is allowed to a sled that has not answered a few batches.
+    const FIRST_MARGIN: Duration = Duration::from_millis(2);
     const MOST_MARGIN: Duration = Duration::from_millis(8);
+
+    /// Answers after which the least is forgotten: the way may have changed.
+    const MEMORY: u32 = 512;
+    const FEW: u32 = 4;
+    const MANY: u32 = 16;
 
     fn patience(&self) -> Duration {
         let (mean, deviation) = self.smoothed.unwrap_or((Self::UNKNOWN, Duration::ZERO));
-        (mean + (4 * deviation).max(self.margin)).min(Self::MOST)
+        let first = if self.counted < Self::FEW { Self::FIRST_MARGIN } else { Duration::ZERO };
+        (mean + (4 * deviation).max(self.margin).max(first)).min(Self::MOST)
     }
 
     /// A repair was begun in vain: the answer was on its way.
@@ -160,88 +228,102 @@ impl Answers {
         self.margin = (self.margin * 3 / 4).max(Self::LEAST_MARGIN);
     }
 
+    /// How much later than it may be expected an answer is that took `time`, if that is known.
+    fn late(&self, time: Duration) -> Option<Duration> {
+        let (mean, deviation) = self.smoothed.filter(|_| self.counted > 0)?;
+        let steady = self.calm >= Self::MANY && deviation < mean / 8;
+        let soonest = if steady { mean.saturating_sub(2 * deviation) } else { self.least };
+        Some(time.saturating_sub(soonest))
+    }
+
+    /// Whether an answer can't have come so soon.
+    fn rule_out(&self, soon: Duration) -> bool {
+        self.smoothed.is_some() && soon < self.least / 2
+    }
+
+    /// An answer took no longer than this, but nobody knows how long.
+    fn learn_most(&mut self, most: Duration) {
+        self.calm = 0;
+        if self.smoothed.is_none_or(|(mean, _)| mean > most) {
+            self.smoothed = Some((most, Duration::ZERO));
+            self.least = self.least.min(most);
+            self.least_since = self.least_since.min(most);
+        }
+    }
+
     fn learn(&mut self, sample: Duration) {
         let Some((mean, deviation)) = self.smoothed else {
             self.smoothed = Some((sample, sample / 2));
-            self.least = sample;
+            (self.least, self.least_since) = (sample, sample);
             return;
         };
         let error = sample.abs_diff(mean);
         self.smoothed = Some(((mean * 7 + sample) / 8, (deviation * 3 + error) / 4));
-        self.least = sample.min(self.least + self.least / 64);
+        self.least = self.least.min(sample);
+        self.least_since = self.least_since.min(sample);
+        self.counted += 1;
+        self.calm = self.calm.saturating_add(1);
+        if self.counted == Self::MEMORY {
+            self.least = self.least_since;
+            (self.least_since, self.counted) = (sample, Self::FEW);
+        }
     }
 }
 
 /// What it costs a sled to drop a frame that it did not need: on a real one, the time to print
-/// a line. Repeats are sent about as fast as it can drop them, or they would pile up before it.
+/// a line. Repeats are sent as fast as it can drop them, or they would pile up before it.
+///
+/// It is measured, once there have been losses: a few frames that the sled has long had go out
+/// before the last one of a batch, and by no more than that its answer is late.
 #[derive(Debug)]
 struct Console {
-    /// A repeat costs no more than this.
     cost: Duration,
-    /// Time between two repeats.
-    spacing: Duration,
+    /// The last measurements. Nothing makes them too small, and much too large.
+    measured: [Duration; 4],
     /// The sled has dropped all repeats by then.
     busy_until: Instant,
-    /// Repeats before the batch that is out now, and when the first of them was sent.
-    before: Option<(u32, Instant)>,
-    /// Repairs that may still be sent faster than the cost allows, to find out whether it is
-    /// less.
-    probes: u32,
-    since_probe: u32,
+    /// Repairs until it is measured again.
+    repairs: u32,
+    /// Whether the batch that is out now measures it.
+    measuring: bool,
 }
 
 impl Console {
     /// 45 characters at 3 Mbaud.
     const ASSUMED: Duration = Duration::from_micros(150);
-    const LEAST: Duration = Duration::from_micros(4);
-    /// With fewer repeats, the way there and back outweighs their cost.
-    const LEAST_REPEATS: u32 = 8;
-    /// One repair in so many begins to find out whether the cost is less.
-    const PROBE_EVERY: u32 = 16;
-    /// Repairs for that, unless one has told before.
-    const PROBES: u32 = 4;
+    const LEAST: Duration = Duration::from_micros(2);
+    const MOST: Duration = Duration::from_micros(300);
+    const REPAIRS: u32 = 64;
 
     fn new() -> Self {
         Self {
             cost: Self::ASSUMED,
-            spacing: Self::ASSUMED / 2,
+            measured: [Self::ASSUMED; 4],
             busy_until: Instant::ZERO,
-            before: None,
-            probes: Self::PROBES,
-            since_probe: 0,
+            repairs: 1,
+            measuring: false,
         }
     }
 
-    /// A repeat was sent.
+    /// A frame was sent that the sled may have to drop.
     fn repeat(&mut self, now: Instant) {
         self.busy_until = self.busy_until.max(now) + self.cost;
     }
 
-    /// The sled answered a batch before which it had to drop the repeats of the one before, if
-    /// there were any. `repeats` of this batch were sent since `first`.
-    fn answered(&mut self, now: Instant, repeats: u32, first: Instant) {
-        if let Some((dropped, since)) = self.before.take()
-            && dropped >= Self::LEAST_REPEATS
-        {
-            let most = (now.since(since) / dropped).max(Self::LEAST);
-            let found = most < self.cost * 3 / 4;
-            self.cost = self.cost.min(most);
-            self.probes = match (found, repeats) {
-                (true, _) => Self::PROBES,
-                // A batch that was repaired itself took longer than the drops before it.
-                (false, 1..) => self.probes.saturating_sub(1),
-                (false, 0) => 0,
-            };
-            self.since_probe += 1;
-            if self.since_probe >= Self::PROBE_EVERY {
-                self.since_probe = 0;
-                self.probes = Self::PROBES;
-            }
-            let probing = self.probes > 0;
-            self.spacing = if probing { (self.cost / 2).max(Self::LEAST) } else { self.cost };
-        }
+    /// The sled answered a batch, of which `repeats` were sent; if there were none, its answer
+    /// was so `late`.
+    fn answered(&mut self, repeats: u32, late: Option<Duration>) {
         if repeats > 0 {
-            self.before = Some((repeats, first));
+            self.repairs = self.repairs.saturating_sub(1);
+        }
+        if std::mem::take(&mut self.measuring)
+            && repeats == 0
+            && let Some(late) = late
+        {
+            self.measured.rotate_left(1);
+            self.measured[3] = (late / Repair::PROBES).clamp(Self::LEAST, Self::MOST);
+            self.cost = self.measured.into_iter().min().unwrap_or(Self::ASSUMED);
+            self.repairs = Self::REPAIRS;
         }
     }
 }
@@ -285,18 +367,18 @@ mod tests {
         let due = repair.due().unwrap();
         assert_eq!(repair.take(due, &[0, 1024, 2048]), Some(2048));
         assert_eq!(repair.take(due, &[0, 1024, 2048]), None);
-        assert_eq!(repair.heard(due + MS, false), 1);
+        assert_eq!(repair.heard(due + MS, false).tried, 1);
         assert_eq!(drain(&mut repair, at(500.0), &[0, 1024, 2048]), [0_u64; 0]);
     }
 
     #[test]
-    fn a_dead_sled_gets_two_rounds_and_no_more() {
+    fn a_dead_sled_gets_a_few_rounds_and_no_more() {
         let mut repair = settled();
         let offsets: Vec<_> = (0..128).collect();
         let sent: usize = (0..100_000)
             .map(|step| drain(&mut repair, at(100.0 + f64::from(step)), &offsets).len())
             .sum();
-        assert_eq!(sent, 2 * offsets.len());
+        assert_eq!(sent, Repair::ROUNDS as usize * offsets.len());
         assert_eq!(repair.due(), None);
     }
 

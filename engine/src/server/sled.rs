@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::asked::{Asked, Merged};
 use super::event::{EventKind, Summary};
-use super::repair::Repair;
+use super::pace::Pacer;
+use super::repair::{Heard, Repair};
 use crate::image::Contents;
 use crate::time::Instant;
 use crate::wire::{BLOCK, MacAddr, Read};
@@ -24,6 +25,25 @@ pub(super) enum Stage {
     Lost,
 }
 
+/// A batch on its way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SentBatch {
+    /// When its first frame was handed out, and its last.
+    pub(super) first: Instant,
+    pub(super) last: Instant,
+    pub(super) frames: u64,
+    /// How many frames the link had been handed before the first one, and up to the last.
+    pub(super) released: (u64, u64),
+}
+
+/// What a READ told of the batch before.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Answered {
+    pub(super) batch: SentBatch,
+    /// Frames that were sent again, because they had to be.
+    pub(super) repeats: u64,
+}
+
 /// A session.
 #[derive(Debug)]
 pub(super) struct Sled {
@@ -33,10 +53,18 @@ pub(super) struct Sled {
     pub(super) image: Option<Contents>,
     pub(super) asked: Asked,
     pub(super) repair: Repair,
-    /// Whether it stands in the line of those with something to send.
-    pub(super) in_line: bool,
+    pub(super) pacer: Pacer,
+    /// The batch that is being sent, or waits for its answer.
+    pub(super) batch: Option<SentBatch>,
+    /// Whether it has gone on as only a sled does, from the end of one batch to the next: an
+    /// invented one may ask for anything.
+    pub(super) known: bool,
+    /// DATA frames that it has drawn since it said HELLO at this moment.
+    drawn: (u64, Instant),
     /// An OFFER is due at this moment: the first one at once, later ones to wake the sled.
     pub(super) offer_due: Option<Instant>,
+    /// When the last OFFER was sent.
+    offered: Instant,
     /// OFFERs that may still be sent only to wake the sled.
     nudges: u8,
     /// It said HELLO again although it had been offered `image` and had time to read.
@@ -71,6 +99,13 @@ impl Sled {
     const LOST_AFTER: Duration = Duration::from_secs(15);
     const FINISHED_AFTER: Duration = Duration::from_secs(5);
     const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+    /// How often a boot may draw the image before it is slowed to a trickle: no loss at which a
+    /// sled boots at all makes it ask for so much.
+    const ALLOWANCE: u64 = 8;
+    /// A batch of more frames than this is no repeat.
+    const LONG: usize = 100;
+    /// Frames per second of a trickle.
+    const TRICKLE: f64 = 1000.0;
 
     pub(super) fn new(address: MacAddr, now: Instant) -> Self {
         Self {
@@ -79,8 +114,12 @@ impl Sled {
             image: None,
             asked: Asked::default(),
             repair: Repair::new(),
-            in_line: false,
+            pacer: Pacer::of_sled(),
+            batch: None,
+            known: false,
+            drawn: (0, now),
             offer_due: None,
+            offered: now,
             nudges: 0,
             refused: false,
             hello: now,
@@ -124,6 +163,11 @@ impl Sled {
         let offered = self.stage == Stage::Offered;
         let same = offered && now.since(self.hello) < Self::SAME_QUESTION;
         self.refused |= offered && !same;
+        // Who says HELLO more often than sleds do gets no more for it.
+        if now.since(self.drawn.1) >= Self::SAME_QUESTION {
+            self.drawn = (0, now);
+            self.pacer.cap(f64::INFINITY);
+        }
         // Two sleds with one address may take turns at asking: what counts is the first time.
         if !same {
             self.hello = now;
@@ -134,6 +178,7 @@ impl Sled {
         self.stalled = false;
         self.asked.clear();
         self.repair.stop();
+        self.batch = None;
         self.offer_due = Some(now);
         again
     }
@@ -145,6 +190,7 @@ impl Sled {
             self.frontier = 0;
         }
         self.refused = false;
+        self.offered = now;
         if self.stage == Stage::Waiting {
             self.stage = Stage::Offered;
             self.nudges = 2;
@@ -153,12 +199,19 @@ impl Sled {
         self.offer_due = (self.nudges > 0).then(|| now + Self::NUDGE);
     }
 
-    /// It asked for something. The event is there if this began its boot.
-    pub(super) fn read(&mut self, now: Instant, read: &Read<'_>) -> Option<EventKind> {
+    /// It asked for something. Returns what that tells of the batch before, and the event if
+    /// this began its boot.
+    pub(super) fn read(
+        &mut self,
+        now: Instant,
+        read: &Read<'_>,
+    ) -> (Option<Answered>, Option<EventKind>) {
         let size = self.size();
         let first = !self.has_read;
         if first {
             self.has_read = true;
+            // Most likely it was the last OFFER that woke it.
+            self.repair.answers_within(now.since(self.offered));
             // A sled that another one with its address talked over goes on where it was.
             if read.offsets().any(|offset| offset == 0) || self.frontier == 0 {
                 self.frontier = 0;
@@ -167,8 +220,12 @@ impl Sled {
             }
             self.told = (self.frontier, now);
         }
+        let goes_on = !self.asked.is_pending() && read.offsets().next() == Some(self.frontier);
         let Merged { again, fresh } = self.asked.merge(read);
-        let tried = self.repair.heard(now, again > 0);
+        let Heard { answered, tried, needed } = self.repair.heard(now, again > 0);
+        if fresh {
+            self.known = goes_on && (self.known || self.frontier > 0);
+        }
         self.again += again as u64;
         self.early += u64::from(tried);
         // Of what was sent early, the sled needed one at least, or it would not have moved on.
@@ -185,13 +242,66 @@ impl Sled {
         if self.stage != Stage::Finished {
             self.stage = Stage::Reading;
         }
-        first.then_some(EventKind::Started { size })
+        let batch = if answered { self.batch.take() } else { None };
+        let answered = batch.map(|batch| Answered {
+            batch,
+            repeats: match again {
+                0 if needed => tried.into(),
+                0 => 0,
+                // Nothing helped before its own timer.
+                _ => u64::from(tried).max(batch.frames),
+            },
+        });
+        (answered, first.then_some(EventKind::Started { size }))
     }
 
-    /// All that it asked for has been handed out.
-    pub(super) fn batch_sent(&mut self, now: Instant) {
+    /// If only the last frame of a batch is to be sent, and it is time to measure what it costs
+    /// the sled to drop a frame: the offset of one that it has had and will drop.
+    pub(super) fn wants_probes(&self, now: Instant) -> Option<u64> {
+        let sent = self.asked.unacknowledged();
+        let long_had = sent.first()?.checked_sub(BLOCK as u64)?;
+        let last = self.asked.pending() == 1 && sent.len() >= Self::LONG;
+        let wanted = last && self.frontier < self.size() && self.repair.wants_probes(now);
+        wanted.then_some(long_had)
+    }
+
+    /// The frames that measure it go out.
+    pub(super) fn probed(&mut self, now: Instant) {
+        self.repair.probed(now);
+        self.early += u64::from(Repair::PROBES);
+        self.needless += u64::from(Repair::PROBES);
+    }
+
+    /// So many frames were handed out to it, after `released` to all others.
+    pub(super) fn sent(&mut self, now: Instant, frames: usize, released: u64) {
+        let frames = frames as u64;
+        let begun = SentBatch { first: now, last: now, frames: 0, released: (released, released) };
+        let batch = self.batch.get_or_insert(begun);
+        batch.last = now;
+        batch.frames += frames;
+        batch.released.1 = released + frames;
+        self.draw(now, frames);
+    }
+
+    /// So many frames were handed out to it once more.
+    pub(super) fn sent_again(&mut self, now: Instant, frames: usize) {
+        self.draw(now, frames as u64);
+    }
+
+    fn draw(&mut self, now: Instant, frames: u64) {
+        self.pacer.sent(now, frames as usize);
+        self.drawn.0 += frames;
+        let blocks = self.size() / BLOCK as u64;
+        if self.drawn.0 > Self::ALLOWANCE * blocks {
+            self.pacer.cap(Self::TRICKLE);
+        }
+    }
+
+    /// All that it asked for has been handed out. Says whether that was the image's end: no
+    /// further READ is to come.
+    pub(super) fn batch_sent(&mut self, now: Instant) -> bool {
         if self.asked.unacknowledged().is_empty() {
-            return;
+            return true;
         }
         self.sent = now;
         let last = self.asked.reaches(self.size());
@@ -200,6 +310,7 @@ impl Sled {
             self.nudges = Self::NUDGES_AT_THE_END;
             self.offer_due = Some(now + Self::NUDGE);
         }
+        last
     }
 
     /// It says that it has everything.
@@ -233,9 +344,11 @@ impl Sled {
         Some(EventKind::Progress { bytes, size })
     }
 
-    /// When something has to be done for it next, unless a frame comes before.
-    pub(super) fn due(&self) -> Option<Instant> {
-        [self.offer_due, self.repair.due(), self.silence_due()].into_iter().flatten().min()
+    /// When something has to be done for it next, unless a frame comes before. While offers
+    /// are `withheld`, the first one waits.
+    pub(super) fn due(&self, withheld: bool) -> Option<Instant> {
+        let offer = self.offer_due.filter(|_| !(withheld && self.stage == Stage::Waiting));
+        [offer, self.repair.due(), self.silence_due()].into_iter().flatten().min()
     }
 
     /// When its silence means something.
@@ -276,6 +389,7 @@ impl Sled {
         self.stage = Stage::Finished;
         self.asked.clear();
         self.early += u64::from(self.repair.stop());
+        self.batch = None;
         self.offer_due = None;
         EventKind::Finished(Summary {
             time: self.heard.since(self.started),

@@ -6,8 +6,14 @@ use super::sled::Sled;
 use crate::wire::MacAddr;
 
 /// A session's place in the table. It stays the same while the session lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct SledId(usize);
+
+impl SledId {
+    pub(super) fn index(self) -> usize {
+        self.0
+    }
+}
 
 /// All sessions, found by address.
 #[derive(Debug)]

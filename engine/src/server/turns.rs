@@ -1,37 +1,226 @@
 //! Whose frames go next.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
 
 use super::table::SledId;
+use crate::time::Instant;
 
-/// Sleds with something to send, in the order of their turns. A sled stands here once.
-#[derive(Debug, Default)]
+/// Sleds with something to send, in the order of their turns.
+///
+/// Batches are begun one after another, and only so many are on their way at a time: see
+/// [`Turns::next`]. Those that have been begun take turns of a few frames each.
+#[derive(Debug)]
 pub(super) struct Turns {
-    ring: VecDeque<SledId>,
+    /// By [`SledId::index`].
+    places: Vec<Place>,
+    /// Batches that have been begun, in turn.
+    begun: VecDeque<SledId>,
+    /// Batches to be begun, of sleds that have shown that they are some.
+    known: VecDeque<SledId>,
+    /// Batches to be begun, of all others.
+    new: VecDeque<SledId>,
+    /// Sleds whose batch is to be sent again, in turn.
+    mending: VecDeque<SledId>,
+    /// Sleds that have to keep a pace of their own, until their next frames may go.
+    held: BinaryHeap<Reverse<(Instant, SledId)>>,
+    /// Batches that have been begun and not answered; and those of sleds not known.
+    flight: usize,
+    flight_new: usize,
+    /// How many may be.
+    window: usize,
+    /// Batches of known sleds begun since one of others was.
+    since_new: usize,
+    /// Whether the last turn was for mending.
+    mended: bool,
+}
+
+/// Where a sled stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Place {
+    /// Nowhere: nothing is to be sent to it.
+    #[default]
+    Away,
+    /// In line, its batch is to be begun.
+    Waiting,
+    /// In line, its batch has been begun.
+    Begun { known: bool },
+    /// All of its batch has been sent, and it has not answered.
+    Unanswered { known: bool },
+    /// In line for a repeat.
+    Mending,
 }
 
 impl Turns {
     /// Frames that a sled may send in one turn. Small, so that a sled with little to ask for
     /// waits for a few frames of each other sled, not for their whole batches.
     pub(super) const QUANTUM: usize = 8;
+    /// Batches on their way to sleds that have not shown that they are some: what a flood of
+    /// invented sleds can draw is that share of the link.
+    const MOST_NEW: usize = 8;
+    /// Batches of known sleds that are begun before one of others.
+    const KNOWN_FIRST: usize = 4;
 
-    /// Gives a sled, which must not stand in line, a place at the end.
-    pub(super) fn join(&mut self, sled: SledId) {
-        self.ring.push_back(sled);
+    /// Nobody's turns; if `unlimited`, any number of batches may be on their way.
+    pub(super) fn new(unlimited: bool) -> Self {
+        Self {
+            places: Vec::new(),
+            begun: VecDeque::new(),
+            known: VecDeque::new(),
+            new: VecDeque::new(),
+            mending: VecDeque::new(),
+            held: BinaryHeap::new(),
+            flight: 0,
+            flight_new: 0,
+            window: if unlimited { usize::MAX } else { 1 },
+            since_new: 0,
+            mended: false,
+        }
     }
 
-    /// Takes the sled whose turn it is.
-    pub(super) fn next(&mut self) -> Option<SledId> {
-        self.ring.pop_front()
+    /// A sled has asked for something. One that stands in line already keeps its place.
+    pub(super) fn ask(&mut self, sled: SledId, known: bool) {
+        match self.place(sled) {
+            Place::Waiting | Place::Begun { .. } => return,
+            Place::Away => {}
+            Place::Unanswered { .. } | Place::Mending => self.leave(sled),
+        }
+        self.put(sled, Place::Waiting);
+        if known { &mut self.known } else { &mut self.new }.push_back(sled);
     }
 
-    /// Takes a sled out of the line.
+    /// A sled's batch is to be sent again, or to be taken for answered.
+    pub(super) fn mend(&mut self, sled: SledId) {
+        match self.place(sled) {
+            Place::Waiting | Place::Begun { .. } | Place::Mending => return,
+            Place::Away => {}
+            Place::Unanswered { .. } => self.leave(sled),
+        }
+        self.put(sled, Place::Mending);
+        self.mending.push_back(sled);
+    }
+
+    /// Takes the sled whose turn it is at `now`; [`Turns::resume`], [`Turns::hold`],
+    /// [`Turns::sent`] or [`Turns::leave`] must follow. Repeats get every second turn.
+    pub(super) fn next(&mut self, now: Instant) -> Option<SledId> {
+        while self.held.peek().is_some_and(|Reverse((due, _))| *due <= now) {
+            let Some(Reverse((_, sled))) = self.held.pop() else {
+                break;
+            };
+            self.resume(sled);
+        }
+        self.begin();
+        let mend = self.begun.is_empty() || !self.mended;
+        self.mended = mend && !self.mending.is_empty();
+        if self.mended { self.mending.pop_front() } else { self.begun.pop_front() }
+    }
+
+    /// Begins batches for as long as there may be more.
+    fn begin(&mut self) {
+        while self.flight < self.window {
+            let new_may = self.flight_new < Self::MOST_NEW && !self.new.is_empty();
+            let known = !(self.known.is_empty() || new_may && self.since_new >= Self::KNOWN_FIRST);
+            let sled = match known {
+                true => self.known.pop_front(),
+                false if new_may => self.new.pop_front(),
+                false => None,
+            };
+            let Some(sled) = sled else {
+                break;
+            };
+            self.since_new = if known { self.since_new + 1 } else { 0 };
+            self.flight += 1;
+            self.flight_new += usize::from(!known);
+            self.put(sled, Place::Begun { known });
+            self.begun.push_back(sled);
+        }
+    }
+
+    /// Gives a sled whose turn is over, and who has more to send, a place for its next turn.
+    pub(super) fn resume(&mut self, sled: SledId) {
+        match self.place(sled) {
+            Place::Begun { .. } => self.begun.push_back(sled),
+            Place::Mending => self.mending.push_back(sled),
+            Place::Away | Place::Waiting | Place::Unanswered { .. } => {}
+        }
+    }
+
+    /// Gives a sled whose frames may not go before `due` a place for its next turn.
+    pub(super) fn hold(&mut self, sled: SledId, due: Instant) {
+        self.held.push(Reverse((due, sled)));
+    }
+
+    /// All that a sled has asked for has been sent.
+    pub(super) fn sent(&mut self, sled: SledId) {
+        match self.place(sled) {
+            Place::Begun { known } => self.put(sled, Place::Unanswered { known }),
+            Place::Mending => self.put(sled, Place::Away),
+            Place::Away | Place::Waiting | Place::Unanswered { .. } => {}
+        }
+    }
+
+    /// Whether a batch waits only because others are on their way.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.flight >= self.window && !(self.known.is_empty() && self.new.is_empty())
+    }
+
+    /// Whether nothing can be sent although there is something.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.begun.is_empty() && self.is_crowded()
+    }
+
+    /// Whether a sled in line has to keep a pace of its own.
+    pub(super) fn is_holding(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// One more batch may be on its way.
+    pub(super) fn widen(&mut self) {
+        self.window = self.window.saturating_add(1);
+    }
+
+    /// Only one batch may be on its way until that has gone well.
+    pub(super) fn narrow(&mut self) {
+        self.window = 1;
+    }
+
+    /// When somebody's turn comes, if somebody stands in line.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let may_begin = self.flight < self.window
+            && (!self.known.is_empty() || self.flight_new < Self::MOST_NEW && !self.new.is_empty());
+        if may_begin || !self.begun.is_empty() || !self.mending.is_empty() {
+            return Some(Instant::ZERO);
+        }
+        self.held.peek().map(|Reverse((due, _))| *due)
+    }
+
+    /// Takes a sled out of the line; what it was sent is of no interest any more.
     pub(super) fn leave(&mut self, sled: SledId) {
-        self.ring.retain(|&waiting| waiting != sled);
+        match self.place(sled) {
+            Place::Away => return,
+            Place::Waiting => {
+                self.known.retain(|&other| other != sled);
+                self.new.retain(|&other| other != sled);
+            }
+            Place::Begun { known } | Place::Unanswered { known } => {
+                self.flight -= 1;
+                self.flight_new -= usize::from(!known);
+                self.begun.retain(|&other| other != sled);
+            }
+            Place::Mending => self.mending.retain(|&other| other != sled),
+        }
+        self.held.retain(|&Reverse((_, other))| other != sled);
+        self.put(sled, Place::Away);
     }
 
-    /// Whether nobody stands in line.
-    pub(super) fn is_empty(&self) -> bool {
-        self.ring.is_empty()
+    fn place(&self, sled: SledId) -> Place {
+        self.places.get(sled.index()).copied().unwrap_or_default()
+    }
+
+    fn put(&mut self, sled: SledId, place: Place) {
+        if self.places.len() <= sled.index() {
+            self.places.resize(sled.index() + 1, Place::Away);
+        }
+        self.places[sled.index()] = place;
     }
 }

@@ -1,0 +1,140 @@
+//! What became of the batches that were sent last.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::table::SledId;
+use crate::time::Instant;
+
+/// What became of a batch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Answer {
+    /// Whose batch it was.
+    pub(super) sled: SledId,
+    /// When its first frame went out, and its last.
+    pub(super) first: Instant,
+    /// See `first`.
+    pub(super) last: Instant,
+    /// The least time that this sled's answers take.
+    pub(super) least: Duration,
+    /// Its frames.
+    pub(super) frames: u64,
+    /// Frames that were sent again before it was answered.
+    pub(super) repeats: u64,
+    /// Frames, to whomever, from the batch's first to its last.
+    pub(super) passed: u64,
+}
+
+/// What became of the last batches.
+#[derive(Debug)]
+pub(super) struct Outcomes {
+    since: Instant,
+    /// How many are kept.
+    window: usize,
+    last: VecDeque<Outcome>,
+    /// Frames per second that passed the narrowest place while more were sent; less is thought of
+    /// what was seen longer ago.
+    pub(super) carried: f64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Outcome {
+    at: Instant,
+    sled: SledId,
+    frames: u64,
+    repeats: u64,
+}
+
+impl Outcomes {
+    const FADING: f64 = 0.997;
+
+    pub(super) fn new(window: usize) -> Self {
+        let last = VecDeque::with_capacity(window);
+        Self { since: Instant::ZERO, window, last, carried: 0.0 }
+    }
+
+    /// Forgets all: the rate has changed at `now`.
+    pub(super) fn clear(&mut self, now: Instant) {
+        self.since = now;
+        self.last.clear();
+        self.carried = 0.0;
+    }
+
+    /// Takes in an answer that came at `now`.
+    pub(super) fn add(&mut self, now: Instant, answer: &Answer) {
+        let &Answer { sled, first, frames, repeats, .. } = answer;
+        if self.since == Instant::ZERO {
+            self.since = first;
+        }
+        if self.last.len() == self.window
+            && let Some(outcome) = self.last.pop_front()
+        {
+            self.since = outcome.at;
+        }
+        self.last.push_back(Outcome { at: now, sled, frames, repeats });
+        self.carried *= Self::FADING;
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.last.len()
+    }
+
+    /// Whether there are as many as are kept.
+    pub(super) fn is_full(&self) -> bool {
+        self.last.len() == self.window
+    }
+
+    /// Repeats per frame.
+    pub(super) fn repeats(&self) -> f64 {
+        share(self.last.iter())
+    }
+
+    /// Frames per second that reached their sleds, about.
+    pub(super) fn goodput(&self, now: Instant) -> f64 {
+        let frames: u64 = self.last.iter().map(|outcome| outcome.frames).sum();
+        frames as f64 / now.since(self.since).as_secs_f64().max(1e-9)
+    }
+
+    /// Whether of late most sleds needed more repeats than `bearable`, and few batches needed
+    /// none: a rate that is too high spares none, chance does.
+    pub(super) fn are_bad(&self, bearable: f64) -> bool {
+        // The fewer there are, the more of them must be bad.
+        let enough = |count: usize, most_clean: usize| {
+            let late = || self.last.iter().rev().take(count);
+            let clean = late().filter(|outcome| outcome.repeats == 0).count();
+            self.last.len() >= count && clean <= most_clean && share(late()) > bearable
+        };
+        let bad = enough(8, 0) || enough(8.max(self.window / 2), self.window / 8);
+        bad && self.is_general(bearable)
+    }
+
+    /// Whether more than one sled has answered.
+    pub(super) fn is_shared(&self) -> bool {
+        self.last.iter().zip(self.last.iter().skip(1)).any(|(a, b)| a.sled != b.sled)
+    }
+
+    /// Whether more than half of the sleds needed more repeats than `bearable`.
+    pub(super) fn is_general(&self, bearable: f64) -> bool {
+        let mut sleds: Vec<Outcome> = Vec::with_capacity(self.last.len());
+        for outcome in &self.last {
+            match sleds.iter_mut().find(|known| known.sled == outcome.sled) {
+                Some(known) => {
+                    known.frames += outcome.frames;
+                    known.repeats += outcome.repeats;
+                }
+                None => sleds.push(*outcome),
+            }
+        }
+        let suffers = |sled: &&Outcome| sled.repeats as f64 > bearable * sled.frames as f64;
+        2 * sleds.iter().filter(suffers).count() > sleds.len()
+    }
+}
+
+/// Repeats per frame.
+fn share<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> f64 {
+    let (frames, repeats) = outcomes.fold((0, 0), |(frames, repeats), outcome| {
+        (frames + outcome.frames, repeats + outcome.repeats)
+    });
+    repeats as f64 / frames.max(1) as f64
+}

@@ -1,0 +1,389 @@
+//! How fast frames may go out: a small control loop that finds the rate that the way carries.
+//!
+//! Nothing tells of a full queue before it drops, and how long an answer takes tells more of
+//! the machines at both ends than of the queues between them. What counts is how much has to be
+//! sent again. Chance may explain that too, so a lower rate is tried: if it helps, the rate was
+//! to blame and is kept low, then raised again with care; if it does not, the rate is restored,
+//! and so many repeats are usual from then on.
+
+use std::time::Duration;
+
+use super::outcomes::{Answer, Outcomes};
+use crate::time::Instant;
+
+/// How fast DATA frames may go out on a link.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Pace {
+    /// As fast as the way carries them, which is found out.
+    #[default]
+    Auto,
+    /// The same, but never more than so many frames per second.
+    AtMost(f64),
+    /// As fast as the link takes them.
+    Unlimited,
+}
+
+/// The pace of all frames on one link, or of those to one sled.
+#[derive(Debug)]
+pub(super) struct Pacer {
+    /// Whether answers change the rate.
+    learns: bool,
+    state: State,
+    /// Frames per second, unless the way is open.
+    rate: f64,
+    /// The most frames per second that are wanted.
+    ceiling: f64,
+    /// When the next frames may go.
+    next: Instant,
+    /// Whether there was nothing to send.
+    resting: bool,
+    /// The rate was changed last at this moment: what was begun before tells nothing of it.
+    changed: Instant,
+    /// Batches by which the rate is judged, and what became of the last ones.
+    window: usize,
+    outcomes: Outcomes,
+    /// Repeats per frame that no rate avoids.
+    usual: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum State {
+    /// Nothing is known. The rate grows fast until so many batches in a row had to be repaired,
+    /// or it is as high as any.
+    Starting { bad: u32 },
+    /// No rate is known that would be too high.
+    Open,
+    /// A lower rate is tried.
+    Trying(Trial),
+    /// The rate helped. It grows fast, until so many answers in a row have told that less was
+    /// carried.
+    Finding { slow: u32 },
+    /// It nears the one that was too high.
+    Nearing(Nearing),
+}
+
+impl State {
+    const STARTING: Self = Self::Starting { bad: 0 };
+    const FINDING: Self = Self::Finding { slow: 0 };
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Trial {
+    /// The rate before, and how many repeats per frame there were then.
+    before: f64,
+    repeats: f64,
+    /// How to go on if it helps; if that is not known, the rate has to be found.
+    then: Option<Nearing>,
+    /// Batches that are to tell.
+    batches: usize,
+}
+
+/// A rate that nears one that was too high, ever more slowly, and then leaves it behind, ever
+/// faster: a cubic in time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Nearing {
+    low: f64,
+    high: f64,
+    /// The time that it takes to come near the high rate.
+    times: u32,
+    period: Duration,
+    /// Time in which frames were sent at that pace, of which a last answer told.
+    passed: Duration,
+    answered: Instant,
+}
+
+impl Nearing {
+    /// A period is the time of so many frames, so that answers tell in time, and twice as long
+    /// each time that the high rate is found to be too high again.
+    const FRAMES: f64 = 16_384.0;
+    const SHORTEST: f64 = 1.0;
+    const LONGEST: Duration = Duration::from_secs(8);
+    /// The low rate is no more than this share of the high one.
+    const LOW: f64 = 0.93;
+    /// Low and high, as shares of a rate that was too high by nobody knows how much.
+    const UNSURE: (f64, f64) = (0.7, 0.85);
+    /// And this share of the last, where that was too high.
+    const LOWER: f64 = 0.75;
+
+    /// Its period is `times` as long as the least.
+    fn new(now: Instant, times: u32, low: f64, high: f64) -> Self {
+        let period = Duration::from_secs_f64((Self::FRAMES / high).max(Self::SHORTEST)) * times;
+        let period = period.min(Self::LONGEST);
+        let low = low.min(high * Self::LOW);
+        Self { low, high, times, period, passed: Duration::ZERO, answered: now }
+    }
+
+    /// An answer came at `now`, to a batch that was sent `at_pace` or more slowly. While nothing
+    /// is sent at the pace, no time passes that would make a higher one likely.
+    fn answered(&mut self, now: Instant, at_pace: bool) -> f64 {
+        if at_pace {
+            self.passed += now.since(self.answered);
+        }
+        self.answered = now;
+        let periods = self.passed.as_secs_f64() / self.period.as_secs_f64();
+        self.low.max(self.high + (self.high - self.low) * (periods - 1.0).powi(3))
+    }
+}
+
+impl Pacer {
+    /// Batches by which a link or a sled is judged.
+    const LINK_WINDOW: usize = 32;
+    const SLED_WINDOW: usize = 8;
+    /// Faster than any link that is known: no limit.
+    const LIMIT: f64 = 4e6;
+    /// No rate is lower: what a link of 10 Mbit/s carries.
+    const FLOOR: f64 = 1_200.0;
+    /// The first rate that is tried is no lower: about what a link of 100 Mbit/s carries.
+    const FIRST: f64 = 12_000.0;
+    /// The rate at the start: about half of what a link of 1 Gbit/s carries.
+    const START: f64 = 60_000.0;
+    const DOUBLE: f64 = 2.0;
+    /// Batches in a row that had to be repaired, after which a lower rate is tried at the start.
+    const BAD: u32 = 4;
+    /// Answers in a row after which it is not by chance that less is carried.
+    const SLOW: u32 = 3;
+    /// If less than this share of the rate is carried, something else sets the pace.
+    const CARRIED: f64 = 0.8;
+    /// More repeats per frame never count as usual.
+    const MOST_USUAL: f64 = 1.0;
+    /// So many repeats per frame never call for a lower rate.
+    const BEARABLE: f64 = 0.02;
+    /// How much the rate grows with each answer, while it is being found.
+    const GROWTH: f64 = 1.5;
+    /// What is tried, as a share of a rate that is about what is carried.
+    const LOWER: f64 = 0.6;
+    /// Frames that may go out at once.
+    const BURST: f64 = 8.0;
+    /// And what a caller who comes late may make up for.
+    const LATE: Duration = Duration::from_micros(200);
+
+    /// The pacer of a link.
+    pub(super) fn of_link(pace: Pace) -> Self {
+        let pacer = |state, ceiling| Self::new(state, ceiling, Self::LINK_WINDOW);
+        match pace {
+            Pace::Auto => pacer(State::STARTING, f64::INFINITY),
+            Pace::AtMost(ceiling) => pacer(State::STARTING, ceiling.max(Self::FLOOR)),
+            Pace::Unlimited => Self { learns: false, ..pacer(State::Open, f64::INFINITY) },
+        }
+    }
+
+    /// The pacer of one sled on a link that has its own.
+    pub(super) fn of_sled() -> Self {
+        Self::new(State::Open, f64::INFINITY, Self::SLED_WINDOW)
+    }
+
+    fn new(state: State, ceiling: f64, window: usize) -> Self {
+        let rate = if state == State::STARTING { Self::START } else { f64::INFINITY };
+        Self {
+            learns: true,
+            state,
+            rate: rate.min(ceiling),
+            ceiling,
+            next: Instant::ZERO,
+            resting: false,
+            changed: Instant::ZERO,
+            window,
+            outcomes: Outcomes::new(window),
+            usual: 0.0,
+        }
+    }
+
+    /// Never exceeds `ceiling` frames per second from now on.
+    pub(super) fn cap(&mut self, ceiling: f64) {
+        self.ceiling = ceiling;
+        self.rate = if self.is_open() { ceiling } else { self.rate.min(ceiling) };
+    }
+
+    /// Whether frames may go out at `now`.
+    pub(super) fn allows(&self, now: Instant) -> bool {
+        self.next <= now
+    }
+
+    /// When frames may go out.
+    pub(super) fn next(&self) -> Instant {
+        self.next
+    }
+
+    /// Whether the way carries all that can be sent, as far as is known.
+    pub(super) fn is_open(&self) -> bool {
+        self.state == State::Open
+    }
+
+    /// Whether answers make a difference.
+    pub(super) fn learns(&self) -> bool {
+        self.learns
+    }
+
+    /// Whether more has to be sent again than usual, and to most sleds.
+    pub(super) fn is_suspect(&self) -> bool {
+        matches!(self.state, State::Trying(_)) || self.outcomes.is_general(self.bearable())
+    }
+
+    /// Whether the last answers came from more sleds than one.
+    pub(super) fn is_shared(&self) -> bool {
+        self.outcomes.is_shared()
+    }
+
+    /// There is nothing to send, so that a late caller has missed nothing.
+    pub(super) fn rest(&mut self) {
+        self.resting = true;
+    }
+
+    /// Frames went out at `now`.
+    pub(super) fn sent(&mut self, now: Instant, frames: usize) {
+        if self.rate.is_infinite() {
+            return;
+        }
+        let time = |frames: f64| Duration::from_secs_f64(frames / self.rate);
+        let mut slack = time(Self::BURST);
+        if !std::mem::take(&mut self.resting) {
+            slack = slack.max(Self::LATE);
+        }
+        self.next = self.next.max(now - slack) + time(frames as f64);
+    }
+
+    /// A batch was answered at `now`.
+    pub(super) fn answered(&mut self, now: Instant, answer: &Answer) {
+        if answer.first < self.changed {
+            return;
+        }
+        let time = now.since(answer.first).saturating_sub(answer.least);
+        let carried = answer.passed as f64 / time.as_secs_f64().max(1e-9);
+        let clean = answer.repeats == 0;
+        self.outcomes.add(now, answer);
+        if clean && self.rate > carried / Self::CARRIED {
+            self.outcomes.carried = self.outcomes.carried.max(carried);
+        }
+        let sending = answer.last.since(answer.first).as_secs_f64();
+        let at_pace = sending * self.rate > Self::CARRIED * answer.passed as f64;
+        match self.state {
+            State::Trying(trial) => self.judge(now, trial),
+            State::Starting { .. } if clean => {
+                self.state = State::STARTING;
+                self.set(now, self.rate * Self::DOUBLE);
+            }
+            State::Starting { bad } => {
+                self.state = State::Starting { bad: bad + 1 };
+                if bad + 1 == Self::BAD {
+                    self.try_lower(now);
+                }
+            }
+            _ if self.outcomes.are_bad(self.bearable()) => self.try_lower(now),
+            State::Finding { .. } if clean && carried > Self::CARRIED * self.rate => {
+                self.state = State::FINDING;
+                self.set(now, self.rate * Self::GROWTH);
+            }
+            State::Finding { slow } if clean && slow == Self::SLOW => {
+                self.near(now, (self.rate / Self::GROWTH).max(carried / Self::CARRIED));
+            }
+            State::Finding { slow } => {
+                self.state = State::Finding { slow: slow + u32::from(clean) };
+            }
+            State::Nearing(mut nearing) => {
+                let rate = nearing.answered(now, at_pace);
+                self.state = State::Nearing(nearing);
+                self.limit(rate);
+            }
+            State::Open => {}
+        }
+        if self.outcomes.is_full() {
+            self.usual = self.usual.min(self.outcomes.repeats());
+        }
+    }
+
+    /// Repeats per frame that give no cause for concern.
+    fn bearable(&self) -> f64 {
+        (2.0 * self.usual).max(Self::BEARABLE)
+    }
+
+    /// Tries a rate so low that it must help if the rate was to blame.
+    fn try_lower(&mut self, now: Instant) {
+        let before = self.rate;
+        let carried = self.outcomes.carried;
+        let sure = self.is_open() && carried > Self::FIRST;
+        let nearing = |times, low, high| Some(Nearing::new(now, times, low, high));
+        let then = match self.state {
+            _ if sure => nearing(1, carried, carried * 1.05),
+            State::Starting { .. } | State::Open => None,
+            // Not even the low rate was low enough.
+            State::Nearing(last) if before < last.low + (last.high - last.low) / 4.0 => {
+                nearing(1, last.low * Nearing::LOWER, last.low)
+            }
+            State::Nearing(last) => {
+                let confirmed = (before / last.high - 1.0).abs() < 0.1;
+                if confirmed {
+                    let times = last.times.saturating_mul(2);
+                    nearing(times, last.low.max(before * Nearing::LOW), before)
+                } else {
+                    nearing(1, before * Nearing::UNSURE.0, before * Nearing::UNSURE.1)
+                }
+            }
+            State::Finding { .. } | State::Trying(_) => nearing(1, before / Self::GROWTH, before),
+        };
+        // No more than the goodput gets through, however much is sent.
+        let least = if then.is_none() { Self::FIRST } else { Self::FLOOR };
+        let goodput = self.outcomes.goodput(now).max(least);
+        let rate = then.map_or(goodput, |then| goodput.min(then.low * Self::LOWER));
+        let rate = rate.min(before * Self::LOWER);
+        // At the start, nobody knows yet how costly repeats are, so it had better not take long.
+        let batches = match self.state {
+            State::Starting { .. } => Self::SLED_WINDOW,
+            _ => self.window / 2,
+        };
+        self.state =
+            State::Trying(Trial { before, repeats: self.outcomes.repeats(), then, batches });
+        self.set(now, rate);
+    }
+
+    /// Whether the rate that is tried is better than the one before.
+    fn judge(&mut self, now: Instant, trial: Trial) {
+        let found = self.outcomes.repeats();
+        let clear = self.outcomes.len() >= Self::SLED_WINDOW && found < trial.repeats / 8.0;
+        if self.outcomes.len() < trial.batches && !clear {
+            return;
+        }
+        if found < (trial.repeats / 2.0).max(Self::BEARABLE / 2.0) {
+            // So many are hardly usual: the rate may still be too high.
+            self.usual = if found < 2.0 * Self::BEARABLE { found } else { self.usual };
+            match trial.then {
+                Some(nearing) => {
+                    self.state = State::Nearing(Nearing { answered: now, ..nearing });
+                    self.set(now, nearing.low);
+                }
+                None => {
+                    self.state = State::FINDING;
+                    self.set(now, self.rate);
+                }
+            }
+            return;
+        }
+        self.usual = self.usual.max(found.min(trial.repeats).min(Self::MOST_USUAL));
+        match trial.then {
+            Some(_) => self.near(now, trial.before),
+            None => {
+                self.state = State::Open;
+                self.set(now, self.ceiling);
+            }
+        }
+    }
+
+    /// A rate is good, or no worse than another one; whether a higher one is, time must tell.
+    fn near(&mut self, now: Instant, rate: f64) {
+        self.state = State::Nearing(Nearing::new(now, 1, rate, rate));
+        self.set(now, rate);
+    }
+
+    fn set(&mut self, now: Instant, rate: f64) {
+        self.changed = now;
+        self.outcomes.clear(now);
+        self.limit(rate);
+    }
+
+    fn limit(&mut self, rate: f64) {
+        self.rate = rate.max(Self::FLOOR).min(self.ceiling);
+        if rate >= Self::LIMIT.min(self.ceiling) {
+            self.state = State::Open;
+            self.rate = self.ceiling;
+        }
+    }
+}
