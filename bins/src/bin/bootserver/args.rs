@@ -10,8 +10,10 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use boot_backends::TxPath;
-use boot_engine::server::Serve;
-use boot_engine::wire::MacAddr;
+use boot_engine::server::{Pace, Serve};
+use boot_engine::sim::wire_bytes;
+use boot_engine::wire::{BLOCK, DATA_HEAD_LEN, MacAddr};
+use boot_tools::units::BitRate;
 use clap::Parser;
 
 /// Serve boot images to sleds that ask for one on an Ethernet link.
@@ -65,6 +67,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N")]
     workers: Option<NonZeroUsize>,
 
+    /// How fast each link is used: `auto` finds the rate that it carries, on the whole and to
+    /// each sled; a rate such as 9.4Gbit sets a limit to that; `max` sends as fast as the link
+    /// takes frames, whatever is lost behind it
+    #[arg(long, value_name = "RATE", default_value = "auto", value_parser = pace)]
+    rate: Pace,
+
     /// Say nothing about single sleds
     #[arg(short, long)]
     quiet: bool,
@@ -105,6 +113,7 @@ pub(crate) struct ServeOptions {
     pub(crate) quiet: bool,
     pub(crate) tx: TxPath,
     pub(crate) workers: usize,
+    pub(crate) pace: Pace,
 }
 
 /// One sled's image.
@@ -202,8 +211,24 @@ fn serve(args: Args) -> anyhow::Result<ServeOptions> {
         quiet: args.quiet,
         tx: args.tx,
         workers,
+        pace: args.rate,
     })
 }
+
+fn pace(text: &str) -> Result<Pace, String> {
+    match text {
+        "auto" => Ok(Pace::Auto),
+        "max" => Ok(Pace::Unlimited),
+        _ => {
+            let rate: BitRate =
+                text.parse().map_err(|error| format!("`auto`, `max`, or a rate: {error}"))?;
+            Ok(Pace::AtMost(rate.bits_per_second() as f64 / DATA_BITS))
+        }
+    }
+}
+
+/// What a DATA frame takes of the wire, with preamble, FCS and gap.
+const DATA_BITS: f64 = (8 * wire_bytes(DATA_HEAD_LEN + BLOCK)) as f64;
 
 /// One sled is one worker's; of many, half the cores serve, and the other half are left to what
 /// the kernel does for them.
@@ -293,6 +318,13 @@ mod tests {
     }
 
     #[test]
+    fn a_rate_is_of_the_wire() {
+        assert_eq!(options("net0 i all").unwrap().pace, Pace::Auto);
+        let limited = options("--rate 1Gbit net0 i all").unwrap().pace;
+        assert!(matches!(limited, Pace::AtMost(rate) if (115_520.0..115_530.0).contains(&rate)));
+    }
+
+    #[test]
     fn several_sleds_can_be_named() {
         let given = options("net0 i 02:00:00:00:00:01,02:00:00:00:00:02 02:00:00:00:00:03");
         assert!(matches!(given.unwrap().serve, Serve::These(sleds) if sleds.len() == 3));
@@ -309,6 +341,7 @@ mod tests {
             ("net0, zfs.img all", "empty name"),
             ("-t 0 net0 zfs.img all", "more than nothing"),
             ("--assign x net0 zfs.img all", "no `=`"),
+            ("--rate 5 net0 zfs.img all", "as in 9.4Gbit"),
         ] {
             let error = format!("{:#}", options(line).unwrap_err());
             assert!(error.contains(reason), "{line}: {error}");

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::anyhow;
 use boot_backends::{Clock, Datalink, OpenOptions, Sent, serve};
 use boot_engine::image::Checksum;
-use boot_engine::server::{Config, Event, EventKind, Serve, Server};
+use boot_engine::server::{Config, Event, EventKind, Pace, Serve, Server};
 use boot_engine::time::Instant;
 use boot_engine::wire::MacAddr;
 use boot_tools::exit::Exit;
@@ -119,7 +119,14 @@ struct Attendant<'a> {
 
 /// Runs the server of one link to its end.
 fn work(index: usize, shared: &Shared, link: &mut dyn Datalink) -> anyhow::Result<Exit> {
-    let mut server = Server::new(Config::new(link.address(), shared.options.serve.clone()));
+    let ServeOptions { serve: sleds, pace, workers, .. } = &shared.options;
+    // The workers of a link share its rate.
+    let pace = match *pace {
+        Pace::AtMost(rate) => Pace::AtMost(rate / *workers as f64),
+        pace => pace,
+    };
+    let config = Config { pace, ..Config::new(link.address(), sleds.clone()) };
+    let mut server = Server::new(config);
     let known = lock(&shared.taken).clone();
     for (&sled, &image) in &known {
         server.remember(sled, image);
