@@ -195,12 +195,10 @@ mod linux {
         let mut server = Server::new(Config::new(link.address(), Serve::All));
         server.set_images(vec![image.clone()]);
         let mut link = Feed::new(link, sleds, SIZE);
-        let mut taken = 0;
         let start = cpu();
-        serve(Clock::new(), &mut link, &mut server, |now, server, sent| {
+        serve(Clock::new(), &mut link, &mut server, |now, server, link| {
             while server.poll_event().is_some() {}
-            taken += sent.taken;
-            if taken >= frames {
+            if link.counters().taken >= frames as u64 {
                 return ControlFlow::Break(());
             }
             ControlFlow::Continue(now + Duration::from_secs(1))

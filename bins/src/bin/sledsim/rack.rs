@@ -23,7 +23,10 @@ const TICK: Duration = Duration::from_millis(100);
 pub(crate) fn run(link: &str, args: &Args) -> anyhow::Result<Exit> {
     let signals = Signals::install()?;
     let wanted = args.csum.as_deref().map(csum::read).transpose()?;
-    let mut link = boot_backends::open(link, OpenOptions { all_addresses: true, tx: args.tx })?;
+    let mut link = boot_backends::open(
+        link,
+        OpenOptions { all_addresses: true, tx: args.tx, ..OpenOptions::default() },
+    )?;
     let first = args.mac.unwrap_or_else(|| first_address(link.address()));
     ensure!(first.is_station(), "--mac {first} is no single sled's address");
     let clock = Clock::new();
