@@ -120,7 +120,9 @@ impl Shared {
         let counts = lock(&self.counts).clone();
         for (name, workers) in self.options.links.iter().zip(counts.chunks(self.options.workers)) {
             let mut all = Counts::default();
-            workers.iter().for_each(|&worker| all += worker);
+            for &worker in workers {
+                all += worker;
+            }
             eprintln!("bootserver: {name}: {all}");
         }
     }

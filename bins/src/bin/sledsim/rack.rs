@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use boot_backends::{Clock, OpenOptions, serve};
-use boot_engine::sled::{Event, Sled, SledConfig};
+use boot_engine::sled::{Event, Rack, Sled, SledConfig};
 use boot_engine::wire::MacAddr;
 use boot_tools::csum;
 use boot_tools::exit::Exit;
-use boot_tools::rack::{Rack, table};
+use boot_tools::rack::table;
 use boot_tools::signals::Signals;
 use boot_tools::units::Bytes;
 
