@@ -118,7 +118,11 @@ fn choose(options: OpenOptions, facts: &LinkFacts, queue: u32) -> (Box<dyn Trans
             format!(" (AF_XDP would go past the link's queueing discipline, {shaper})")
         }
         TxPath::Auto | TxPath::Xdp => match Xdp::open(facts.index, facts.mtu, queue) {
-            Ok(xdp) => return (Box::new(xdp), format!("AF_XDP in copy mode, queue {queue}")),
+            Ok(xdp) => {
+                let why =
+                    if options.tx == TxPath::Auto { ", the cheapest path of all" } else { "" };
+                return (Box::new(xdp), format!("AF_XDP in copy mode, queue {queue}{why}"));
+            }
             Err(error) => format!(" (AF_XDP, queue {queue}: {})", why(&error)),
         },
     };
