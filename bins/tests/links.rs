@@ -158,6 +158,24 @@ fn with_one_sled_a_mapped_image_that_is_cut_short_is_the_end() {
     });
 }
 
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn sixty_four_sleds_take_less_than_8_mib_beyond_the_contents() {
+    const CONTENTS: u64 = 8;
+    for tx in ["mmsg", "xdp"] {
+        inside(1, || {
+            let mut desk = Desk::new();
+            image(&mut desk, "zfs.img", CONTENTS as u32);
+            let line = format!("--tx {tx} {NEAR} zfs.img all");
+            let server = Running::start(&desk, "bootserver", &line);
+            let rack = sledsim(&desk, &format!("{FAR} --sleds 64 -t 50"));
+            assert!(rack.status.success());
+            let kib = server.memory();
+            assert!(kib < (CONTENTS + 8) << 10, "{tx}: {kib} KiB");
+        });
+    }
+}
+
 /// Runs `body` where two cables are: a second one joins `near2` and `far2`.
 fn inside_with_two_cables(body: impl FnOnce() + Send) {
     inside(1, || {
