@@ -188,9 +188,13 @@ impl Attendant<'_> {
         link: &mut dyn Datalink,
     ) -> ControlFlow<anyhow::Result<Exit>, Instant> {
         let mut eventful = false;
+        let mut too_late = None;
         while let Some(event) = server.poll_event() {
             eventful = true;
             if event.kind == EventKind::Settled && !self.settle(event.sled, server) {
+                too_late = Some(event.sled);
+            }
+            if too_late == Some(event.sled) {
                 continue;
             }
             self.log.event(now, &event);
