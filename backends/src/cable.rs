@@ -11,7 +11,7 @@ use boot_engine::batch::Batch;
 use boot_engine::wire::MacAddr;
 use crossbeam::channel::{self, Receiver, RecvTimeoutError, Sender, TrySendError};
 
-use crate::{Datalink, LinkError, Sent};
+use crate::{Datalink, LinkCounters, LinkError, Sent};
 
 /// A segment, to which any number of stations can be plugged.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +40,7 @@ pub struct Port {
     frames: Receiver<Bundle>,
     /// What a send call has for each destination, kept to spare the allocation.
     outgoing: Vec<(MacAddr, Bundle)>,
+    counters: LinkCounters,
 }
 
 impl Segment {
@@ -53,7 +54,13 @@ impl Segment {
         let (sender, frames) = channel::bounded(Port::QUEUE);
         let mut sockets = self.sockets.write().unwrap_or_else(PoisonError::into_inner);
         sockets.push(Socket { address, frames: sender });
-        Port { segment: self.clone(), address, frames, outgoing: Vec::new() }
+        Port {
+            segment: self.clone(),
+            address,
+            frames,
+            outgoing: Vec::new(),
+            counters: LinkCounters::default(),
+        }
     }
 
     /// Delivers a bundle; says how many of its frames were lost to full queues.
@@ -129,6 +136,8 @@ impl Datalink for Port {
             }
         }
         batch.consume(frames);
+        self.counters.taken += (frames - dropped) as u64;
+        self.counters.dropped += dropped as u64;
         Ok(Sent { taken: frames - dropped, dropped })
     }
 
@@ -148,6 +157,7 @@ impl Datalink for Port {
             }
         };
         for bundle in std::iter::once(first).chain(self.frames.try_iter().take(Self::QUEUE)) {
+            self.counters.received += bundle.ends.len() as u64;
             let mut start = 0;
             for &end in &bundle.ends {
                 sink(&bundle.bytes[start..end]);
@@ -155,6 +165,10 @@ impl Datalink for Port {
             }
         }
         Ok(())
+    }
+
+    fn counters(&mut self) -> LinkCounters {
+        self.counters
     }
 }
 

@@ -21,7 +21,8 @@ pub trait Datalink {
     fn mtu(&self) -> usize;
 
     /// Sends frames from the front of `batch`, in order, without waiting for room, and
-    /// consumes those that are done with, as [`Sent`] tells.
+    /// consumes those that are done with, as [`Sent`] tells. A frame whose payload the system
+    /// could not read is dropped and noted in the batch.
     ///
     /// # Errors
     ///
@@ -54,22 +55,45 @@ pub trait Datalink {
     }
 }
 
-/// What a link has done, counted by the thread that owns it.
+/// What a link has done since it was opened, counted by the thread that owns it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LinkCounters {
     /// Frames that the system took; what the link's own counter of sent frames shows, unless
     /// the driver throws frames away behind a queueing discipline, which nobody is told.
     pub taken: u64,
-    /// Frames that were refused for good: the link was down, the frame too long.
+    /// Frames that were refused for good: the link was down, the frame too long, its payload
+    /// unreadable.
     pub dropped: u64,
-    /// How often there was no room, so that a batch had to wait.
+    /// Those of the dropped ones whose payload could not be read: a mapped file has become
+    /// shorter.
+    pub unreadable: u64,
+    /// How often there was no room, so that a batch had to wait and was tried again.
     pub full: u64,
+    /// Those of the waits that were for a queue behind the socket's own buffer (ENOBUFS).
+    pub queue_full: u64,
     /// How often the link went down, as far as sending or receiving noticed.
     pub downs: u64,
+    /// How long it was down, from the moment that this was noticed to the next frame that went
+    /// out, or to now.
+    pub down_time: Duration,
     /// Frames received.
     pub received: u64,
     /// Frames that came while the receive buffer was full, and were lost.
     pub missed: u64,
+}
+
+impl AddAssign for LinkCounters {
+    fn add_assign(&mut self, more: Self) {
+        self.taken += more.taken;
+        self.dropped += more.dropped;
+        self.unreadable += more.unreadable;
+        self.full += more.full;
+        self.queue_full += more.queue_full;
+        self.downs += more.downs;
+        self.down_time += more.down_time;
+        self.received += more.received;
+        self.missed += more.missed;
+    }
 }
 
 /// What became of the frames at the front of a batch.
@@ -77,7 +101,8 @@ pub struct LinkCounters {
 pub struct Sent {
     /// Frames that the link took.
     pub taken: usize,
-    /// Frames that the link refused for good (link down, frame too long): lost, as frames are.
+    /// Frames that the link refused for good (link down, frame too long, payload unreadable):
+    /// lost, as frames are.
     pub dropped: usize,
 }
 

@@ -11,6 +11,9 @@ pub struct OpenOptions {
     pub all_addresses: bool,
     /// How frames leave.
     pub tx: TxPath,
+    /// Payloads may be mapped from files, which nobody in this process may read: take no path
+    /// that copies them here.
+    pub mapped: bool,
 }
 
 /// How frames get from memory to the kernel. All paths send the same frames; they differ in

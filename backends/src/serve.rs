@@ -7,7 +7,7 @@ use boot_engine::batch::Batch;
 use boot_engine::station::Station;
 use boot_engine::time::Instant;
 
-use crate::{Datalink, LinkError, Sent};
+use crate::{Datalink, LinkError};
 
 /// The clock of one process: engine time, counted from the moment that it was made.
 #[derive(Clone, Copy, Debug)]
@@ -34,9 +34,8 @@ const BATCH: usize = 128;
 /// Runs `station` on `link` until `attend` breaks, and returns what it breaks with.
 ///
 /// `attend` is called once in every turn of the loop, before the station may send: it drains
-/// the station's events and looks at the world beside the link (signals, files, other
-/// threads). It returns until when it can wait if no frame comes, and is told how many frames
-/// the link took and dropped since its last call.
+/// the station's events, may look at what the link has counted, and at the world beside the
+/// link (signals, files, other threads). It returns until when it can wait if no frame comes.
 ///
 /// # Errors
 ///
@@ -45,13 +44,12 @@ pub fn serve<S: Station, T>(
     clock: Clock,
     link: &mut dyn Datalink,
     station: &mut S,
-    mut attend: impl FnMut(Instant, &mut S, Sent) -> ControlFlow<T, Instant>,
+    mut attend: impl FnMut(Instant, &mut S, &mut dyn Datalink) -> ControlFlow<T, Instant>,
 ) -> Result<T, LinkError> {
     let mut batch = Batch::with_capacity(BATCH);
-    let mut sent = Sent::default();
     loop {
         let now = clock.now();
-        let mut wake = match attend(now, station, std::mem::take(&mut sent)) {
+        let mut wake = match attend(now, station, link) {
             ControlFlow::Continue(wake) => wake,
             ControlFlow::Break(result) => return Ok(result),
         };
@@ -59,9 +57,10 @@ pub fn serve<S: Station, T>(
             station.poll_transmit(now, &mut batch);
         }
         if !batch.is_empty() {
-            let more = link.send(&mut batch)?;
-            sent.taken += more.taken;
-            sent.dropped += more.dropped;
+            link.send(&mut batch)?;
+            for destination in batch.take_unreadable() {
+                station.handle_unreadable(destination);
+            }
         }
         let want_room = !batch.is_empty();
         if !want_room {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use boot_backends::{Datalink, LinkError, Sent};
+use boot_backends::{Datalink, LinkCounters, LinkError, Sent};
 use boot_engine::batch::Batch;
 use boot_engine::wire::{BLOCK, FrameType, Head, MacAddr, SLOTS, emit_read};
 
@@ -14,6 +14,7 @@ pub struct Feed<'a> {
     /// Batches in the image.
     batches: usize,
     read: Vec<u8>,
+    counters: LinkCounters,
 }
 
 struct Sled {
@@ -32,7 +33,13 @@ impl<'a> Feed<'a> {
             unsent: 0,
             next: None,
         });
-        Self { link, sleds: sleds.collect(), batches: size / BLOCK / SLOTS, read: Vec::new() }
+        Self {
+            link,
+            sleds: sleds.collect(),
+            batches: size / BLOCK / SLOTS,
+            read: Vec::new(),
+            counters: LinkCounters::default(),
+        }
     }
 }
 
@@ -56,8 +63,14 @@ impl Datalink for Feed<'_> {
             sled.unsent = sled.unsent.saturating_sub(1);
         }
         let sent = self.link.send(batch)?;
+        self.counters.taken += sent.taken as u64;
         assert!(batch.is_empty(), "{} of {before} frames found no room", batch.len());
         Ok(sent)
+    }
+
+    /// Only what this feed sent, and at no cost.
+    fn counters(&mut self) -> LinkCounters {
+        self.counters
     }
 
     fn receive(

@@ -4,4 +4,6 @@
 pub mod feed;
 #[cfg(target_os = "linux")]
 pub mod naive;
+#[cfg(target_os = "linux")]
+pub mod naive_server;
 pub mod rack;

@@ -4,7 +4,7 @@
 
 use std::io;
 use std::mem;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use boot_engine::batch::Batch;
 use boot_engine::wire::ETHERTYPE;
@@ -46,26 +46,62 @@ impl Naive {
     /// What the kernel answers to the first frame that it does not take.
     pub fn send(&mut self, batch: &mut Batch) -> io::Result<()> {
         for frame in batch.iter() {
-            let mut bytes = Vec::with_capacity(frame.len());
-            bytes.extend_from_slice(frame.head);
-            bytes.extend_from_slice(frame.payload);
-            self.to.sll_addr[..6].copy_from_slice(&bytes[..6]);
-            // SAFETY: frame and address are valid for their lengths; the kernel only reads.
-            let sent = unsafe {
-                libc::sendto(
-                    self.fd.as_raw_fd(),
-                    bytes.as_ptr().cast(),
-                    bytes.len(),
-                    0,
-                    (&raw const self.to).cast(),
-                    size_of_val(&self.to) as libc::socklen_t,
-                )
-            };
-            if sent < 0 {
-                return Err(io::Error::last_os_error());
-            }
+            self.send_one(frame.head, frame.payload)?;
         }
         batch.clear();
         Ok(())
+    }
+
+    /// Sends one frame, which it copies from two parts.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel answers.
+    pub fn send_one(&mut self, head: &[u8], payload: &[u8]) -> io::Result<()> {
+        let mut bytes = Vec::with_capacity(head.len() + payload.len());
+        bytes.extend_from_slice(head);
+        bytes.extend_from_slice(payload);
+        self.to.sll_addr[..6].copy_from_slice(&bytes[..6]);
+        // SAFETY: frame and address are valid for their lengths; the kernel only reads.
+        let sent = unsafe {
+            libc::sendto(
+                self.fd.as_raw_fd(),
+                bytes.as_ptr().cast(),
+                bytes.len(),
+                0,
+                (&raw const self.to).cast(),
+                size_of_val(&self.to) as libc::socklen_t,
+            )
+        };
+        if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    /// Has the socket receive frames of the boot protocol.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel answers.
+    pub fn listen(&self) -> io::Result<()> {
+        let to = (&raw const self.to).cast();
+        // SAFETY: the address is valid for its length; the kernel only reads it.
+        let bound = unsafe {
+            libc::bind(self.fd.as_raw_fd(), to, size_of_val(&self.to) as libc::socklen_t)
+        };
+        if bound < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    /// Receives one frame, and returns its length.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel answers.
+    pub fn receive(&self, frame: &mut [u8]) -> io::Result<usize> {
+        nix::unistd::read(&self.fd, frame).map_err(io::Error::from)
+    }
+}
+
+impl AsFd for Naive {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }

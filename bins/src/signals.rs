@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::flag;
 
 /// Which signals have come since [`Signals::install`].
@@ -12,22 +12,25 @@ use signal_hook::flag;
 pub struct Signals {
     interrupted: Arc<AtomicBool>,
     hangup: Arc<AtomicBool>,
+    user: Arc<AtomicBool>,
 }
 
 impl Signals {
-    /// Begins to note SIGINT, SIGTERM and SIGHUP. A second SIGINT or SIGTERM ends the process
+    /// Begins to note SIGINT, SIGTERM, SIGHUP and SIGUSR1. A second SIGINT or SIGTERM ends the process
     /// at once, in case nobody looks.
     ///
     /// # Errors
     ///
     /// If the system refuses a handler.
     pub fn install() -> io::Result<Self> {
-        let signals = Self { interrupted: Arc::default(), hangup: Arc::default() };
+        let signals =
+            Self { interrupted: Arc::default(), hangup: Arc::default(), user: Arc::default() };
         for signal in [SIGINT, SIGTERM] {
             flag::register_conditional_shutdown(signal, 130, Arc::clone(&signals.interrupted))?;
             flag::register(signal, Arc::clone(&signals.interrupted))?;
         }
         flag::register(SIGHUP, Arc::clone(&signals.hangup))?;
+        flag::register(SIGUSR1, Arc::clone(&signals.user))?;
         Ok(signals)
     }
 
@@ -39,5 +42,10 @@ impl Signals {
     /// Whether SIGHUP has come since the last call.
     pub fn take_hangup(&self) -> bool {
         self.hangup.swap(false, Ordering::AcqRel)
+    }
+
+    /// Whether SIGUSR1 has come since the last call.
+    pub fn take_user(&self) -> bool {
+        self.user.swap(false, Ordering::AcqRel)
     }
 }

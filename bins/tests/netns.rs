@@ -1,84 +1,20 @@
 //! The tools as a user runs them, on a real link: a veth pair in a namespace of its own. Each
 //! test makes its own and needs root for that.
 
+mod lab;
 #[path = "../../backends/tests/netns/mod.rs"]
 mod netns;
 mod tool;
 
 use std::fs;
-use std::io::Read;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use netns::{FAR, NEAR, inside, ip};
 
-use crate::tool::{Desk, raw, tool};
-
-/// An image of so many mebibytes, no two blocks of which are the same.
-fn image(desk: &mut Desk, name: &str, mebibytes: u32) {
-    let mut bytes = Vec::new();
-    for number in 0..mebibytes {
-        let start = bytes.len();
-        bytes.extend(raw());
-        for (index, block) in bytes[start..].chunks_exact_mut(1024).enumerate() {
-            block[..4].copy_from_slice(&number.to_le_bytes());
-            block[4..8].copy_from_slice(&(index as u32).to_le_bytes());
-        }
-    }
-    desk.write("contents", &bytes);
-    let made = desk.run(&format!("mkimage -q -i contents -o {name} -O {name}.csum"));
-    assert!(made.status.success());
-}
-
-/// A server or rack at work, which does not outlive the test.
-struct Running(Child);
-
-impl Running {
-    fn start(desk: &Desk, program: &str, line: &str) -> Self {
-        let mut command = tool(program);
-        command.args(line.split(' ')).current_dir(desk.path("."));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Self(command.spawn().unwrap())
-    }
-
-    fn is_running(&mut self) -> bool {
-        self.0.try_wait().unwrap().is_none()
-    }
-
-    /// Waits for the end, and fails the test if it does not come in time.
-    fn end(mut self, within: Duration) -> (i32, String, String) {
-        let until = Instant::now() + within;
-        while self.is_running() {
-            assert!(Instant::now() < until, "still running after {within:?}");
-            sleep(Duration::from_millis(5));
-        }
-        let status = self.0.wait().unwrap().code().unwrap_or(-1);
-        let mut texts = [String::new(), String::new()];
-        self.0.stdout.take().unwrap().read_to_string(&mut texts[0]).unwrap();
-        self.0.stderr.take().unwrap().read_to_string(&mut texts[1]).unwrap();
-        let [out, err] = texts;
-        (status, out, err)
-    }
-
-    fn signal(&self, name: &str) {
-        let pid = self.0.id().to_string();
-        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn sledsim(desk: &Desk, line: &str) -> Output {
-    let mut command = tool("sledsim");
-    command.args(line.split(' ')).current_dir(desk.path(".")).output().unwrap()
-}
+use crate::lab::{Running, SOON, image, sledsim};
+use crate::tool::Desk;
 
 /// Loses so many of ten thousand frames from the server to the sleds.
 fn lose(of_ten_thousand: u32) {
@@ -92,8 +28,6 @@ fn lose(of_ten_thousand: u32) {
     let status = Command::new("nft").arg("-f").arg(&path).status().expect("nft is installed");
     assert!(status.success());
 }
-
-const SOON: Duration = Duration::from_mins(1);
 
 fn boot(sleds: u32, mebibytes: u32, loss: u32) {
     inside(1, || {

@@ -19,6 +19,8 @@ pub struct Batch {
     contents: Vec<Contents>,
     /// Bodies that are no image's bytes: offers and a sled's own frames.
     bodies: Vec<u8>,
+    /// Where frames would have gone whose payload the system could not read.
+    unreadable: Vec<MacAddr>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +77,7 @@ impl Batch {
             capacity,
             contents: Vec::new(),
             bodies: Vec::new(),
+            unreadable: Vec::new(),
         }
     }
 
@@ -174,6 +177,25 @@ impl Batch {
             }
         }
         self.consume(end - self.taken);
+    }
+
+    /// Notes that the payload of the frame `index` places behind the front can't be read: the
+    /// file that it was mapped from has become shorter. The frame is still to be consumed.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such frame.
+    pub fn note_unreadable(&mut self, index: usize) {
+        let frame = self.get(index).expect("only a frame that waits can be found unreadable");
+        let destination = frame.destination();
+        if self.unreadable.last() != Some(&destination) {
+            self.unreadable.push(destination);
+        }
+    }
+
+    /// Where the frames noted as unreadable since the last call would have gone.
+    pub fn take_unreadable(&mut self) -> Vec<MacAddr> {
+        std::mem::take(&mut self.unreadable)
     }
 
     /// Removes all frames and lets go of the images.

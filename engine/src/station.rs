@@ -2,6 +2,7 @@
 
 use crate::batch::Batch;
 use crate::time::Instant;
+use crate::wire::MacAddr;
 
 /// One end on an Ethernet segment, as a state machine without I/O: the server of [`crate::server`]
 /// or the sled of [`crate::sled`].
@@ -18,6 +19,12 @@ pub trait Station {
     /// the batch is full or there are none. Frames left in the batch by an earlier call are
     /// not touched.
     fn poll_transmit(&mut self, now: Instant, batch: &mut Batch);
+
+    /// A frame to `destination` could not be sent because its payload can't be read any more, and
+    /// never will be: the mapped file has become shorter.
+    fn handle_unreadable(&mut self, destination: MacAddr) {
+        let _ = destination;
+    }
 
     /// When to call [`Station::poll_transmit`] again if no frame arrives before; `None` if
     /// only a frame can change anything. A moment that has passed means "at once".

@@ -322,6 +322,26 @@ fn the_next_image_is_offered_at_each_new_hello_and_the_one_taken_is_remembered()
     assert_eq!(bench.server.remembered().collect::<Vec<_>>(), [(sled(1), sums[1])]);
 }
 
+#[test]
+fn a_sled_whose_image_can_not_be_read_any_more_starts_over_and_is_told_so_once() {
+    let mut bench = Bench::new(Serve::All);
+    for number in [1, 2] {
+        bench.hello(sled(number));
+        bench.read(sled(number), &[0, 1024, 2048]);
+    }
+    bench.events();
+    for _ in 0..3 {
+        bench.server.handle_unreadable(sled(1));
+    }
+    bench.server.handle_unreadable(sled(3));
+    let sent = bench.wait(Duration::from_millis(1));
+    assert_eq!(count(&sent, FrameType::Reset), 1);
+    assert_eq!(bench.events(), [Event { sled: sled(1), kind: EventKind::Unreadable }]);
+    // The other one goes on, and the first may come back.
+    assert_eq!(data(&bench.read(sled(2), &[3072])), [(3072, 1024)]);
+    assert_eq!(count(&bench.hello(sled(1)), FrameType::Offer), 1);
+}
+
 proptest! {
     #[test]
     fn no_frame_panics_or_fills_the_table(

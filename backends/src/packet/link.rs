@@ -2,7 +2,7 @@
 
 use std::io;
 use std::mem;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use boot_engine::batch::Batch;
 use boot_engine::wire::MacAddr;
@@ -40,6 +40,8 @@ pub(super) trait Transmit: Send {
 #[derive(Debug, Default)]
 pub(super) struct Round {
     pub(super) sent: Sent,
+    /// Those of the dropped frames whose payload could not be read.
+    pub(super) unreadable: usize,
     /// Why no more went out, if it is known that no more would.
     pub(super) stop: Option<Stop>,
 }
@@ -60,8 +62,10 @@ pub(super) enum Stop {
 pub(super) enum Refusal {
     /// Nothing: a signal came.
     Interrupted,
-    /// This frame can't ever go out: it is longer than the link's MTU, or its memory has gone.
+    /// This frame can't ever go out: it is longer than the link's MTU.
     Lost,
+    /// Its payload can't be read: the file that it is mapped from has become shorter.
+    Unreadable,
     BufferFull,
     QueueFull,
     Down,
@@ -72,7 +76,8 @@ impl Refusal {
     pub(super) fn of(error: io::Error) -> io::Result<Self> {
         match error.raw_os_error() {
             Some(libc::EINTR) => Ok(Self::Interrupted),
-            Some(libc::EMSGSIZE | libc::EFAULT) => Ok(Self::Lost),
+            Some(libc::EMSGSIZE) => Ok(Self::Lost),
+            Some(libc::EFAULT) => Ok(Self::Unreadable),
             Some(libc::EAGAIN) => Ok(Self::BufferFull),
             Some(libc::ENOBUFS) => Ok(Self::QueueFull),
             Some(libc::ENETDOWN) => Ok(Self::Down),
@@ -93,7 +98,8 @@ pub(super) struct PacketLink {
     blocked: Option<Stop>,
     /// Whether a wait for room has gone its full length since the last send.
     waited: bool,
-    down: bool,
+    /// Since when the link has been down.
+    down: Option<Instant>,
     counters: LinkCounters,
     /// What became of pending frames since the last send.
     late: Sent,
@@ -118,7 +124,7 @@ impl PacketLink {
             room: Room::new(),
             blocked: None,
             waited: false,
-            down: false,
+            down: None,
             counters: LinkCounters::default(),
             late: Sent::default(),
         }
@@ -156,8 +162,10 @@ impl PacketLink {
     }
 
     fn note_down(&mut self) {
-        self.counters.downs += u64::from(!self.down);
-        self.down = true;
+        if self.down.is_none() {
+            self.down = Some(Instant::now());
+            self.counters.downs += 1;
+        }
     }
 
     /// Loses the frames of a batch, since the link is down.
@@ -166,14 +174,20 @@ impl PacketLink {
         self.look_for_link()?;
         let dropped = Sent { taken: 0, dropped: batch.len() };
         batch.clear();
-        self.count(dropped);
+        self.count(&Round { sent: dropped, ..Round::default() });
         Ok(dropped)
     }
 
-    fn count(&mut self, sent: Sent) {
-        self.counters.taken += sent.taken as u64;
-        self.counters.dropped += sent.dropped as u64;
-        self.down &= sent.taken == 0;
+    fn count(&mut self, round: &Round) {
+        self.counters.taken += round.sent.taken as u64;
+        self.counters.dropped += round.sent.dropped as u64;
+        self.counters.unreadable += round.unreadable as u64;
+        self.counters.queue_full += u64::from(round.stop == Some(Stop::QueueFull));
+        if round.sent.taken > 0
+            && let Some(down) = self.down.take()
+        {
+            self.counters.down_time += down.elapsed();
+        }
     }
 }
 
@@ -201,7 +215,7 @@ impl Datalink for PacketLink {
             let round = self.path.transmit(&self.socket, batch);
             let round = round.map_err(|error| self.fail("send", error))?;
             sent += round.sent;
-            self.count(round.sent);
+            self.count(&round);
             match round.stop {
                 None => {}
                 // The socket reports that the link went down even when it is up again.
@@ -259,7 +273,7 @@ impl Datalink for PacketLink {
         self.waited |= pausing && received == 0 && timeout == self.room.pause();
         if pending {
             let round = self.path.flush().map_err(|error| self.fail("send", error))?;
-            self.count(round.sent);
+            self.count(&round);
             self.late += round.sent;
             if mem::take(&mut self.waited) {
                 self.room.made(round.sent.taken);
@@ -275,6 +289,7 @@ impl Datalink for PacketLink {
     fn counters(&mut self) -> LinkCounters {
         // Nothing is lost by not knowing: the sled asks again.
         self.counters.missed += self.socket.take_missed().unwrap_or(0);
-        self.counters
+        let down = self.down.map_or(Duration::ZERO, |down| down.elapsed());
+        LinkCounters { down_time: self.counters.down_time + down, ..self.counters }
     }
 }

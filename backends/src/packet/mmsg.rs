@@ -29,7 +29,11 @@ impl Transmit for Mmsg {
             // It concerns the first frame; what came before a later one, the call has told.
             Err(error) => match Refusal::of(error)? {
                 Refusal::Interrupted => {}
-                Refusal::Lost => {
+                refusal @ (Refusal::Lost | Refusal::Unreadable) => {
+                    if refusal == Refusal::Unreadable {
+                        batch.note_unreadable(0);
+                        round.unreadable = 1;
+                    }
                     batch.consume(1);
                     round.sent.dropped = 1;
                 }

@@ -61,10 +61,12 @@ pub(crate) fn open(
         }
         sockets.push((socket, facts));
     }
+    for (socket, _) in &sockets {
+        socket.attach_filter(&filter::boot_frames()).map_err(fail("attach a filter"))?;
+    }
     let mut links: Vec<Box<dyn Datalink + Send>> = Vec::new();
     for (queue, (socket, facts)) in (0..).zip(sockets) {
-        socket.attach_filter(&filter::boot_frames()).map_err(fail("attach a filter"))?;
-        let (path, described) = choose(options.tx, &facts, queue);
+        let (path, described) = choose(options, &facts, queue);
         links.push(Box::new(PacketLink::new(name, facts, socket, path, described)));
     }
     Ok(links)
@@ -97,8 +99,8 @@ fn look(name: &str) -> Result<(Socket, LinkFacts), LinkError> {
 /// The way that frames go out, and which it is in words. The one asked for if it can be had
 /// here, else the next best: by what a frame costs, that is AF_XDP, then sendmmsg, which an
 /// io_uring has not been seen to beat.
-fn choose(wanted: TxPath, facts: &LinkFacts, queue: u32) -> (Box<dyn Transmit>, String) {
-    let refused = match wanted {
+fn choose(options: OpenOptions, facts: &LinkFacts, queue: u32) -> (Box<dyn Transmit>, String) {
+    let refused = match options.tx {
         TxPath::Mmsg => String::new(),
         TxPath::Uring => match Uring::open() {
             Ok(uring) => {
@@ -107,13 +109,20 @@ fn choose(wanted: TxPath, facts: &LinkFacts, queue: u32) -> (Box<dyn Transmit>, 
             }
             Err(error) => format!(" (io_uring: {})", why(&error)),
         },
+        TxPath::Auto | TxPath::Xdp if options.mapped => {
+            " (AF_XDP would have this process read the mapped image)".to_owned()
+        }
         // A shaper that somebody has put there is meant to be met; if the kernel does not say
         // that there is one, it is the usual case that there is none.
         TxPath::Auto if let Ok(Some(shaper)) = qdisc::shaping(facts.index) => {
             format!(" (AF_XDP would go past the link's queueing discipline, {shaper})")
         }
         TxPath::Auto | TxPath::Xdp => match Xdp::open(facts.index, facts.mtu, queue) {
-            Ok(xdp) => return (Box::new(xdp), format!("AF_XDP in copy mode, queue {queue}")),
+            Ok(xdp) => {
+                let why =
+                    if options.tx == TxPath::Auto { ", the cheapest path of all" } else { "" };
+                return (Box::new(xdp), format!("AF_XDP in copy mode, queue {queue}{why}"));
+            }
             Err(error) => format!(" (AF_XDP, queue {queue}: {})", why(&error)),
         },
     };

@@ -76,7 +76,11 @@ impl Uring {
             refused += 1;
             let stop = match Refusal::of(io::Error::from_raw_os_error(-result))? {
                 Refusal::Interrupted => None,
-                Refusal::Lost => {
+                refusal @ (Refusal::Lost | Refusal::Unreadable) => {
+                    if refusal == Refusal::Unreadable {
+                        batch.note_unreadable(index);
+                        round.unreadable += 1;
+                    }
                     round.sent.dropped += 1;
                     continue;
                 }

@@ -55,7 +55,7 @@ fn a_shaped_link_is_not_gone_past_unasked() {
             let link = open(NEAR, OpenOptions::default()).unwrap();
             link.path().unwrap().to_owned()
         };
-        assert_eq!(auto(), "AF_XDP in copy mode, queue 0");
+        assert_eq!(auto(), "AF_XDP in copy mode, queue 0, the cheapest path of all");
         run("tc", &format!("qdisc add dev {NEAR} root tbf rate 1gbit burst 64kb limit 64kb"));
         let said = auto();
         assert!(said.starts_with("AF_PACKET with sendmmsg (AF_XDP would go past"), "{said}");
@@ -73,7 +73,10 @@ fn each_worker_sends_on_a_queue_of_its_own_while_there_are_queues() {
         for (queue, worker) in workers.iter_mut().enumerate() {
             let path = worker.path().unwrap().to_owned();
             if queue < 2 {
-                assert_eq!(path, format!("AF_XDP in copy mode, queue {queue}"));
+                assert!(
+                    path.starts_with(&format!("AF_XDP in copy mode, queue {queue}, ")),
+                    "{path}"
+                );
             } else {
                 assert!(path.starts_with("AF_PACKET with sendmmsg (AF_XDP, queue 2: "), "{path}");
             }

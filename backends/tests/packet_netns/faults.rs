@@ -1,14 +1,17 @@
 //! What a link can do to those who use it.
 
+use std::fs::{self, File};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use boot_backends::{LinkError, OpenOptions, Sent, TxPath, open};
 use boot_engine::batch::Batch;
+use boot_engine::image::{Contents, Header, Name};
 use nix::time::{ClockId, clock_gettime};
 
 use crate::netns::{FAR, NEAR, inside, ip, run, sent_by, wait_for};
 use crate::tap::Tap;
-use crate::{Link, PATHS, far, image, push, send_all, via};
+use crate::{Link, PATHS, SLED, far, image, push, send_all, via};
 
 #[test]
 #[ignore = "needs root and network namespaces"]
@@ -162,6 +165,42 @@ fn a_driver_that_is_full_is_waited_for_and_what_it_throws_away_is_not_counted_as
 
 #[test]
 #[ignore = "needs root and network namespaces"]
+fn a_mapped_image_that_is_cut_short_loses_its_frames_and_nothing_else() {
+    for tx in [TxPath::Auto, TxPath::Mmsg, TxPath::Uring, TxPath::Xdp] {
+        inside(1, || {
+            let mut link =
+                open(NEAR, OpenOptions { tx, mapped: true, ..Default::default() }).unwrap();
+            let path = link.path().unwrap().to_owned();
+            assert!(path.starts_with("AF_PACKET"), "{tx}: {path}");
+            let asked_for_more = matches!(tx, TxPath::Auto | TxPath::Xdp);
+            assert_eq!(
+                path.contains("AF_XDP would have this process read"),
+                asked_for_more,
+                "{path}"
+            );
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("an.img");
+            write_image(&file);
+            let image = Contents::map(&file).unwrap();
+            let mut batch = Batch::with_capacity(128);
+            let mut taken = 0;
+            (0..100).for_each(|block| push(&mut batch, &image, block));
+            send_all(&mut link, &mut batch, &mut taken);
+            // Of the contents 64 KiB are left.
+            File::options().write(true).open(&file).unwrap().set_len(4096 + (64 << 10)).unwrap();
+            (0..128).for_each(|block| push(&mut batch, &image, block));
+            send_all(&mut link, &mut batch, &mut taken);
+            assert_eq!(batch.take_unreadable(), [SLED], "{tx}");
+            assert_eq!(batch.take_unreadable(), []);
+            assert_eq!((taken, sent_by(NEAR)), (164, 164), "{tx}");
+            let counters = link.counters();
+            assert_eq!((counters.dropped, counters.unreadable), (64, 64), "{tx}");
+        });
+    }
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
 fn a_link_that_is_removed_is_gone() {
     for tx in PATHS {
         for sending in [true, false] {
@@ -243,6 +282,22 @@ fn opens_without_the_capability() {
 /// Runs `body` in a new namespace, or in the one that a parent has made for this process.
 fn inside_or_here<T: Send>(body: impl FnOnce() -> T + Send) -> T {
     if std::env::var_os("EXPECT_NO_CAPABILITY").is_some() { body() } else { inside(1, body) }
+}
+
+/// Writes an image of 1 MiB.
+fn write_image(path: &Path) {
+    let contents = image(1024);
+    let size = contents.bytes().len() as u64;
+    let header = Header {
+        compressed: false,
+        data_size: size,
+        image_size: size,
+        target_size: size,
+        checksum: contents.checksum(),
+        dataset: Name::new("rpool").unwrap(),
+        image_name: Name::new("").unwrap(),
+    };
+    fs::write(path, [&header.emit()[..], contents.bytes()].concat()).unwrap();
 }
 
 /// CPU time that this thread has spent.

@@ -40,7 +40,7 @@ fn via(tx: TxPath) -> Link {
 }
 
 fn far() -> Link {
-    open(FAR, OpenOptions { all_addresses: true, tx: TxPath::Mmsg }).unwrap()
+    open(FAR, OpenOptions { all_addresses: true, tx: TxPath::Mmsg, mapped: false }).unwrap()
 }
 
 fn image(blocks: usize) -> Contents {

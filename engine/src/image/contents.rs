@@ -1,4 +1,5 @@
-//! The raw contents of one checked image, in memory that nothing can change.
+//! The raw contents of one checked image, in memory that nothing can change; or, where there is
+//! not enough of it, mapped from the file.
 
 use std::io;
 use std::path::Path;
@@ -9,10 +10,12 @@ use sha2::{Digest, Sha256};
 
 use super::boot_source::{self, Facts};
 use super::unpack::{ImageError, ImageErrorKind, ImageFile};
-use super::{Checksum, Header};
+use super::{Checksum, Header, mapping};
 
 /// The raw contents of one image, pinned: read and checked once, then read-only and shared by
 /// reference. Cloning is one count up.
+///
+/// [`Contents::map`] makes the exception: it pins nothing.
 #[derive(Clone, Debug)]
 pub struct Contents {
     inner: Arc<Inner>,
@@ -21,6 +24,7 @@ pub struct Contents {
 #[derive(Debug)]
 struct Inner {
     bytes: Mmap,
+    mapped: bool,
     target_size: u64,
     checksum: Checksum,
     dataset: String,
@@ -37,17 +41,44 @@ impl Contents {
     /// network.
     pub fn load(path: &Path) -> Result<Self, ImageError> {
         let image = ImageFile::open(path)?;
-        image.check_sizes()?;
-        let Header { image_size, target_size, checksum, dataset, image_name, .. } = *image.header();
-        if let Some(reason) = boot_source::refusal_of_contents(&Facts::of(&image)) {
-            return Err(image.error(ImageErrorKind::Network(reason)));
+        Self::pin(&image)
+    }
+
+    /// The contents of the image at `path`, checked and then mapped from the file, which costs
+    /// next to no memory. A compressed image is pinned all the same, as [`Contents::load`] does:
+    /// its file does not have the contents.
+    ///
+    /// Nothing protects mapped contents. Whoever writes to the file changes what is served; once
+    /// the file has become shorter, a system call that sends what is gone fails with EFAULT, and
+    /// the process ends (SIGBUS) if it reads them itself. So [`Contents::bytes`] may then only be
+    /// handed to the system, and never be read.
+    ///
+    /// # Errors
+    ///
+    /// As [`Contents::load`].
+    pub fn map(path: &Path) -> Result<Self, ImageError> {
+        let image = ImageFile::open(path)?;
+        if image.header().compressed {
+            return Self::pin(&image);
         }
-        let size = usize::try_from(image_size).unwrap_or(usize::MAX);
-        let mut memory = memory(size).map_err(|error| image.error(error))?;
+        let size = servable_size(&image)?;
+        image.unpack(&mut |_| Ok(()))?;
+        let bytes = mapping::map(image.file(), Header::LEN as u64, size);
+        Ok(Self::of(&image, bytes.map_err(|error| image.error(error))?, true))
+    }
+
+    fn pin(image: &ImageFile) -> Result<Self, ImageError> {
+        let mut memory = memory(servable_size(image)?).map_err(|error| image.error(error))?;
         image.read_into(&mut memory)?;
         let bytes = memory.make_read_only().map_err(|error| image.error(error))?;
+        Ok(Self::of(image, bytes, false))
+    }
+
+    fn of(image: &ImageFile, bytes: Mmap, mapped: bool) -> Self {
+        let Header { target_size, checksum, dataset, image_name, .. } = *image.header();
         let (dataset, image_name) = (dataset.to_string(), image_name.to_string());
-        Ok(Self { inner: Arc::new(Inner { bytes, target_size, checksum, dataset, image_name }) })
+        let inner = Inner { bytes, mapped, target_size, checksum, dataset, image_name };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Contents made on the spot: `fill` writes the `size` bytes, which start as zeros.
@@ -68,10 +99,11 @@ impl Contents {
         let bytes = memory.make_read_only()?;
         let dataset = dataset.to_owned();
         let image_name = image_name.to_owned();
-        Ok(Self { inner: Arc::new(Inner { bytes, target_size, checksum, dataset, image_name }) })
+        let inner = Inner { bytes, mapped: false, target_size, checksum, dataset, image_name };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// The raw contents.
+    /// The raw contents. If they are mapped they may not be read, see [`Contents::map`].
     pub fn bytes(&self) -> &[u8] {
         &self.inner.bytes
     }
@@ -96,10 +128,24 @@ impl Contents {
         &self.inner.image_name
     }
 
+    /// Whether they are mapped from a file, and so at the mercy of those who can write to it.
+    pub fn is_mapped(&self) -> bool {
+        self.inner.mapped
+    }
+
     /// Whether both are the same memory, not merely equal bytes.
     pub fn same_memory(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.inner, &other.inner)
     }
+}
+
+/// The size of the contents, if they can be served.
+fn servable_size(image: &ImageFile) -> Result<usize, ImageError> {
+    image.check_sizes()?;
+    if let Some(reason) = boot_source::refusal_of_contents(&Facts::of(image)) {
+        return Err(image.error(ImageErrorKind::Network(reason)));
+    }
+    Ok(usize::try_from(image.header().image_size).unwrap_or(usize::MAX))
 }
 
 /// Zeroed memory that no file stands behind, in huge pages where the system has them: the
@@ -115,6 +161,10 @@ fn memory(size: usize) -> io::Result<MmapMut> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::ZlibEncoder;
 
     use super::*;
     use crate::image::Name;
@@ -155,6 +205,31 @@ mod tests {
         assert_eq!(contents.target_size(), 16 << 20);
         let slice = [image(&raw), vec![1; 5000]].concat();
         assert_eq!(load(&slice).unwrap().bytes(), raw);
+    }
+
+    #[test]
+    fn a_mapped_image_is_the_file_and_a_compressed_one_is_pinned() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("an.img");
+        let raw = vec![7; 1 << 20];
+        fs::write(&path, image(&raw)).unwrap();
+        let mapped = Contents::map(&path).unwrap();
+        assert!(mapped.is_mapped() && !Contents::load(&path).unwrap().is_mapped());
+        // The file does not change while we look.
+        assert_eq!(mapped.bytes(), raw);
+        let mut packed = ZlibEncoder::new(Vec::new(), Compression::fast());
+        packed.write_all(&raw).unwrap();
+        let packed = packed.finish().unwrap();
+        let mut header = Header::parse(&image(&raw)[..Header::LEN]).unwrap();
+        (header.compressed, header.data_size) = (true, packed.len() as u64);
+        fs::write(&path, [&header.emit()[..], &packed].concat()).unwrap();
+        let pinned = Contents::map(&path).unwrap();
+        assert!(!pinned.is_mapped() && pinned.bytes() == raw);
+        let mut spoilt = image(&raw);
+        spoilt[9000] ^= 1;
+        fs::write(&path, &spoilt).unwrap();
+        let error = Contents::map(&path).unwrap_err().to_string();
+        assert!(error.contains("the contents' SHA-256 is "), "{error}");
     }
 
     #[test]

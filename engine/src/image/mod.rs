@@ -5,6 +5,7 @@ mod checksum;
 mod contents;
 mod deflate_walk;
 mod header;
+mod mapping;
 pub mod pack;
 mod slice_trap;
 mod unpack;

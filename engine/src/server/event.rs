@@ -61,6 +61,8 @@ pub enum EventKind {
     },
     /// It read without having been offered anything by us, and was told to start over.
     Reset,
+    /// Its image, which is mapped from a file, can't be read any more. It was told to start over.
+    Unreadable,
     /// Its session was given to another sled, because all were taken.
     Evicted,
 }

@@ -83,8 +83,8 @@ pub struct Server {
     turns: Turns,
     agenda: Agenda,
     pacer: Pacer,
-    /// Sleds to be told to start over.
-    resets: VecDeque<MacAddr>,
+    /// Sleds to be told to start over, and what to say of it.
+    resets: VecDeque<(MacAddr, EventKind)>,
     reset_limit: Limit,
     last_heard: Option<Instant>,
     events: VecDeque<Event>,
@@ -279,7 +279,7 @@ impl Server {
         if self.serve != Serve::First && !self.is_served(source) {
             self.counters.ignored += 1;
         } else if self.resets.len() < Self::MOST_RESETS && self.reset_limit.take(now) {
-            self.resets.push_back(source);
+            self.resets.push_back((source, EventKind::Reset));
         } else {
             self.counters.resets_withheld += 1;
         }
@@ -341,13 +341,26 @@ impl Station for Server {
 
     fn poll_transmit(&mut self, now: Instant, batch: &mut Batch) {
         while batch.room() > 0
-            && let Some(sled) = self.resets.pop_front()
+            && let Some((sled, why)) = self.resets.pop_front()
         {
             batch.push_body(Head::new(sled, self.address, FrameType::Reset, 0), &[]);
-            self.tell(sled, EventKind::Reset);
+            self.tell(sled, why);
         }
         self.attend_to_due(now, batch);
         self.take_turns(now, batch);
+    }
+
+    /// The sled's image is lost to it, so it has to start over. It is told once, however many of
+    /// its frames come back.
+    fn handle_unreadable(&mut self, destination: MacAddr) {
+        if let Some(id) = self.sleds.find(destination)
+            && self.sleds.get(id).image.is_some()
+        {
+            self.sleds.get_mut(id).dismiss();
+            self.turns.leave(id);
+            self.plan(id);
+            self.resets.push_back((destination, EventKind::Unreadable));
+        }
     }
 
     fn poll_timeout(&self) -> Option<Instant> {

@@ -1,6 +1,7 @@
 //! A sled that boots, as a state machine: as exact a model of a real one's loader as the
 //! protocol's description allows, with all that a server can trip over.
 
+mod rack;
 mod report;
 mod slots;
 
@@ -17,6 +18,7 @@ use crate::time::Instant;
 use crate::wire::{BLOCK, Data, Frame, FrameError, FrameType, Head, MacAddr, Message, Offer};
 use crate::wire::{SLOTS, emit_read};
 
+pub use self::rack::Rack;
 pub use self::report::{Event, Panic, Report};
 
 /// What a sled is made with.

@@ -14,13 +14,15 @@ mod umem;
 
 use std::io;
 use std::os::fd::AsFd;
+use std::thread;
+use std::time::Duration;
 
 use boot_engine::batch::Batch;
 use boot_engine::wire::ETHERNET_LEN;
 
 use self::ring::{CompletionRing, TxRing};
 use self::socket::XdpSocket;
-use self::umem::Umem;
+use self::umem::{Umem, prefetch};
 use super::link::{Refusal, Round, Stop, Transmit};
 use super::socket::Socket;
 
@@ -32,13 +34,17 @@ pub(super) struct Xdp {
     umem: Umem,
     /// The longest frame: the kernel does not check it on this way.
     longest: usize,
+    /// Frames given to the kernel at a time: what it takes with one call at least.
+    burst: usize,
     /// Entries that were in the ring when the kernel last took some.
     pending: u32,
 }
 
 impl Xdp {
-    /// Frames given to the kernel at a time: what it takes with one call at least.
-    const BURST: usize = 32;
+    /// What every kernel takes with one call.
+    const LEAST_BURST: usize = 32;
+    /// While a frame is copied, this many frames ahead the next one is on its way from memory.
+    const AHEAD: usize = 4;
 
     /// Opens the transmit side of queue `queue` of the link with this index.
     ///
@@ -58,8 +64,13 @@ impl Xdp {
         let offsets = socket.ring_offsets()?;
         let completions = CompletionRing::map(socket.as_fd(), &offsets, slots)?;
         let tx = TxRing::map(socket.as_fd(), &offsets)?;
-        socket.bind(link, queue)?;
-        Ok(Self { tx, completions, socket, umem, longest: ETHERNET_LEN + mtu, pending: 0 })
+        bind(&socket, link, queue)?;
+        let burst = match socket.set_budget(TxRing::SIZE) {
+            Ok(()) => TxRing::SIZE as usize,
+            // Before Linux 6.18.
+            Err(_) => Self::LEAST_BURST,
+        };
+        Ok(Self { tx, completions, socket, umem, longest: ETHERNET_LEN + mtu, burst, pending: 0 })
     }
 
     /// Has the kernel take what is in the ring.
@@ -82,7 +93,7 @@ impl Xdp {
         }
         match Refusal::of(error)? {
             Refusal::Down => round.stop = Some(Stop::Down),
-            Refusal::Interrupted | Refusal::Lost => {}
+            Refusal::Interrupted | Refusal::Lost | Refusal::Unreadable => {}
             // The kernel says the same when it has done its share for one call.
             Refusal::BufferFull | Refusal::QueueFull if round.sent.taken > 0 => {}
             Refusal::BufferFull | Refusal::QueueFull => round.stop = Some(Stop::QueueFull),
@@ -91,13 +102,31 @@ impl Xdp {
     }
 }
 
+/// Binds to a queue. A socket that was closed a moment ago may still have it: the kernel lets go
+/// of queues in its own time.
+fn bind(socket: &XdpSocket, link: i32, queue: u32) -> io::Result<()> {
+    const PAUSE: Duration = Duration::from_millis(5);
+    const PATIENCE: u32 = 40;
+    let busy = |error: &io::Error| error.raw_os_error() == Some(libc::EBUSY);
+    for _ in 0..PATIENCE {
+        match socket.bind(link, queue) {
+            Err(error) if busy(&error) => thread::sleep(PAUSE),
+            outcome => return outcome,
+        }
+    }
+    socket.bind(link, queue)
+}
+
 impl Transmit for Xdp {
     fn transmit(&mut self, _: &Socket, batch: &mut Batch) -> io::Result<Round> {
         let room = (TxRing::SIZE - self.pending) as usize;
-        let room = room.min(self.umem.free()).min(Self::BURST);
+        let room = room.min(self.umem.free()).min(self.burst);
         let mut consumed = 0;
         let mut dropped = 0;
         for frame in batch.iter().take(room) {
+            if let Some(ahead) = batch.get(consumed + Self::AHEAD) {
+                prefetch(ahead.payload);
+            }
             consumed += 1;
             let fits = frame.len() <= self.longest;
             match fits.then(|| self.umem.write(frame.head, frame.payload)).flatten() {

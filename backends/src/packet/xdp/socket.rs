@@ -72,6 +72,13 @@ impl XdpSocket {
         Ok(())
     }
 
+    /// Has the kernel take up to `frames` with each [`XdpSocket::kick`].
+    pub(super) fn set_budget(&self, frames: u32) -> io::Result<()> {
+        /// XDP_MAX_TX_SKB_BUDGET of linux/if_xdp.h.
+        const MAX_TX_BUDGET: i32 = 9;
+        self.set(MAX_TX_BUDGET, &frames)
+    }
+
     /// Has the kernel send what is in the ring: a limited number of frames for each call.
     pub(super) fn kick(&self) -> io::Result<()> {
         let fd = self.fd.as_raw_fd();

@@ -57,6 +57,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
 
+    /// Map images instead of reading them into memory, for machines that don't have enough of
+    /// it. Files in service may then be replaced, but not written to: what is written goes out,
+    /// and what is cut off ends the boots that need it. Compressed images are read all the same
+    #[arg(long)]
+    map: bool,
+
     /// How frames leave: `auto` takes the cheapest path that works here, `mmsg` (sendmmsg) works
     /// everywhere, `uring` needs io_uring, `xdp` AF_XDP
     #[arg(long, value_name = "PATH", default_value_t)]
@@ -91,7 +97,8 @@ Examples:
   bootserver net0 --image images/ all    find for each sled the image that it wants
 
 The image is read and checked once. When the file changes, boots that begin later get the new
-one; SIGHUP makes the server look at once. A line per event goes to stderr.";
+one; SIGHUP makes the server look at once. A line per event goes to stderr; SIGUSR1 adds what
+each link has sent, dropped and received, which is said at the end too.";
 
 /// A checked command line.
 #[derive(Debug)]
@@ -111,6 +118,7 @@ pub(crate) struct ServeOptions {
     pub(crate) timeout: Option<Duration>,
     pub(crate) state: Option<PathBuf>,
     pub(crate) quiet: bool,
+    pub(crate) map: bool,
     pub(crate) tx: TxPath,
     pub(crate) workers: usize,
     pub(crate) pace: Pace,
@@ -190,6 +198,10 @@ fn serve(args: Args) -> anyhow::Result<ServeOptions> {
     let links = positional.next().context("which LINK? (see --help)")?;
     let links: Vec<_> = links.split(',').map(str::to_owned).collect();
     ensure!(links.iter().all(|link| !link.is_empty()), "LINK: an empty name between commas");
+    let twice = links.iter().enumerate().find(|(index, link)| links[..*index].contains(link));
+    if let Some((_, link)) = twice {
+        bail!("LINK: {link} stands there twice");
+    }
     let mut images = args.images;
     // With --image, IMAGE may be left out: what then stands in its place says who is served.
     let named = positional.next_if(|text| images.is_empty() || who(text).is_err());
@@ -199,7 +211,8 @@ fn serve(args: Args) -> anyhow::Result<ServeOptions> {
     ensure!(!images.is_empty() || !args.assigned.is_empty(), "which IMAGE? (see --help)");
     let sleds: Vec<_> = positional.collect();
     let serve = everyone(&sleds)?;
-    let workers = args.workers.map_or_else(|| default_workers(&serve), NonZeroUsize::get);
+    let workers =
+        args.workers.map_or_else(|| default_workers(&serve, links.len()), NonZeroUsize::get);
     Ok(ServeOptions {
         links,
         images,
@@ -209,6 +222,7 @@ fn serve(args: Args) -> anyhow::Result<ServeOptions> {
         timeout: args.timeout.map(|seconds| seconds.0),
         state: args.state,
         quiet: args.quiet,
+        map: args.map,
         tx: args.tx,
         workers,
         pace: args.rate,
@@ -230,14 +244,15 @@ fn pace(text: &str) -> Result<Pace, String> {
 /// What a DATA frame takes of the wire, with preamble, FCS and gap.
 const DATA_BITS: f64 = (8 * wire_bytes(DATA_HEAD_LEN + BLOCK)) as f64;
 
-/// One sled is one worker's; of many, half the cores serve, and the other half are left to what
-/// the kernel does for them.
-fn default_workers(serve: &Serve) -> usize {
+/// One sled is one worker's; of many, half the cores serve, spread over the links, and the other
+/// half are left to what the kernel does for them.
+fn default_workers(serve: &Serve, links: usize) -> usize {
     let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let share = (cores / 2 / links).max(1);
     match serve {
         Serve::First => 1,
-        Serve::These(sleds) => (cores / 2).clamp(1, sleds.len().max(1)),
-        Serve::All => (cores / 2).max(1),
+        Serve::These(sleds) => share.min(sleds.len().max(1)),
+        Serve::All => share,
     }
 }
 
@@ -339,6 +354,7 @@ mod tests {
             ("net0 zfs.img all any", "stands alone"),
             ("net0 zfs.img ff:ff:ff:ff:ff:ff", "no single sled"),
             ("net0, zfs.img all", "empty name"),
+            ("net0,net1,net0 zfs.img all", "net0 stands there twice"),
             ("-t 0 net0 zfs.img all", "more than nothing"),
             ("--assign x net0 zfs.img all", "no `=`"),
             ("--rate 5 net0 zfs.img all", "as in 9.4Gbit"),

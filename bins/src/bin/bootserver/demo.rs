@@ -13,10 +13,10 @@ use boot_backends::cable::{Port, Segment};
 use boot_backends::{Clock, serve};
 use boot_engine::image::Contents;
 use boot_engine::server::{Config, Serve, Server};
-use boot_engine::sled::{Sled, SledConfig};
+use boot_engine::sled::{Rack, Sled, SledConfig};
 use boot_engine::wire::{BLOCK, MacAddr};
 use boot_tools::exit::Exit;
-use boot_tools::rack::{self, Rack};
+use boot_tools::rack;
 use boot_tools::signals::Signals;
 use boot_tools::units::Bytes;
 

@@ -17,6 +17,8 @@ use boot_tools::units::Bytes;
 #[derive(Debug)]
 pub(crate) struct Library {
     places: Vec<PathBuf>,
+    /// Whether images are mapped, not read into memory.
+    map: bool,
     shelf: Mutex<Vec<Book>>,
     edition: AtomicU64,
     loading: AtomicBool,
@@ -29,6 +31,15 @@ struct Book {
     /// What the file was when it was last looked at, good or not; `None` once it is gone.
     stamp: Option<Stamp>,
     contents: Option<Contents>,
+}
+
+impl Book {
+    /// Whether the contents are still what they were, now that the file looks like this.
+    fn is_sound(&self, now: Option<Stamp>) -> bool {
+        let place = |stamp: Stamp| (stamp.device, stamp.inode);
+        let mapped = self.contents.as_ref().is_some_and(Contents::is_mapped);
+        !mapped || self.stamp.map(place) != now.map(place)
+    }
 }
 
 /// What changes when a file is replaced or written to.
@@ -59,13 +70,13 @@ impl Library {
     /// # Errors
     ///
     /// If one of the files is no image that can boot over the network, or a folder has none.
-    pub(crate) fn open(places: Vec<PathBuf>) -> anyhow::Result<Self> {
+    pub(crate) fn open(places: Vec<PathBuf>, map: bool) -> anyhow::Result<Self> {
         let mut shelf = Vec::new();
         for place in &places {
             let before = shelf.len();
             for path in files_at(place)? {
                 let stamp = stamp(&path);
-                match load(&path) {
+                match load(&path, map) {
                     Ok(contents) => shelf.push(Book { path, stamp, contents: Some(contents) }),
                     Err(error) if path != *place => {
                         eprintln!("bootserver: passed over: {error:#}");
@@ -79,6 +90,7 @@ impl Library {
         }
         Ok(Self {
             places,
+            map,
             shelf: Mutex::new(shelf),
             edition: AtomicU64::new(1),
             loading: AtomicBool::new(false),
@@ -150,17 +162,18 @@ impl Library {
                 }
                 _ => {
                     eprintln!("bootserver: {}: has changed, checking it", path.display());
-                    let before = known.and_then(|known| known.contents.clone());
-                    book.contents = match load(path) {
+                    book.contents = match load(path, self.map) {
                         Ok(contents) => Some(contents),
                         Err(error) => {
-                            let kept = if before.is_some() {
-                                ": the old one stays in service"
-                            } else {
-                                ""
+                            let before = known.and_then(|known| known.contents.clone());
+                            let sound = known.is_some_and(|known| known.is_sound(now));
+                            let kept = match &before {
+                                Some(_) if sound => ": the old one stays in service",
+                                Some(_) => ": it was mapped, so the old one is lost",
+                                None => "",
                             };
                             eprintln!("bootserver: {error:#}{kept}");
-                            before
+                            before.filter(|_| sound)
                         }
                     };
                 }
@@ -213,10 +226,10 @@ fn stamp(path: &Path) -> Option<Stamp> {
     fs::metadata(path).ok().map(Stamp::from)
 }
 
-fn load(path: &Path) -> anyhow::Result<Contents> {
-    let contents = Contents::load(path)?;
+fn load(path: &Path, map: bool) -> anyhow::Result<Contents> {
+    let contents = if map { Contents::map(path)? } else { Contents::load(path)? };
     eprintln!(
-        "bootserver: {}: {}{}, sha256 {}",
+        "bootserver: {}: {}{}, sha256 {}{}",
         path.display(),
         if contents.image_name().is_empty() {
             String::new()
@@ -224,7 +237,8 @@ fn load(path: &Path) -> anyhow::Result<Contents> {
             format!("{:?}, ", contents.image_name())
         },
         Bytes(contents.bytes().len() as u64),
-        contents.checksum()
+        contents.checksum(),
+        if contents.is_mapped() { ", mapped" } else { "" }
     );
     Ok(contents)
 }

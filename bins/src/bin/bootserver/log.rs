@@ -11,6 +11,8 @@ use boot_tools::units::{Bytes, megabytes_per_second};
 #[derive(Debug)]
 pub(super) struct Log {
     quiet: bool,
+    /// Stands before a sled's address, and says on which link it is.
+    prefix: String,
     /// Lines in the second that began at this moment, and those left out of it.
     second: Instant,
     lines: u32,
@@ -21,8 +23,8 @@ impl Log {
     /// A flood of frames must not become a flood of lines.
     const LINES_PER_SECOND: u32 = 200;
 
-    pub(super) fn new(quiet: bool) -> Self {
-        Self { quiet, second: Instant::ZERO, lines: 0, left_out: 0 }
+    pub(super) fn new(quiet: bool, prefix: String) -> Self {
+        Self { quiet, prefix, second: Instant::ZERO, lines: 0, left_out: 0 }
     }
 
     pub(super) fn event(&mut self, now: Instant, event: &Event) {
@@ -40,7 +42,7 @@ impl Log {
             self.left_out += 1;
             return;
         }
-        eprintln!("{}: {}", event.sled, text(&event.kind));
+        eprintln!("{}{}: {}", self.prefix, event.sled, text(&event.kind));
     }
 }
 
@@ -61,6 +63,10 @@ fn text(kind: &EventKind) -> String {
         EventKind::Lost { bytes, size } => format!("given up at {}", progress(*bytes, *size)),
         EventKind::Reset => {
             "reads without having been offered an image: told to start over".to_owned()
+        }
+        EventKind::Unreadable => {
+            "its image can't be read any more, the file has become shorter: told to start over"
+                .to_owned()
         }
         EventKind::Evicted => "forgotten: too many sleds at once".to_owned(),
     }

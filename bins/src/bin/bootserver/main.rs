@@ -1,6 +1,7 @@
 //! `bootserver`: serves boot images to sleds on an Ethernet link.
 
 mod args;
+mod counts;
 mod demo;
 mod library;
 mod log;

@@ -1,4 +1,4 @@
-//! Serving on real links: one worker per link, and what they share.
+//! Serving on real links: the workers of each, and what they share.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::ControlFlow;
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::anyhow;
-use boot_backends::{Clock, Datalink, OpenOptions, Sent, serve};
+use boot_backends::{Clock, Datalink, OpenOptions, serve};
 use boot_engine::image::Checksum;
 use boot_engine::server::{Config, Event, EventKind, Pace, Serve, Server};
 use boot_engine::time::Instant;
@@ -17,6 +17,7 @@ use boot_tools::signals::Signals;
 use crossbeam::channel;
 
 use crate::args::{Assignment, ServeOptions};
+use crate::counts::Counts;
 use crate::library::Library;
 use crate::log::Log;
 use crate::state;
@@ -30,26 +31,29 @@ pub(crate) fn run(options: ServeOptions) -> anyhow::Result<Exit> {
             places.push(image.clone());
         }
     }
-    let how = OpenOptions { tx: options.tx, ..OpenOptions::default() };
+    let how = OpenOptions { tx: options.tx, mapped: options.map, ..OpenOptions::default() };
     let mut links = Vec::new();
     for name in &options.links {
         let workers = boot_backends::open_workers(name, how, options.workers)?;
-        let path = workers
-            .first()
-            .and_then(|link| link.path())
-            .map_or_else(String::new, |path| format!(": {path}"));
-        eprintln!("bootserver: {name}: {} worker(s){path}", workers.len());
+        for (worker, link) in (1..).zip(&workers) {
+            let path = link.path().unwrap_or("open");
+            match workers.len() {
+                1 => eprintln!("bootserver: {name}: {path}"),
+                all => eprintln!("bootserver: {name}, worker {worker} of {all}: {path}"),
+            }
+        }
         links.extend(workers);
     }
     let taken = options.state.as_deref().map(state::read).transpose()?;
     let taken = taken.into_iter().flatten().collect();
     let shared = Arc::new(Shared {
         clock: Clock::new(),
-        library: Arc::new(Library::open(places)?),
+        library: Arc::new(Library::open(places, options.map)?),
         signals,
         serve: Mutex::new(options.serve.clone()),
         booted: Mutex::new(BTreeSet::new()),
         booting: links.iter().map(|_| AtomicUsize::new(0)).collect(),
+        counts: Mutex::new(vec![Counts::default(); links.len()]),
         last_heard: AtomicU64::new(0),
         ended: AtomicBool::new(false),
         taken: Mutex::new(taken),
@@ -72,6 +76,7 @@ pub(crate) fn run(options: ServeOptions) -> anyhow::Result<Exit> {
             result = Err(anyhow!("a worker panicked"));
         }
     }
+    shared.tell_counts();
     if let Some(path) = &shared.options.state {
         state::write(path, lock(&shared.taken).iter().map(|(&sled, &image)| (sled, image)))?;
     }
@@ -99,11 +104,28 @@ struct Shared {
     booted: Mutex<BTreeSet<MacAddr>>,
     /// Boots under way, for each worker.
     booting: Vec<AtomicUsize>,
+    /// What each worker had counted when it last looked up. The workers of a link stand side by
+    /// side, in the order of the links.
+    counts: Mutex<Vec<Counts>>,
     /// When any worker last heard from a sled: nanoseconds of the clock.
     last_heard: AtomicU64,
     ended: AtomicBool,
     /// Which image each sled took last, as far as workers that have ended know.
     taken: Mutex<BTreeMap<MacAddr, Checksum>>,
+}
+
+impl Shared {
+    /// Says what went over each link.
+    fn tell_counts(&self) {
+        let counts = lock(&self.counts).clone();
+        for (name, workers) in self.options.links.iter().zip(counts.chunks(self.options.workers)) {
+            let mut all = Counts::default();
+            for &worker in workers {
+                all += worker;
+            }
+            eprintln!("bootserver: {name}: {all}");
+        }
+    }
 }
 
 /// What one worker does beside serving: it drains events, keeps its server's images current,
@@ -113,11 +135,12 @@ struct Attendant<'a> {
     shared: &'a Shared,
     log: Log,
     edition: u64,
-    dropped: usize,
+    /// Whether the first sled of all is still to come.
+    unsettled: bool,
     next_look: Instant,
 }
 
-/// Runs the server of one link to its end.
+/// Runs one worker's server to its end.
 fn work(index: usize, shared: &Shared, link: &mut dyn Datalink) -> anyhow::Result<Exit> {
     let ServeOptions { serve: sleds, pace, workers, .. } = &shared.options;
     // The workers of a link share its rate.
@@ -131,20 +154,23 @@ fn work(index: usize, shared: &Shared, link: &mut dyn Datalink) -> anyhow::Resul
     for (&sled, &image) in &known {
         server.remember(sled, image);
     }
+    // With one link its name would say nothing.
+    let several = shared.options.links.len() > 1;
+    let prefix = if several { format!("{} ", link.name()) } else { String::new() };
     let mut attendant = Attendant {
         index,
         shared,
-        log: Log::new(shared.options.quiet),
+        log: Log::new(shared.options.quiet, prefix),
         edition: 0,
-        dropped: 0,
+        unsettled: shared.options.serve == Serve::First,
         next_look: Instant::ZERO,
     };
-    let result = serve(shared.clock, link, &mut server, |now, server, sent| {
-        attendant.attend(now, server, sent)
+    let result = serve(shared.clock, link, &mut server, |now, server, link| {
+        attendant.attend(now, server, link)
     });
     let learnt = server.remembered().filter(|(sled, image)| known.get(sled) != Some(image));
     lock(&shared.taken).extend(learnt);
-    attendant.sum_up(&server);
+    attendant.publish(&server, link);
     result?
 }
 
@@ -166,20 +192,31 @@ impl Attendant<'_> {
         &mut self,
         now: Instant,
         server: &mut Server,
-        sent: Sent,
+        link: &mut dyn Datalink,
     ) -> ControlFlow<anyhow::Result<Exit>, Instant> {
-        self.dropped += sent.dropped;
         let mut eventful = false;
+        let mut too_late = None;
         while let Some(event) = server.poll_event() {
             eventful = true;
+            if event.kind == EventKind::Settled && !self.settle(event.sled, server) {
+                too_late = Some(event.sled);
+            }
+            if too_late == Some(event.sled) {
+                continue;
+            }
             self.log.event(now, &event);
-            if let Some(error) = self.handle(&event, server) {
+            if let Some(error) = self.handle(&event) {
                 return ControlFlow::Break(Err(error));
             }
         }
         let loading = self.keep_current(server);
         if eventful || now >= self.next_look {
             self.next_look = now + Self::TICK;
+            self.publish(server, link);
+            if self.shared.signals.take_user() {
+                self.shared.tell_counts();
+            }
+            self.adopt_settled(server);
             if let Some(end) = self.end(now, server) {
                 return ControlFlow::Break(end);
             }
@@ -187,25 +224,48 @@ impl Attendant<'_> {
         ControlFlow::Continue(if loading { now + Self::IMPATIENT } else { self.next_look })
     }
 
+    /// Has this server serve the first sled of all workers', which is `sled` if none was before.
+    /// Says whether it is.
+    fn settle(&mut self, sled: MacAddr, server: &mut Server) -> bool {
+        let mut serve = lock(&self.shared.serve);
+        let first = *serve == Serve::First;
+        if first {
+            *serve = Serve::These(BTreeSet::from([sled]));
+        }
+        server.set_serve(serve.clone());
+        self.unsettled = false;
+        first
+    }
+
+    /// Takes over whom another worker has settled on.
+    fn adopt_settled(&mut self, server: &mut Server) {
+        if self.unsettled {
+            let serve = lock(&self.shared.serve);
+            if *serve != Serve::First {
+                server.set_serve(serve.clone());
+                self.unsettled = false;
+            }
+        }
+    }
+
     /// Draws the conclusions from an event. Returns why the server has to end, if it has to.
-    fn handle(&mut self, event: &Event, server: &mut Server) -> Option<anyhow::Error> {
+    fn handle(&mut self, event: &Event) -> Option<anyhow::Error> {
         let Event { sled, kind } = event;
         let sled = *sled;
         let shared = self.shared;
         match kind {
-            EventKind::Settled => {
-                let mut serve = lock(&shared.serve);
-                if *serve == Serve::First {
-                    *serve = Serve::These(BTreeSet::from([sled]));
-                }
-                server.set_serve(serve.clone());
-            }
             EventKind::Hello { .. } => shared.library.look(false),
             EventKind::Finished(_) => {
                 lock(&shared.booted).insert(sled);
             }
             EventKind::Reset if shared.options.stop && self.serves_one() => {
                 return Some(anyhow!("{sled} reads without having been offered an image"));
+            }
+            EventKind::Unreadable => {
+                shared.library.look(false);
+                if shared.options.stop && self.serves_one() {
+                    return Some(anyhow!("{sled}: its image can't be read any more"));
+                }
             }
             _ => {}
         }
@@ -280,15 +340,10 @@ impl Attendant<'_> {
         }
     }
 
-    fn sum_up(&self, server: &Server) {
-        let counters = server.counters();
-        if counters.malformed > 0 || self.dropped > 0 || counters.resets_withheld > 0 {
-            eprintln!(
-                "bootserver: {} frames dropped by the link, {} broken frames received, {} READs \
-                 left unanswered",
-                self.dropped, counters.malformed, counters.resets_withheld
-            );
-        }
+    /// Shows all workers what this one has counted.
+    fn publish(&self, server: &Server, link: &mut dyn Datalink) {
+        let counts = Counts { link: link.counters(), server: server.counters() };
+        lock(&self.shared.counts)[self.index] = counts;
     }
 }
 

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use boot_backends::{Clock, OpenOptions, serve};
-use boot_engine::sled::{Event, Sled, SledConfig};
+use boot_engine::sled::{Event, Rack, Sled, SledConfig};
 use boot_engine::wire::MacAddr;
 use boot_tools::csum;
 use boot_tools::exit::Exit;
-use boot_tools::rack::{Rack, table};
+use boot_tools::rack::table;
 use boot_tools::signals::Signals;
 use boot_tools::units::Bytes;
 
@@ -23,7 +23,10 @@ const TICK: Duration = Duration::from_millis(100);
 pub(crate) fn run(link: &str, args: &Args) -> anyhow::Result<Exit> {
     let signals = Signals::install()?;
     let wanted = args.csum.as_deref().map(csum::read).transpose()?;
-    let mut link = boot_backends::open(link, OpenOptions { all_addresses: true, tx: args.tx })?;
+    let mut link = boot_backends::open(
+        link,
+        OpenOptions { all_addresses: true, tx: args.tx, ..OpenOptions::default() },
+    )?;
     let first = args.mac.unwrap_or_else(|| first_address(link.address()));
     ensure!(first.is_station(), "--mac {first} is no single sled's address");
     let clock = Clock::new();

@@ -113,6 +113,11 @@ impl ImageFile {
         self.length
     }
 
+    /// The file itself.
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
     /// An error about this image.
     pub fn error(&self, kind: impl Into<ImageErrorKind>) -> ImageError {
         ImageError { path: self.path.clone(), kind: kind.into() }

@@ -1,0 +1,256 @@
+//! Whole boots over a veth pair, with sleds that take every frame: against the tool that this
+//! project replaces, and many sleds against few.
+//!
+//! The server has one core and the sleds the other. What a frame costs is CPU time of the
+//! serving thread, in which the delivery to the sleds' socket is included. The variants take
+//! turns.
+
+#[cfg(target_os = "linux")]
+#[path = "../../backends/tests/netns/mod.rs"]
+mod netns;
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::fs::File;
+    use std::io::Write;
+    use std::ops::ControlFlow;
+    use std::thread;
+    use std::time::Duration;
+
+    use boot_backends::{Clock, OpenOptions, TxPath, open, serve};
+    use boot_benches::naive::Naive;
+    use boot_benches::naive_server::boot_one;
+    use boot_engine::image::Contents;
+    use boot_engine::server::{Config, Serve, Server};
+    use boot_engine::sled::{Rack, Sled, SledConfig};
+    use boot_engine::station::Station;
+    use boot_engine::time::Instant;
+    use boot_engine::wire::{BLOCK, MacAddr, Offer};
+    use nix::time::{ClockId, clock_gettime};
+    use nix::unistd::Uid;
+
+    use crate::netns::{FAR, NEAR, inside};
+
+    const PATHS: [TxPath; 3] = [TxPath::Mmsg, TxPath::Uring, TxPath::Xdp];
+    const TURNS: usize = 7;
+    /// What one sled boots, and what many boot together.
+    const ONE: usize = 256 << 20;
+    const ALL: usize = 512 << 20;
+
+    pub(crate) fn main() {
+        if !Uid::effective().is_root() {
+            println!("boot: skipped: making a network namespace takes root");
+            return;
+        }
+        inside(1, against_the_replaced_tool);
+        inside(1, many_against_few);
+    }
+
+    fn against_the_replaced_tool() {
+        let image = image(ONE);
+        let mut file = tempfile::tempfile().expect("there is a place for files");
+        file.write_all(image.bytes()).expect("there is room for a file");
+        let mut naive = Vec::new();
+        let mut ours = PATHS.map(|path| (path, Vec::new()));
+        for _ in 0..TURNS {
+            naive.push(boot_naively(&image, &file));
+            for (path, boots) in &mut ours {
+                boots.push(boot(*path, &image, 1));
+            }
+        }
+        println!(
+            "\n{:24} {:>12} {:>9} {:>11} {:>9}",
+            "one sled, 256 MiB", "CPU ns/frame", "seconds", "times CPU", "times s"
+        );
+        let row = |name: &str, boots: &[Boot]| {
+            let of = |figure: fn(&Boot) -> f64| median(boots.iter().map(figure));
+            let ratio = |figure: fn(&Boot) -> f64| {
+                median(boots.iter().zip(&naive).map(|(own, naive)| figure(own) / figure(naive)))
+            };
+            println!(
+                "{name:24} {:>12.0} {:>9.3} {:>11.2} {:>9.2}",
+                of(Boot::nanos),
+                of(Boot::seconds),
+                ratio(Boot::nanos),
+                ratio(Boot::seconds)
+            );
+        };
+        row("the replaced tool", &naive);
+        for (path, boots) in &ours {
+            row(&path.to_string(), boots);
+        }
+    }
+
+    fn many_against_few() {
+        const FEW: u16 = 8;
+        const MANY: u16 = 64;
+        let (few, many) = (image(ALL / usize::from(FEW)), image(ALL / usize::from(MANY)));
+        let mut paths = PATHS.map(|path| (path, Vec::new()));
+        for _ in 0..TURNS {
+            for (path, boots) in &mut paths {
+                boots.push((boot(*path, &few, FEW), boot(*path, &many, MANY)));
+            }
+        }
+        println!(
+            "\n{:24} {:>10} {:>10} {:>11} {:>12} {:>13}",
+            "512 MiB in all", "8: MB/s", "64: MB/s", "64 / 8", "8: Jain", "64: Jain"
+        );
+        for (path, boots) in &paths {
+            let of = |figure: &dyn Fn(&(Boot, Boot)) -> f64| median(boots.iter().map(figure));
+            println!(
+                "{:24} {:>10.0} {:>10.0} {:>11.3} {:>12.4} {:>13.4}",
+                path.to_string(),
+                of(&|boots| boots.0.rate()),
+                of(&|boots| boots.1.rate()),
+                of(&|boots| boots.1.rate() / boots.0.rate()),
+                of(&|boots| boots.0.jain),
+                of(&|boots| boots.1.jain)
+            );
+        }
+    }
+
+    /// What it came to.
+    struct Boot {
+        bytes: usize,
+        frames: u64,
+        cpu: Duration,
+        /// From the first HELLO to the last sled's end.
+        time: Duration,
+        /// The fairness index at the moment when the first sled had everything.
+        jain: f64,
+    }
+
+    impl Boot {
+        fn nanos(&self) -> f64 {
+            self.cpu.as_nanos() as f64 / self.frames as f64
+        }
+
+        fn seconds(&self) -> f64 {
+            self.time.as_secs_f64()
+        }
+
+        fn rate(&self) -> f64 {
+            self.bytes as f64 / 1e6 / self.seconds()
+        }
+    }
+
+    fn boot(tx: TxPath, image: &Contents, sleds: u16) -> Boot {
+        let mut link = open(NEAR, OpenOptions { tx, ..OpenOptions::default() }).expect("the link");
+        let path = link.path().unwrap_or_default();
+        // Another path than the one asked for says why in brackets.
+        assert!(!path.contains('('), "{tx} can't be had: {path}");
+        let clock = Clock::new();
+        with_sleds(clock, image, sleds, || {
+            let mut server = Server::new(Config::new(link.address(), Serve::All));
+            server.set_images(vec![image.clone()]);
+            let mut finished = 0;
+            serve(clock, link.as_mut(), &mut server, |now, server, _| {
+                while let Some(event) = server.poll_event() {
+                    let booted = matches!(event.kind, boot_engine::server::EventKind::Finished(_));
+                    finished += u16::from(booted);
+                }
+                if finished == sleds {
+                    return ControlFlow::Break(());
+                }
+                ControlFlow::Continue(now + Duration::from_secs(1))
+            })
+            .expect("the link stays");
+            server.counters().data
+        })
+    }
+
+    fn boot_naively(image: &Contents, file: &File) -> Boot {
+        let address = open(NEAR, OpenOptions { tx: TxPath::Mmsg, ..OpenOptions::default() })
+            .expect("the link is there")
+            .address();
+        let mut socket = Naive::open(NEAR).expect("the link is there");
+        socket.listen().expect("the link is there");
+        let offer = Offer::of(image).expect("an image that can be offered");
+        with_sleds(Clock::new(), image, 1, || {
+            boot_one(&mut socket, address, file, &offer).expect("no frame is lost")
+        })
+    }
+
+    /// Runs a server, which returns how many DATA frames it sent, beside so many sleds.
+    fn with_sleds(
+        clock: Clock,
+        image: &Contents,
+        sleds: u16,
+        server: impl FnOnce() -> u64 + Send,
+    ) -> Boot {
+        let options = OpenOptions { all_addresses: true, tx: TxPath::Mmsg, mapped: false };
+        let mut far = open(FAR, options).expect("the far end is there");
+        thread::scope(|scope| {
+            let server = scope.spawn(|| {
+                let start = cpu();
+                let frames = server();
+                (frames, cpu().saturating_sub(start))
+            });
+            let first = MacAddr::new([2, 0, 0, 0, 1, 1]);
+            let sleds = (0..sleds).map(|number| {
+                Sled::new(SledConfig {
+                    power_on: clock.now(),
+                    compare: Some(image.clone()),
+                    ..SledConfig::new(first.nth_after(number))
+                })
+            });
+            let mut rack = Rack::new(sleds.collect());
+            let mut fairness = None;
+            let end = clock.now() + Duration::from_mins(1);
+            serve(clock, far.as_mut(), &mut rack, |now, rack, _| {
+                assert!(now < end, "the sleds do not boot");
+                if fairness.is_none() && rack.sleds().iter().any(Sled::is_booted) {
+                    fairness = Some(jain(rack));
+                }
+                if rack.is_booted() && rack.poll_timeout().is_none_or(|due| due > now) {
+                    return ControlFlow::Break(());
+                }
+                ControlFlow::Continue(now + Duration::from_secs(1))
+            })
+            .expect("the far end stays");
+            let reports = || rack.sleds().iter().map(Sled::report);
+            let hello = reports().filter_map(|report| report.hello).min();
+            let last: Option<Instant> = reports().filter_map(|report| report.finished).max();
+            let time = last.zip(hello).map_or(Duration::ZERO, |(last, hello)| last.since(hello));
+            let (frames, cpu) = server.join().expect("the server does not panic");
+            let bytes = image.bytes().len() * rack.sleds().len();
+            assert!(frames >= (bytes / BLOCK) as u64, "{frames} frames");
+            Boot { bytes, frames, cpu, time, jain: fairness.unwrap_or(0.0) }
+        })
+    }
+
+    /// Jain's fairness index of what the sleds have: 1 if all have the same.
+    fn jain(rack: &Rack) -> f64 {
+        let shares = rack.sleds().iter().map(|sled| sled.report().bytes as f64);
+        let (sum, squares) =
+            shares.fold((0.0, 0.0), |(sum, squares), share| (sum + share, squares + share * share));
+        sum * sum / (rack.sleds().len() as f64 * squares)
+    }
+
+    fn image(size: usize) -> Contents {
+        let fill = |bytes: &mut [u8]| {
+            for (block, number) in bytes.chunks_exact_mut(BLOCK).zip(0_u64..) {
+                block.fill(number as u8);
+                block[..8].copy_from_slice(&number.to_le_bytes());
+            }
+        };
+        Contents::build(size, size as u64, "", "rpool", fill).expect("there is memory")
+    }
+
+    fn median(figures: impl Iterator<Item = f64>) -> f64 {
+        let mut figures: Vec<_> = figures.collect();
+        figures.sort_by(f64::total_cmp);
+        figures[figures.len() / 2]
+    }
+
+    fn cpu() -> Duration {
+        clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("Linux has this clock").into()
+    }
+}
+
+fn main() {
+    #[cfg(target_os = "linux")]
+    linux::main();
+    #[cfg(not(target_os = "linux"))]
+    println!("boot: skipped: these ways out are Linux's");
+}

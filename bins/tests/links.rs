@@ -1,0 +1,234 @@
+//! What links, and the memory behind the frames, can do to a boot; and several links at once.
+
+mod lab;
+#[path = "../../backends/tests/netns/mod.rs"]
+mod netns;
+mod tool;
+
+use std::fs::File;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::lab::{Running, SOON, image, sledsim};
+use crate::netns::{FAR, NEAR, inside, ip, run, sent_by, wait_for};
+use crate::tool::Desk;
+
+/// Waits until a link has sent so many frames: a boot is well under way.
+fn wait_for_frames(link: &str, frames: u64) {
+    let until = Instant::now() + Duration::from_secs(20);
+    while sent_by(link) < frames {
+        assert!(Instant::now() < until, "{} of {frames} frames", sent_by(link));
+        sleep(Duration::from_millis(1));
+    }
+}
+
+/// The number before `what` in the line about `link`.
+fn counted(log: &str, link: &str, what: &str) -> u64 {
+    let mut lines =
+        log.lines().filter_map(|line| line.strip_prefix(&format!("bootserver: {link}: ")));
+    let line = lines.rfind(|line| line.contains(" frames sent"));
+    let line = line.unwrap_or_else(|| panic!("nothing is said of {link}: {log}"));
+    let number = line.split(what).next().unwrap().rsplit([' ', ';']).find(|word| !word.is_empty());
+    number.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{what}: {line}"))
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn a_boot_outlives_a_link_that_goes_down_at_either_end() {
+    for (tx, end) in ["mmsg", "uring", "xdp"].into_iter().flat_map(|tx| [(tx, NEAR), (tx, FAR)]) {
+        inside(1, || {
+            let mut desk = Desk::new();
+            image(&mut desk, "zfs.img", 64);
+            let line = format!("-s -t 20 --tx {tx} {NEAR} zfs.img all");
+            let server = Running::start(&desk, "bootserver", &line);
+            let rack = Running::start(&desk, "sledsim", &format!("{FAR} --sleds 4 -t 40"));
+            wait_for_frames(NEAR, 3000);
+            ip(&format!("link set {end} down"));
+            sleep(Duration::from_millis(300));
+            ip(&format!("link set {end} up"));
+            let (status, table, said) = rack.end(SOON);
+            assert_eq!(status, 0, "{tx}, {end}: {table}{said}");
+            assert!(table.contains("4 of 4 booted"), "{tx}, {end}: {table}");
+            let (status, _, log) = server.end(SOON);
+            assert_eq!(status, 0, "{tx}, {end}: {log}");
+            assert!(log.contains("; the link was down 1 times, "), "{tx}, {end}: {log}");
+        });
+    }
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn what_the_server_counts_is_what_the_link_counts() {
+    for tx in ["mmsg", "uring", "xdp"] {
+        inside(2, || {
+            let mut desk = Desk::new();
+            image(&mut desk, "zfs.img", 8);
+            let line = format!("--tx {tx} --workers 2 {NEAR} zfs.img all");
+            let server = Running::start(&desk, "bootserver", &line);
+            // Frames are not heard before all workers are there.
+            sleep(Duration::from_millis(500));
+            let rack = sledsim(&desk, &format!("{FAR} --sleds 8 -t 40"));
+            assert!(rack.status.success());
+            // The last OFFERs wake sleds that have booted already.
+            sleep(Duration::from_secs(1));
+            server.signal("-USR1");
+            sleep(Duration::from_millis(500));
+            let (frames, received) = (sent_by(NEAR), sent_by(FAR));
+            server.signal("-TERM");
+            let (_, _, log) = server.end(SOON);
+            assert_eq!(log.matches(" frames sent").count(), 2, "{log}");
+            assert!(frames >= 8 * 8 * 1024, "{tx}: {frames}");
+            assert_eq!(counted(&log, NEAR, " frames sent"), frames, "{tx}: {log}");
+            assert_eq!(counted(&log, NEAR, " dropped"), 0, "{tx}: {log}");
+            assert_eq!(counted(&log, NEAR, " received"), received, "{tx}: {log}");
+        });
+    }
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn a_slow_link_is_waited_for_and_not_with_the_processor() {
+    for tx in ["mmsg", "uring"] {
+        inside(1, || {
+            let mut desk = Desk::new();
+            image(&mut desk, "zfs.img", 16);
+            let shape = format!("qdisc add dev {NEAR} root tbf rate 100mbit burst 16k limit 64k");
+            run("tc", &shape);
+            let line = format!("--tx {tx} {NEAR} zfs.img all");
+            let server = Running::start(&desk, "bootserver", &line);
+            sleep(Duration::from_secs(1));
+            let (start, before) = (Instant::now(), server.cpu());
+            let rack = sledsim(&desk, &format!("{FAR} --sleds 4 -t 50"));
+            let (time, spent) = (start.elapsed(), server.cpu().saturating_sub(before));
+            assert!(rack.status.success());
+            // 64 MiB take 5.6 s.
+            assert!(time < Duration::from_secs(8), "{tx}: {time:?}");
+            assert!(spent < time / 8, "{tx}: {spent:?} of {time:?}");
+            server.signal("-TERM");
+            let (_, _, log) = server.end(SOON);
+            assert_eq!(counted(&log, NEAR, " frames sent"), sent_by(NEAR), "{tx}: {log}");
+        });
+    }
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn a_mapped_image_that_is_cut_short_ends_the_boots_from_it_and_not_the_server() {
+    inside(1, || {
+        let mut desk = Desk::new();
+        image(&mut desk, "good.img", 64);
+        image(&mut desk, "zfs.img", 64);
+        let server = Running::start(&desk, "bootserver", &format!("--map {NEAR} zfs.img all"));
+        let rack = Running::start(&desk, "sledsim", &format!("{FAR} --sleds 2 -t 30"));
+        wait_for_frames(NEAR, 5000);
+        let file = File::options().write(true).open(desk.path("zfs.img")).unwrap();
+        file.set_len(1 << 20).unwrap();
+        sleep(Duration::from_secs(1));
+        std::fs::rename(desk.path("good.img"), desk.path("zfs.img")).unwrap();
+        let (status, table, said) = rack.end(SOON);
+        assert_eq!(status, 0, "{table}{said}");
+        assert!(said.contains("told it to start over"), "{said}");
+        server.signal("-TERM");
+        let (status, _, log) = server.end(SOON);
+        assert_eq!(status, 130, "{log}");
+        assert!(log.contains(", mapped"), "{log}");
+        assert!(log.contains("its image can't be read any more"), "{log}");
+        assert!(log.contains("it was mapped, so the old one is lost"), "{log}");
+        assert!(counted(&log, NEAR, " dropped because a mapped image") > 0, "{log}");
+    });
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn with_one_sled_a_mapped_image_that_is_cut_short_is_the_end() {
+    inside(1, || {
+        let mut desk = Desk::new();
+        image(&mut desk, "zfs.img", 64);
+        let line = format!("-s --map --tx uring {NEAR} zfs.img any");
+        let server = Running::start(&desk, "bootserver", &line);
+        let rack = Running::start(&desk, "sledsim", &format!("{FAR} -t 3"));
+        wait_for_frames(NEAR, 5000);
+        let file = File::options().write(true).open(desk.path("zfs.img")).unwrap();
+        file.set_len(1 << 20).unwrap();
+        let (status, _, log) = server.end(SOON);
+        assert_eq!(status, 1, "{log}");
+        assert!(log.contains("its image can't be read any more"), "{log}");
+        let (_, _, said) = rack.end(SOON);
+        assert!(said.contains("told it to start over"), "{said}");
+    });
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn sixty_four_sleds_take_less_than_8_mib_beyond_the_contents() {
+    const CONTENTS: u64 = 8;
+    for tx in ["mmsg", "xdp"] {
+        inside(1, || {
+            let mut desk = Desk::new();
+            image(&mut desk, "zfs.img", CONTENTS as u32);
+            let line = format!("--tx {tx} {NEAR} zfs.img all");
+            let server = Running::start(&desk, "bootserver", &line);
+            let rack = sledsim(&desk, &format!("{FAR} --sleds 64 -t 50"));
+            assert!(rack.status.success());
+            let kib = server.memory();
+            assert!(kib < (CONTENTS + 8) << 10, "{tx}: {kib} KiB");
+        });
+    }
+}
+
+/// Runs `body` where two cables are: a second one joins `near2` and `far2`.
+fn inside_with_two_cables(body: impl FnOnce() + Send) {
+    inside(1, || {
+        ip("link add near2 type veth peer name far2");
+        for end in ["near2", "far2"] {
+            ip(&format!("link set {end} addrgenmode none"));
+            ip(&format!("link set {end} up"));
+        }
+        wait_for("near2");
+        wait_for("far2");
+        body();
+    });
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn sleds_with_one_address_on_two_links_are_two_sleds() {
+    inside_with_two_cables(|| {
+        let mut desk = Desk::new();
+        image(&mut desk, "zfs.img", 16);
+        let server =
+            Running::start(&desk, "bootserver", &format!("-t 20 {NEAR},near2 zfs.img all"));
+        let line = |link: &str| format!("{link} --mac 02:00:00:00:00:01 -t 40");
+        let racks = [FAR, "far2"].map(|link| Running::start(&desk, "sledsim", &line(link)));
+        for rack in racks {
+            let (status, table, said) = rack.end(SOON);
+            assert_eq!(status, 0, "{table}{said}");
+        }
+        sleep(Duration::from_millis(500));
+        server.signal("-TERM");
+        let (_, _, log) = server.end(SOON);
+        for link in [NEAR, "near2"] {
+            let booted = format!("{link} 02:00:00:00:00:01: booted: 16 MiB");
+            assert_eq!(log.matches(&booted).count(), 1, "{log}");
+            assert_eq!(counted(&log, link, " frames sent"), sent_by(link), "{log}");
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn of_two_links_any_serves_one_sled_in_all() {
+    inside_with_two_cables(|| {
+        let mut desk = Desk::new();
+        image(&mut desk, "zfs.img", 1);
+        let server = Running::start(&desk, "bootserver", &format!("{NEAR},near2 zfs.img any"));
+        let line = |link: &str| format!("{link} --mac 02:00:00:00:00:01 -t 10");
+        assert!(sledsim(&desk, &line(FAR)).status.success());
+        let other = sledsim(&desk, "far2 --mac 02:00:00:00:00:02 -t 1");
+        assert_eq!(other.status.code(), Some(1));
+        server.signal("-TERM");
+        let (_, _, log) = server.end(SOON);
+        assert_eq!(log.matches("is the first").count(), 1, "{log}");
+        assert!(!log.contains("near2 02:00:00:00:00:02: says hello"), "{log}");
+    });
+}
