@@ -32,6 +32,7 @@ pub fn open(name: &str, options: OpenOptions) -> Result<Box<dyn Datalink + Send>
 /// Opens the Ethernet link `name` once for each of `workers` (none counts as one), which can
 /// then be threads of their own: every frame that arrives goes to one of them, and all frames
 /// from one address go to the same. With one worker nothing is spread and nothing is paid for it.
+/// On illumos no more than eight are opened.
 ///
 /// # Errors
 ///

@@ -18,8 +18,11 @@ use crate::{Datalink, LinkError, OpenOptions};
 /// What the longest frame of the protocol needs behind its Ethernet header.
 const LEAST_MTU: usize = DATA_HEAD_LEN - ETHERNET_LEN + BLOCK;
 
-/// Opens the link `name` once for each worker. All frames arrive at all of them: they are few,
-/// and each worker takes those that are its own.
+/// Frames wake every worker, so that many would only keep each other awake.
+const MOST_WORKERS: usize = 8;
+
+/// Opens the link `name` once for each worker, but for no more than eight. All frames arrive at
+/// all of them: they are few, and each worker takes those that are its own.
 ///
 /// There is one way to send here, whichever the options ask for.
 ///
@@ -33,7 +36,7 @@ pub(crate) fn open(
     workers: usize,
 ) -> Result<Vec<Box<dyn Datalink + Send>>, LinkError> {
     let raw = options.all_addresses;
-    let workers = u32::try_from(workers).unwrap_or(u32::MAX);
+    let workers = workers.clamp(1, MOST_WORKERS) as u32;
     let mut links: Vec<Box<dyn Datalink + Send>> = Vec::new();
     for index in 0..workers {
         let receiving = Receiving::open(name, raw).map_err(|trouble| explain(name, trouble))?;
