@@ -324,8 +324,8 @@ mod tests {
             (DLPI_ENOTSTYLE2, "style-2"),
             (DLPI_EBADMSG, "message"),
             (DLPI_ERAWNOTSUP, "raw mode"),
-            (DLPI_ENOTEINVAL, "notification"),
-            (DLPI_ENOTENOTSUP, "notification"),
+            (DLPI_ENOTEINVAL, "notification not supported"),
+            (DLPI_ENOTENOTSUP, "notification type"),
             (DLPI_ENOTEIDINVAL, "notification id"),
             (DLPI_EIPNETINFONOTSUP, "IPNETINFO"),
         ] {

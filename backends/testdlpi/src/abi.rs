@@ -28,7 +28,7 @@ pub(crate) const ETIMEDOUT: c_int = 10006;
 pub(crate) const ENOTEINVAL: c_int = 10014;
 pub(crate) const ENOTEIDINVAL: c_int = 10016;
 
-/// The texts of the results from [`SUCCESS`] on.
+/// The texts of the results from [`SUCCESS`] on; two of them are the wrong way round in illumos.
 pub(crate) const TEXTS: [&[u8]; 18] = [
     b"DLPI operation succeeded\0",
     b"invalid argument\0",

@@ -9,9 +9,10 @@ use crate::abi::{
     DL_UNKNOWN, DL_UNSUPPORTED, DlpiInfo, EINHANDLE, EINVAL, ELINKNAMEINVAL, ENOLINK, ENOTEIDINVAL,
     ENOTEINVAL, EXCL, LINKNAME_MAX, NATIVE, NOTES, NotifyFunction, PASSIVE, PHYSADDR_MAX,
     PROMISC_MULTI, PROMISC_PHYS, QosRange, QosSelection, RAW, SUCCESS, TEXTS, WalkFunction,
-    system_error,
+    failed_with, system_error,
 };
 use crate::handle::{Handle, Inner, Watcher};
+use crate::link::Link;
 use crate::modules;
 use crate::packet::Packet;
 
@@ -42,6 +43,10 @@ unsafe extern "C" fn dlpi_open(
     }
     if flags & !(EXCL | PASSIVE | RAW | NATIVE | DEVONLY) != 0 {
         return EINVAL;
+    }
+    let exclusive = flags & EXCL != 0;
+    if exclusive && Link::named(&name.to_string_lossy()).is_open() {
+        return failed_with(libc::EBUSY);
     }
     let opened = match Packet::open(name.to_owned()) {
         Ok(Some(packet)) => Handle::new(name.to_owned(), packet, flags),

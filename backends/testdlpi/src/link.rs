@@ -28,6 +28,11 @@ impl Link {
         lock(&self.streams).push(Arc::downgrade(stream));
     }
 
+    /// Whether any stream is open on the link.
+    pub(crate) fn is_open(&self) -> bool {
+        lock(&self.streams).iter().any(|stream| stream.strong_count() > 0)
+    }
+
     pub(crate) fn is_set(&self, fault: Fault) -> bool {
         self.faults[fault as usize].load(Ordering::Relaxed) != 0
     }
