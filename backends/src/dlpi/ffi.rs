@@ -39,6 +39,8 @@ const DLPI_ENOTEINVAL: c_int = 10014;
 pub(super) const DLPI_ENOTENOTSUP: c_int = 10015;
 const DLPI_ENOTEIDINVAL: c_int = 10016;
 const DLPI_EIPNETINFONOTSUP: c_int = 10017;
+/// An address in a message is none.
+const DL_BADADDR: c_int = 1;
 /// The system refused; errno says why, or nothing if the link hung up.
 const DL_SYSERR: c_int = 4;
 
@@ -228,6 +230,11 @@ impl Failure {
     /// Whether it says no more than that nothing was there, or that a signal came.
     pub(super) fn is_nothing(self) -> bool {
         matches!(self, Self::Dlpi(DLPI_ETIMEDOUT) | Self::System(libc::EAGAIN | libc::EINTR))
+    }
+
+    /// Whether a message came that was broken in itself: it is gone, and the next may be whole.
+    pub(super) fn is_broken_message(self) -> bool {
+        matches!(self, Self::Dlpi(DLPI_EINVAL | DLPI_EBADMSG | DL_BADADDR))
     }
 
     /// The failure in the library's words, and by the name that the manual has for it.

@@ -57,7 +57,16 @@ impl Receiving {
             let address = info.address.as_slice().try_into().map_err(|_| {
                 Trouble::NotEthernet(format!("an address of {} bytes", info.address.len()))
             })?;
-            let shallow = stream.deepen_queue(CHUNK).err();
+            let shallow = match stream.push_bufmod() {
+                Ok(()) => {
+                    stream.deepen_queue(CHUNK).map_err(system("set up bufmod"))?;
+                    None
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                    return Err(system("push bufmod")(error));
+                }
+                Err(error) => Some(error),
+            };
             if all_addresses {
                 let failed = failed("receive for all addresses");
                 stream.receive_for_all_addresses().map_err(failed)?;

@@ -124,8 +124,8 @@ impl DlpiLink {
                 // So it says too when there was a note, and whatever is left then wakes the
                 // next wait.
                 Err(failure) if failure.is_nothing() => return Ok(()),
-                // A frame, or something broken: it is gone, and there may be more.
-                Ok(()) | Err(Failure::Dlpi(_)) => {}
+                Ok(()) => {}
+                Err(failure) if failure.is_broken_message() => {}
                 Err(failure) => return Err(self.fail("look after the link", failure)),
             }
         }
@@ -138,8 +138,7 @@ impl DlpiLink {
             match self.receiving.receive(&mut source, &mut self.incoming[ETHERNET_LEN..]) {
                 Ok(received) => self.hand_over(&source, received, sink),
                 Err(failure) if failure.is_nothing() => break,
-                // Broken in itself: it is gone, and the next may be whole.
-                Err(Failure::Dlpi(_)) => self.counters.missed += 1,
+                Err(failure) if failure.is_broken_message() => self.counters.missed += 1,
                 Err(failure) => return Err(self.fail("receive", failure)),
             }
         }

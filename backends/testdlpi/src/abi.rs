@@ -25,6 +25,7 @@ pub(crate) const ELINKNAMEINVAL: c_int = 10002;
 pub(crate) const ENOLINK: c_int = 10003;
 pub(crate) const EINHANDLE: c_int = 10005;
 pub(crate) const ETIMEDOUT: c_int = 10006;
+pub(crate) const EBADMSG: c_int = 10012;
 pub(crate) const ENOTEINVAL: c_int = 10014;
 pub(crate) const ENOTEIDINVAL: c_int = 10016;
 
@@ -50,6 +51,7 @@ pub(crate) const TEXTS: [&[u8]; 18] = [
     b"DLPI_IPNETINFO not supported\0",
 ];
 
+pub(crate) const DL_BADADDR: c_int = 1;
 pub(crate) const DL_OUTSTATE: c_int = 3;
 pub(crate) const DL_SYSERR: c_int = 4;
 pub(crate) const DL_UNSUPPORTED: c_int = 7;

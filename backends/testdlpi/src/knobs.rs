@@ -23,6 +23,10 @@ pub enum Fault {
     NoMemory,
     /// Every so manyth frame arrives with half an address.
     ShortAddress,
+    /// Every so manyth frame arrives broken.
+    BadMessage,
+    /// Every so manyth frame arrives with addresses that are none.
+    BadAddress,
     /// Every so manyth frame that arrives is lost.
     LoseIncoming,
     /// Every so manyth frame that is sent is lost.
@@ -57,7 +61,7 @@ pub enum Count {
 
 impl Fault {
     /// How many there are.
-    pub const ALL: usize = 13;
+    pub const ALL: usize = 15;
 }
 
 impl Count {

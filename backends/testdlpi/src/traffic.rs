@@ -6,8 +6,8 @@ use std::ptr;
 use std::time::{Duration, Instant};
 
 use crate::abi::{
-    ADDRESS, DL_SYSERR, DlpiNotifyInfo, DlpiRecvInfo, DlpiSendInfo, EINHANDLE, EINVAL, ETHERNET,
-    ETIMEDOUT, PHYSADDR_MAX, QOS_DONT_CARE, SUCCESS, failed_with, system_error,
+    ADDRESS, DL_BADADDR, DL_SYSERR, DlpiNotifyInfo, DlpiRecvInfo, DlpiSendInfo, EBADMSG, EINHANDLE,
+    EINVAL, ETHERNET, ETIMEDOUT, PHYSADDR_MAX, QOS_DONT_CARE, SUCCESS, failed_with, system_error,
 };
 use crate::handle::{Handle, Inner, Watcher};
 use crate::knobs::{Count, Fault};
@@ -157,6 +157,11 @@ unsafe fn deliver(
             info.dri_totmsglen = body.len();
         }
         return SUCCESS;
+    }
+    for (fault, result) in [(Fault::BadMessage, EBADMSG), (Fault::BadAddress, DL_BADADDR)] {
+        if inner.link.strikes(fault) {
+            return result;
+        }
     }
     let kept = if inner.link.strikes(Fault::ShortAddress) { ADDRESS / 2 } else { ADDRESS };
     if !source.is_null() && !source_length.is_null() {

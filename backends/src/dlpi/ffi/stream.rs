@@ -104,12 +104,16 @@ impl Stream {
         &self.notes
     }
 
-    /// Lets the read queue hold about four times `chunk` bytes. Messages are still handed up
-    /// one by one, and at once.
-    pub(in super::super) fn deepen_queue(&mut self, chunk: u32) -> io::Result<()> {
-        let fd = self.fd();
+    /// Puts bufmod on the stream. As it is then, it hands up no frames: it has to be told how.
+    pub(in super::super) fn push_bufmod(&mut self) -> io::Result<()> {
         // SAFETY: the name of the module ends in NUL, and the kernel only reads it.
-        check(unsafe { libc::ioctl(fd, I_PUSH as _, c"bufmod".as_ptr()) })?;
+        check(unsafe { libc::ioctl(self.fd(), I_PUSH as _, c"bufmod".as_ptr()) })?;
+        Ok(())
+    }
+
+    /// Has bufmod hand up messages as they are, one by one and at once, and let the read queue
+    /// hold about four times `chunk` bytes.
+    pub(in super::super) fn deepen_queue(&mut self, chunk: u32) -> io::Result<()> {
         self.tell_module(SBIOCSFLAGS, &mut (SB_NO_HEADER | SB_NO_PROTO_CVT))?;
         self.tell_module(SBIOCSCHUNK, &mut { chunk })?;
         // Last: no waiting means no collecting, while the depth of the queue stays.

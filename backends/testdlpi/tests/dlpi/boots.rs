@@ -23,12 +23,14 @@ const SLEDS: u8 = 8;
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Every so manyth of what happens goes wrong; the numbers have no common factor.
-const BAD_DAY: [(Fault, u64); 9] = [
+const BAD_DAY: [(Fault, u64); 11] = [
     (Fault::InterruptReceive, 7),
     (Fault::EmptyReceive, 11),
     (Fault::ShortAddress, 13),
     (Fault::Stray, 17),
+    (Fault::BadMessage, 37),
     (Fault::LoseIncoming, 41),
+    (Fault::BadAddress, 43),
     (Fault::InterruptSend, 101),
     (Fault::NoMemory, 499),
     (Fault::LoseOutgoing, 701),
@@ -141,6 +143,8 @@ fn eight_sleds_boot_although_all_goes_wrong_at_both_ends() {
         // Of what they are sent, the sleds lose less: each frame costs them a second.
         ask(NET1, Fault::LoseIncoming, 1009);
         ask(NET1, Fault::ShortAddress, 1511);
+        ask(NET1, Fault::BadMessage, 2003);
+        ask(NET1, Fault::BadAddress, 3001);
         assert_booted(&boot(vec![server], sleds, &image(2), || {}));
         assert_eq!(count(NET0, Count::Eaten) + count(NET1, Count::Eaten), 0);
     });

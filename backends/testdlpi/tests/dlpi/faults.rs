@@ -145,6 +145,15 @@ fn a_frame_that_is_cut_or_has_no_whole_address_is_none() {
         }
         assert_eq!(frames_at(&mut near, 10, MOMENT).len(), 5);
         assert_eq!(near.counters().missed, 2 + 5);
+        ask(NET0, Fault::ShortAddress, 0);
+        ask(NET0, Fault::BadMessage, 3);
+        ask(NET0, Fault::BadAddress, 4);
+        for _ in 0..12 {
+            say(&mut far, server, SLED, b"hello");
+        }
+        // Four broken ones, and of the eight others two with bad addresses.
+        assert_eq!(frames_at(&mut near, 12, MOMENT).len(), 6);
+        assert_eq!(near.counters().missed, 2 + 5 + 6);
     });
 }
 
