@@ -5,6 +5,7 @@
 use std::ffi::{CStr, c_char};
 use std::time::{Duration, Instant};
 
+use boot_backends::TxPath;
 use boot_engine::batch::Batch;
 use boot_engine::image::Contents;
 use boot_engine::wire::{FrameType, Head, MacAddr};
@@ -70,13 +71,16 @@ pub(crate) fn open(link: &CStr) -> Link {
 }
 
 pub(crate) fn open_for_all_addresses(link: &CStr) -> Link {
-    let options = OpenOptions { all_addresses: true, ..OpenOptions::default() };
-    dlpi::open(name(link), options, 1).unwrap().remove(0)
+    dlpi::open(name(link), for_all_addresses(), 1).unwrap().remove(0)
+}
+
+fn for_all_addresses() -> OpenOptions {
+    OpenOptions { all_addresses: true, ..OpenOptions::default() }
 }
 
 /// The same link, not through DLPI.
 pub(crate) fn open_plainly(link: &CStr) -> Link {
-    let options = OpenOptions { all_addresses: true, tx: boot_backends::TxPath::Mmsg };
+    let options = OpenOptions { tx: TxPath::Mmsg, ..for_all_addresses() };
     boot_backends::open(name(link), options).unwrap()
 }
 
