@@ -78,7 +78,8 @@ pub struct LinkCounters {
     pub down_time: Duration,
     /// Frames received.
     pub received: u64,
-    /// Frames that came while the receive buffer was full, and were lost.
+    /// Frames that came while the receive buffer was full, or that were not whole, and were
+    /// lost; illumos does not count the former.
     pub missed: u64,
 }
 
@@ -135,15 +136,12 @@ pub enum LinkError {
         known: String,
     },
     /// The process may not open raw sockets.
-    #[error(
-        "{link}: not permitted to open a packet socket: run as root, or grant the capability: \
-         setcap cap_net_raw+ep {program}"
-    )]
+    #[error("{link}: not permitted to use links for raw frames: {remedy}")]
     NotPermitted {
         /// The link's name.
         link: String,
-        /// This program's path.
-        program: String,
+        /// What to do about it on this system.
+        remedy: String,
     },
     /// The link can't carry the protocol's frames.
     #[error("{link}: its MTU is {found}; boot frames need at least {wanted}")]
@@ -156,12 +154,12 @@ pub enum LinkError {
         wanted: usize,
     },
     /// The link is no Ethernet.
-    #[error("{link}: not an Ethernet link (hardware type {found}, Ethernet is 1)")]
+    #[error("{link}: not an Ethernet link ({found})")]
     NotEthernet {
         /// The link's name.
         link: String,
-        /// The ARP hardware type.
-        found: u16,
+        /// What it is, in the system's terms.
+        found: String,
     },
     /// This system has no datalink that we know.
     #[error("{link}: this system's links can't be opened: only those of Linux and illumos can")]

@@ -1,12 +1,14 @@
 //! Datalinks: how batches of frames move between memory and one Ethernet link.
 //!
 //! A backend knows no protocol. It says how many frames the kernel took, and the name of its
-//! room says which kernel concept is at work: `packet` is Linux AF_PACKET, [`cable`] is a
-//! segment inside the process, which needs no privilege. The loop that joins a clock, a link
-//! and a station is [`serve`].
+//! room says which kernel concept is at work: `packet` is Linux AF_PACKET, `dlpi` the links of
+//! illumos, [`cable`] a segment inside the process, which needs no privilege. The loop that joins
+//! a clock, a link and a station is [`serve`].
 
 pub mod cable;
 mod datalink;
+#[cfg(target_os = "illumos")]
+mod dlpi;
 mod options;
 #[cfg(target_os = "linux")]
 mod packet;
@@ -30,6 +32,7 @@ pub fn open(name: &str, options: OpenOptions) -> Result<Box<dyn Datalink + Send>
 /// Opens the Ethernet link `name` once for each of `workers` (none counts as one), which can
 /// then be threads of their own: every frame that arrives goes to one of them, and all frames
 /// from one address go to the same. With one worker nothing is spread and nothing is paid for it.
+/// On illumos no more than eight are opened.
 ///
 /// # Errors
 ///
@@ -41,7 +44,9 @@ pub fn open_workers(
 ) -> Result<Vec<Box<dyn Datalink + Send>>, LinkError> {
     #[cfg(target_os = "linux")]
     return packet::open(name, options, workers.max(1));
-    #[cfg(not(target_os = "linux"))]
+    #[cfg(target_os = "illumos")]
+    return dlpi::open(name, options, workers.max(1));
+    #[cfg(not(any(target_os = "linux", target_os = "illumos")))]
     {
         let _ = (options, workers);
         Err(LinkError::Unsupported { link: name.to_owned() })

@@ -115,7 +115,7 @@ fn follow(path: &Path) -> io::Result<PathBuf> {
             Err(_) => return Ok(path),
         }
     }
-    Err(io::Error::from_raw_os_error(40))
+    Err(io::Error::other("too many levels of symbolic links"))
 }
 
 /// Whether two paths lead to the same file.

@@ -1,5 +1,7 @@
 //! What links, and the memory behind the frames, can do to a boot; and several links at once.
 
+#![cfg(target_os = "linux")]
+
 mod lab;
 #[path = "../../backends/tests/netns/mod.rs"]
 mod netns;

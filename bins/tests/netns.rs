@@ -1,6 +1,8 @@
 //! The tools as a user runs them, on a real link: a veth pair in a namespace of its own. Each
 //! test makes its own and needs root for that.
 
+#![cfg(target_os = "linux")]
+
 mod lab;
 #[path = "../../backends/tests/netns/mod.rs"]
 mod netns;

@@ -79,7 +79,9 @@ fn look(name: &str) -> Result<(Socket, LinkFacts), LinkError> {
         io::ErrorKind::PermissionDenied => {
             let program = env::current_exe()
                 .map_or_else(|_| "PROGRAM".to_owned(), |path| path.display().to_string());
-            LinkError::NotPermitted { link: link.clone(), program }
+            let remedy =
+                format!("run as root, or grant the capability: setcap cap_net_raw+ep {program}");
+            LinkError::NotPermitted { link: link.clone(), remedy }
         }
         _ => LinkError::System { link: link.clone(), what: "open a packet socket", source },
     })?;
@@ -88,7 +90,8 @@ fn look(name: &str) -> Result<(Socket, LinkFacts), LinkError> {
         _ => LinkError::System { link: link.clone(), what: "look for the link", source },
     })?;
     if facts.hardware != ETHERNET {
-        return Err(LinkError::NotEthernet { link, found: facts.hardware });
+        let found = format!("hardware type {}, Ethernet is 1", facts.hardware);
+        return Err(LinkError::NotEthernet { link, found });
     }
     if facts.mtu < LEAST_MTU {
         return Err(LinkError::MtuTooSmall { link, found: facts.mtu, wanted: LEAST_MTU });

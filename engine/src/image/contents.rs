@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use memmap2::{Advice, Mmap, MmapMut};
+use memmap2::{Mmap, MmapMut};
 use sha2::{Digest, Sha256};
 
 use super::boot_source::{self, Facts};
@@ -154,7 +154,7 @@ fn memory(size: usize) -> io::Result<MmapMut> {
     let memory = MmapMut::map_anon(size)?;
     #[cfg(target_os = "linux")]
     // Without huge pages all works too, a little slower.
-    let _ = memory.advise(Advice::HugePage);
+    let _ = memory.advise(memmap2::Advice::HugePage);
     Ok(memory)
 }
 

@@ -1,0 +1,282 @@
+//! A pair of DLPI handles as a datalink.
+
+use std::collections::HashSet;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use boot_engine::batch::{Batch, FrameSlices};
+use boot_engine::wire::{ETHERNET_LEN, ETHERTYPE, MAGIC, MacAddr};
+
+use super::ffi::{DLPI_PHYSADDR_MAX, Failure, Received, Stream, wait};
+use super::handle::Receiving;
+use crate::{Datalink, LinkCounters, LinkError, Sent};
+
+/// A link of illumos, through a handle to receive and one to send.
+///
+/// Nothing sends more than a frame with one call, so none is saved by handing over many: the
+/// frame's head and payload are gathered once, into a buffer that the kernel then copies.
+/// Nobody tells how many frames were lost while the read queue was full.
+pub(super) struct DlpiLink {
+    name: String,
+    address: MacAddr,
+    max_sdu: usize,
+    receiving: Stream,
+    sending: Stream,
+    /// Frames keep the source address that they have; else it is the link's.
+    raw: bool,
+    share: Share,
+    described: String,
+    /// The addresses that frames were sent from: for all addresses, one's own frames arrive too.
+    own: HashSet<MacAddr>,
+    incoming: Box<[u8; ETHERNET_LEN + INCOMING]>,
+    outgoing: Vec<u8>,
+    /// The system had no memory for a frame; nothing tells when it has some.
+    starved: bool,
+    counters: LinkCounters,
+    /// Since when the link has been down.
+    down_since: Option<Instant>,
+}
+
+/// Bytes kept behind the Ethernet header; no frame of the protocol has as many.
+const INCOMING: usize = 2048;
+/// Frames received at once at most.
+const MOST: usize = 64;
+/// How long to wait for what nothing tells of.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// Which of the frames that arrive at all workers of a link are one worker's: all from one
+/// address are the same one's.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Share {
+    pub(super) index: u32,
+    pub(super) workers: u32,
+}
+
+impl Share {
+    fn has(self, source: MacAddr) -> bool {
+        /// 2^32 divided by the golden ratio: spreads addresses evenly, whatever the step that
+        /// their vendor hands them out in.
+        const SPREAD: u32 = 0x9e37_79b1;
+        let [_, _, a, b, c, d] = source.octets();
+        let spread = u32::from_be_bytes([a, b, c, d]).wrapping_mul(SPREAD) >> 16;
+        spread % self.workers == self.index
+    }
+}
+
+impl DlpiLink {
+    pub(super) fn new(
+        name: &str,
+        receiving: Receiving,
+        sending: Stream,
+        raw: bool,
+        share: Share,
+    ) -> Self {
+        let shallow = receiving.shallow.map_or_else(String::new, |error| {
+            format!(" (bufmod: {error}: few frames can wait to be received)")
+        });
+        let address = MacAddr::new(receiving.address);
+        Self {
+            name: name.to_owned(),
+            address,
+            max_sdu: receiving.max_sdu,
+            receiving: receiving.stream,
+            sending,
+            raw,
+            share,
+            described: format!("DLPI, a call for each frame{shallow}"),
+            own: HashSet::from([address]),
+            incoming: Box::new([0; ETHERNET_LEN + INCOMING]),
+            outgoing: Vec::new(),
+            starved: false,
+            counters: LinkCounters::default(),
+            down_since: None,
+        }
+    }
+
+    fn fail(&self, what: &'static str, failure: Failure) -> LinkError {
+        let link = self.name.clone();
+        match failure {
+            // A stream that hung up says nothing, or one of these.
+            Failure::System(0 | libc::ENXIO | libc::ENODEV | libc::EIO) => LinkError::Gone { link },
+            _ => LinkError::System { link, what, source: failure.into_error() },
+        }
+    }
+
+    fn is_down(&self) -> bool {
+        self.sending.notes().down.load(Ordering::Relaxed)
+    }
+
+    fn keep_time(&mut self) {
+        if self.is_down() {
+            self.down_since.get_or_insert_with(Instant::now);
+        } else if let Some(since) = self.down_since.take() {
+            self.counters.down_time += since.elapsed();
+        }
+    }
+
+    fn send_one(&mut self, frame: FrameSlices<'_>) -> Result<(), Failure> {
+        let (to, sap) =
+            (frame.destination().octets(), u16::from_be_bytes([frame.head[12], frame.head[13]]));
+        let from = if self.raw { 0 } else { ETHERNET_LEN };
+        self.outgoing.clear();
+        self.outgoing.extend_from_slice(&frame.head[from..]);
+        self.outgoing.extend_from_slice(frame.payload);
+        if self.raw {
+            self.own.insert(source_of(frame.head));
+        }
+        self.sending.send(&to, sap, &self.outgoing)
+    }
+
+    /// Hears what the driver has to say on the sending handle.
+    fn take_notes(&mut self) -> Result<(), LinkError> {
+        for _ in 0..MOST {
+            match self.sending.take_note() {
+                // So it says too when there was a note, and whatever is left then wakes the
+                // next wait.
+                Err(failure) if failure.is_nothing() => return Ok(()),
+                Ok(()) => {}
+                Err(failure) if failure.is_broken_message() => {}
+                Err(failure) => return Err(self.fail("look after the link", failure)),
+            }
+        }
+        Ok(())
+    }
+
+    fn take_frames(&mut self, sink: &mut dyn FnMut(&[u8])) -> Result<(), LinkError> {
+        let mut source = [0; DLPI_PHYSADDR_MAX];
+        for _ in 0..MOST {
+            match self.receiving.receive(&mut source, &mut self.incoming[ETHERNET_LEN..]) {
+                Ok(received) => self.hand_over(&source, received, sink),
+                Err(failure) if failure.is_nothing() => break,
+                Err(failure) if failure.is_broken_message() => self.counters.missed += 1,
+                Err(failure) => return Err(self.fail("receive", failure)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a frame its Ethernet header back and hands it on, if it is one for this worker.
+    fn hand_over(
+        &mut self,
+        source: &[u8; DLPI_PHYSADDR_MAX],
+        received: Received,
+        sink: &mut dyn FnMut(&[u8]),
+    ) {
+        const ADDRESS: usize = 6;
+        // Without whole addresses it can't be answered, and a part of a frame is none.
+        if received.source_length != ADDRESS
+            || received.destination_length != ADDRESS
+            || received.total_length > received.length
+        {
+            self.counters.missed += 1;
+            return;
+        }
+        // A frame that arrives says that the link is up, if nobody else does.
+        self.sending.notes().down.store(false, Ordering::Relaxed);
+        self.incoming[..6].copy_from_slice(&received.destination[..ADDRESS]);
+        self.incoming[6..12].copy_from_slice(&source[..ADDRESS]);
+        self.incoming[12..14].copy_from_slice(&ETHERTYPE.to_be_bytes());
+        let frame = &self.incoming[..ETHERNET_LEN + received.length];
+        let source = source_of(frame);
+        // Where frames for all addresses are received, those of other ethertypes can come too.
+        let magic = frame[ETHERNET_LEN..].starts_with(&MAGIC.to_be_bytes());
+        if magic && !self.own.contains(&source) && self.share.has(source) {
+            self.counters.received += 1;
+            sink(frame);
+        }
+    }
+}
+
+impl Datalink for DlpiLink {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn address(&self) -> MacAddr {
+        self.address
+    }
+
+    fn mtu(&self) -> usize {
+        self.max_sdu
+    }
+
+    fn send(&mut self, batch: &mut Batch) -> Result<Sent, LinkError> {
+        let mut sent = Sent::default();
+        self.starved = false;
+        self.keep_time();
+        if self.is_down() {
+            sent.dropped = batch.len();
+            batch.clear();
+        }
+        while let Some(frame) = batch.get(0) {
+            // The library would say that it was sent.
+            if frame.len() > ETHERNET_LEN + self.max_sdu {
+                batch.consume(1);
+                sent.dropped += 1;
+                continue;
+            }
+            match self.send_one(frame) {
+                Ok(()) => {
+                    batch.consume(1);
+                    sent.taken += 1;
+                }
+                Err(Failure::System(libc::EINTR)) => {}
+                Err(Failure::System(errno @ (libc::EAGAIN | libc::ENOSR | libc::ENOMEM))) => {
+                    self.starved = errno != libc::EAGAIN;
+                    self.counters.full += 1;
+                    break;
+                }
+                Err(failure) => return Err(self.fail("send", failure)),
+            }
+        }
+        self.counters.taken += sent.taken as u64;
+        self.counters.dropped += sent.dropped as u64;
+        Ok(sent)
+    }
+
+    fn receive(
+        &mut self,
+        timeout: Duration,
+        want_room: bool,
+        sink: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), LinkError> {
+        let mut timeout = timeout;
+        if want_room && self.starved {
+            timeout = timeout.min(PAUSE);
+        }
+        if timeout < Duration::from_millis(1) && !timeout.is_zero() {
+            // Polling knows whole milliseconds only.
+            thread::sleep(timeout);
+            timeout = Duration::ZERO;
+        }
+        let room = want_room && !self.starved;
+        let ready = wait(&self.receiving, &self.sending, room, timeout).map_err(|source| {
+            LinkError::System { link: self.name.clone(), what: "wait", source }
+        })?;
+        if ready.notes {
+            self.take_notes()?;
+        }
+        if ready.frames {
+            self.take_frames(sink)?;
+        }
+        self.keep_time();
+        Ok(())
+    }
+
+    fn path(&self) -> Option<&str> {
+        Some(&self.described)
+    }
+
+    fn counters(&mut self) -> LinkCounters {
+        let downs = self.sending.notes().downs.load(Ordering::Relaxed);
+        let down_time = self.down_since.map_or(Duration::ZERO, |since| since.elapsed());
+        LinkCounters { downs, down_time: self.counters.down_time + down_time, ..self.counters }
+    }
+}
+
+fn source_of(frame: &[u8]) -> MacAddr {
+    let mut octets = [0; 6];
+    octets.copy_from_slice(&frame[6..12]);
+    MacAddr::new(octets)
+}

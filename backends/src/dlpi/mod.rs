@@ -1,0 +1,86 @@
+//! illumos DLPI: frames on an Ethernet link through libdlpi, for whoever has the privilege
+//! `net_rawaccess`.
+//!
+//! A link is used through two handles, since one serves one thread at a time: one receives
+//! ([`handle::Receiving`]), one sends and hears of the link's going down and up. Both are bound
+//! and set up before the first frame, and only sent to and received from hereafter.
+
+mod ffi;
+mod handle;
+mod link;
+
+use std::io;
+
+use boot_engine::wire::{BLOCK, DATA_HEAD_LEN, ETHERNET_LEN};
+
+use self::handle::{Receiving, Trouble, known_links, open_sending};
+use self::link::{DlpiLink, Share};
+use crate::{Datalink, LinkError, OpenOptions};
+
+/// What the longest frame of the protocol needs behind its Ethernet header.
+const LEAST_MTU: usize = DATA_HEAD_LEN - ETHERNET_LEN + BLOCK;
+
+/// Frames wake every worker, so that many would only keep each other awake.
+const MOST_WORKERS: usize = 8;
+
+/// Opens the link `name` once for each worker, but for no more than eight. All frames arrive at
+/// all of them: they are few, and each worker takes those that are its own.
+///
+/// There is one way to send here, whichever the options ask for. It gathers frames in this
+/// process, which must not read what is mapped from a file.
+///
+/// # Errors
+///
+/// If there is no such link, it is none of Ethernet, can't carry the protocol's frames, or the
+/// process lacks the privilege; and if payloads are mapped.
+pub(crate) fn open(
+    name: &str,
+    options: OpenOptions,
+    workers: usize,
+) -> Result<Vec<Box<dyn Datalink + Send>>, LinkError> {
+    if options.mapped {
+        let source = io::Error::new(
+            io::ErrorKind::Unsupported,
+            "DLPI has frames gathered by this process: serve images from memory",
+        );
+        return Err(LinkError::System {
+            link: name.to_owned(),
+            what: "send mapped images",
+            source,
+        });
+    }
+    let raw = options.all_addresses;
+    let workers = workers.clamp(1, MOST_WORKERS) as u32;
+    let mut links: Vec<Box<dyn Datalink + Send>> = Vec::new();
+    for index in 0..workers {
+        let receiving = Receiving::open(name, raw).map_err(|trouble| explain(name, trouble))?;
+        if receiving.max_sdu < LEAST_MTU {
+            let (link, found) = (name.to_owned(), receiving.max_sdu);
+            return Err(LinkError::MtuTooSmall { link, found, wanted: LEAST_MTU });
+        }
+        let sending = open_sending(name, raw).map_err(|trouble| explain(name, trouble))?;
+        links.push(Box::new(DlpiLink::new(
+            name,
+            receiving,
+            sending,
+            raw,
+            Share { index, workers },
+        )));
+    }
+    Ok(links)
+}
+
+fn explain(name: &str, trouble: Trouble) -> LinkError {
+    let link = name.to_owned();
+    match trouble {
+        Trouble::NoLink => LinkError::NoSuchLink { link, known: known_links() },
+        Trouble::NotPermitted => {
+            let remedy = "run as root, or with the privilege net_rawaccess".to_owned();
+            LinkError::NotPermitted { link, remedy }
+        }
+        Trouble::NotEthernet(found) => LinkError::NotEthernet { link, found },
+        Trouble::Failed(what, failure) => {
+            LinkError::System { link, what, source: failure.into_error() }
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! A libdlpi for Linux, over AF_PACKET, for tests of those who use the real one of illumos.
+//!
+//! It has the same names, numbers and layouts, written down here a second time, and it holds its
+//! user to the contract: a handle that two threads use at once aborts the process, a frame that
+//! is too long is lost with a word of success, the read queue holds 5120 bytes until `bufmod` is
+//! asked for more, a control call eats the frames that it comes upon. On request ([`knobs`]) it
+//! does what a system does on a bad day.
+#![cfg(target_os = "linux")]
+
+mod abi;
+mod calls;
+mod handle;
+pub mod knobs;
+mod link;
+mod modules;
+mod packet;
+mod queue;
+mod traffic;

@@ -1,0 +1,16 @@
+//! The DLPI backend, the very source that illumos gets, on real links of Linux: over a libdlpi
+//! that holds it to the contract and does what a system does on a bad day.
+#![cfg(target_os = "linux")]
+
+mod boots;
+#[path = "../../../src/dlpi/mod.rs"]
+mod dlpi;
+mod faults;
+#[path = "../../src/knobs.rs"]
+mod knobs;
+mod links;
+#[path = "../../../tests/netns/mod.rs"]
+mod netns;
+
+// What the backend finds in the crate that it is a part of.
+use boot_backends::{Datalink, LinkCounters, LinkError, OpenOptions, Sent};
