@@ -2,6 +2,8 @@
 
 #[cfg(target_os = "linux")]
 pub mod feed;
+pub mod images;
 #[cfg(target_os = "linux")]
 pub mod naive;
+pub mod peer;
 pub mod rack;
