@@ -56,7 +56,7 @@ impl Bench {
         for path in [&raw, &content, &with_zeros, &zeros] {
             warm(path);
         }
-        Self { raw, content, with_zeros, zeros, images }
+        Self { images, raw, content, with_zeros, zeros }
     }
 
     fn image(&self, name: &str) -> PathBuf {
@@ -137,10 +137,11 @@ impl Figures {
         println!("{:<24} {:>8} {:>7} {:>12}", "", "seconds", "MiB/s", "payload");
         for variant in VARIANTS {
             let (seconds, bytes) = (self.seconds[variant], self.bytes[variant]);
-            let part = if variant.contains("content") || variant.contains("zeros") { 4 } else { 1 };
+            let part =
+                if variant.contains("content") || variant.contains("zeros") { 4.0 } else { 1.0 };
             println!(
                 "{variant:<24} {seconds:>8.3} {:>7.0} {bytes:>12}",
-                mib as f64 / part as f64 / seconds
+                mib as f64 / part / seconds
             );
         }
         println!();

@@ -51,7 +51,8 @@ impl<'a> Source<'a> {
         while filled < of_file.len() {
             match self.file.read_at(&mut of_file[filled..], at + filled as u64) {
                 Ok(0) => {
-                    return Err(PackError::Shrunk { found: at + filled as u64, wanted: self.size });
+                    let found = self.file.metadata().map_err(PackError::Read)?.len();
+                    return Err(PackError::Shrunk { found, wanted: self.size });
                 }
                 Ok(more) => filled += more,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -141,3 +141,37 @@ impl Seam {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_piece_that_would_be_trapped_is_shifted() {
+        let piece = Workbench::new(6).compress(&vec![0; 2 << 20]).unwrap();
+        let mut shifted = 0;
+        for lead in 0..4096 {
+            let mut seam = Seam::new();
+            seam.length += lead;
+            seam.followers = seam.followed(seam.length, |_| Some(0));
+            let start = seam.length;
+            let shift = seam.before(&piece).len() as u64;
+            assert!(shift.is_multiple_of(EMPTY_BLOCK.len() as u64) && shift < 100);
+            assert_eq!(seam.length, start + shift + piece.bytes.len() as u64);
+            shifted += u64::from(shift > 0);
+            // What comes out by the boundaries of slices, counted from what is known of it.
+            for slice in SLICES {
+                let outputs: Vec<_> = (0..seam.length)
+                    .step_by(slice as usize)
+                    .map(|at| piece.yields.of_first(at.saturating_sub(start + shift)))
+                    .collect();
+                assert!(outputs.windows(2).all(|pair| match (pair[0], pair[1]) {
+                    (Some(before), Some(now)) =>
+                        now == before || !(now - before).is_multiple_of(BUFFER),
+                    _ => true,
+                }));
+            }
+        }
+        assert!(shifted > 0, "no place is a trap");
+    }
+}
