@@ -3,9 +3,8 @@
 //!
 //!     cargo bench -p boot-benches --bench image_figures -- [MIB] [ROUNDS]
 //!
-//! makes an ext4 image of MIB MiB (256) of files of /usr, in the folder for temporary files,
-//! and measures for ROUNDS rounds (3), with the files in memory. Each round takes the peer and
-//! level 10 on one thread once, about 150 s for each GiB.
+//! makes an ext4 image of MIB MiB (256) of files of /usr, in memory, and measures for ROUNDS
+//! rounds (3). The first takes the peer and all on one thread too, about 150 s for each GiB.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -44,7 +43,7 @@ struct Bench {
 
 impl Bench {
     fn new(mib: u64) -> Self {
-        let images = Images::new(&std::env::temp_dir()).expect("there is a temporary folder");
+        let images = Images::new().expect("there is a folder");
         let raw = images.ext4(mib).expect("an ext4 image can be made");
         let part = mib / 4;
         let part_of = |content, zeros| {

@@ -35,7 +35,7 @@ fn verify(path: &Path) {
 }
 
 fn header(c: &mut Criterion) {
-    let images = Images::new(&std::env::temp_dir()).expect("there is a temporary folder");
+    let images = Images::new().expect("there is a folder");
     let raw = images.random(1).expect("the raw image can be made");
     let header = pack_file(&raw, &images.path("image"), None, None).header;
     let bytes = header.emit();
@@ -46,7 +46,7 @@ fn header(c: &mut Criterion) {
 }
 
 fn pack(c: &mut Criterion) {
-    let images = Images::new(&std::env::temp_dir()).expect("there is a temporary folder");
+    let images = Images::new().expect("there is a folder");
     let image = images.path("image");
     let mut group = c.benchmark_group("pack");
     group.sample_size(10).sampling_mode(SamplingMode::Flat);
@@ -69,7 +69,7 @@ fn pack(c: &mut Criterion) {
 }
 
 fn unpack(c: &mut Criterion) {
-    let images = Images::new(&std::env::temp_dir()).expect("there is a temporary folder");
+    let images = Images::new().expect("there is a folder");
     let raw = images.ext4(4 * SIZE).expect("the raw image can be made");
     let path = |name: &str| images.path(name);
     pack_file(&raw, &path("raw"), None, None);
@@ -107,7 +107,7 @@ fn flushed(raw: &Path, image: &Path) {
 }
 
 fn zero_runs(c: &mut Criterion) {
-    let images = Images::new(&std::env::temp_dir()).expect("there is a temporary folder");
+    let images = Images::new().expect("there is a folder");
     let ext4 = images.ext4(SIZE).expect("the raw image can be made");
     let mut group = c.benchmark_group("zeros");
     group.sample_size(10);

@@ -160,6 +160,24 @@ fn an_interrupted_run_says_so_and_leaves_the_old_image_and_nothing_else() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn not_even_a_killed_run_leaves_anything() {
+    let desk = Desk::new();
+    desk.write("large", &large());
+    desk.write("zfs.img", OTHER);
+    let mut child = tool("mkimage")
+        .args(["-z", "--level", "12", "-i", "large", "-o", "zfs.img", "-O", "csum"])
+        .current_dir(desk.path("."))
+        .spawn()
+        .unwrap();
+    sleep(Duration::from_millis(300));
+    child.kill().unwrap();
+    assert!(!child.wait().unwrap().success());
+    assert_eq!(desk.read("zfs.img"), OTHER);
+    assert_eq!(desk.files(), ["large", "raw", "zfs.img"]);
+}
+
 #[test]
 fn an_input_that_changes_is_an_error_that_names_it() {
     let desk = Desk::new();
@@ -175,6 +193,7 @@ fn an_input_that_changes_is_an_error_that_names_it() {
     assert!(shrunk.contains("large: it ended at byte 9437184"), "{shrunk}");
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn memory_does_not_grow_with_the_image() {
     const MOST: u64 = 64 << 10;
@@ -215,6 +234,7 @@ fn memory_does_not_grow_with_the_image() {
     }
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn what_can_not_be_written_is_named() {
     let mut desk = Desk::new();
