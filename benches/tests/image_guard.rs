@@ -17,7 +17,8 @@ fn instructions(folder: &Path, work: &str) -> f64 {
         .expect("valgrind is installed");
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{work}: {text}");
-    let line = text.lines().find_map(|line| line.split_once("I refs:"));
+    let line =
+        text.lines().filter(|line| line.contains(" I ")).find_map(|line| line.split_once("refs:"));
     let (_, number) = line.unwrap_or_else(|| panic!("valgrind counts nothing: {text}"));
     number.trim().replace(',', "").parse().unwrap()
 }

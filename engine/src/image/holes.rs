@@ -13,17 +13,24 @@ pub(super) struct Extent {
 }
 
 /// The extent of `file` that goes on at `at`, and no further than `end`. Where the system does
-/// not tell, all is data.
+/// not tell, all is data, and so are holes in it that are not worth the while.
 pub(super) fn extent(file: &File, at: u64, end: u64) -> Extent {
+    const LEAST: u64 = 128 << 10;
     let data = Extent { is_hole: false, end };
-    match seek::data(file, at) {
-        Some(start) if start > at => Extent { is_hole: true, end: start.min(end) },
-        Some(_) => match seek::hole(file, at) {
-            Some(start) if start > at => Extent { is_hole: false, end: start.min(end) },
-            _ => data,
-        },
-        None => data,
+    let Some(mut start) = seek::data(file, at) else {
+        return data;
+    };
+    if start >= end || start - at >= LEAST {
+        return Extent { is_hole: true, end: start.min(end) };
     }
+    while let Some(hole) = seek::hole(file, start).filter(|&hole| hole < end && hole > start) {
+        match seek::data(file, hole) {
+            Some(next) if next < end && next - hole < LEAST => start = next,
+            Some(_) => return Extent { is_hole: false, end: hole },
+            None => break,
+        }
+    }
+    data
 }
 
 #[cfg(any(target_os = "linux", target_os = "illumos", target_os = "freebsd"))]

@@ -3,6 +3,7 @@
 use super::BrokenStream;
 
 /// A reader that holds the next bits in a register.
+#[derive(Clone)]
 pub(super) struct Bits<'a> {
     bytes: &'a [u8],
     /// The first byte that is not in the register.

@@ -54,10 +54,16 @@ impl Entry {
         self.0 >> 8 & 0xff
     }
 
-    /// Of a length: a distance follows.
+    /// All ones for a length, behind which a distance follows, and zero for all else.
     #[inline]
-    pub(super) fn is_length(self) -> bool {
-        self.0 & Self::LENGTH != 0
+    pub(super) fn length_mask(self) -> u32 {
+        (self.0 / Self::LENGTH & 1).wrapping_neg()
+    }
+
+    /// Not zero if this is no distance, or not a whole one; without a branch.
+    #[inline]
+    pub(super) fn is_odd(self) -> u32 {
+        u32::from(self == Self::NONE) | self.0 & Self::OTHER
     }
 
     /// Neither a literal nor a length nor a distance.
@@ -158,10 +164,16 @@ impl Code {
         Some(())
     }
 
-    /// The symbol whose code begins `ahead`, of which 15 bits count. `at` is where that is.
+    /// The symbol whose code begins `ahead`; nothing if the code is longer than the table is wide.
+    #[inline]
+    pub(super) fn short_entry(&self, ahead: u64) -> Entry {
+        self.short[ahead as usize & ((1 << Self::SHORT) - 1)]
+    }
+
+    /// The symbol whose code begins `ahead`, of which 15 bits count and which `bits` are at.
     #[inline]
     pub(super) fn entry(&self, ahead: u64, bits: &Bits<'_>) -> Result<Entry, BrokenStream> {
-        let entry = self.short[ahead as usize & ((1 << Self::SHORT) - 1)];
+        let entry = self.short_entry(ahead);
         if entry == Entry::NONE { self.long_entry(ahead, bits) } else { Ok(entry) }
     }
 

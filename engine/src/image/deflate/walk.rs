@@ -177,35 +177,51 @@ impl<O: Observer> Walker<'_, O> {
     }
 
     fn compressed(&mut self, literals: &Code, distances: &Code) -> Result<(), BrokenStream> {
+        // Local, so that they stay in registers.
+        let mut bits = self.bits.clone();
+        let mut output = self.output;
+        let mut next = self.next;
         loop {
             // Enough for a length and its distance, which take 20 and 28 bits at most.
-            self.bits.refill();
-            let ahead = self.bits.ahead();
-            let entry = literals.entry(ahead, &self.bits)?;
+            bits.refill();
+            let ahead = bits.ahead();
+            let entry = literals.entry(ahead, &bits)?;
             if entry.is_other() {
-                let at = self.bits.at();
-                self.bits.skip(entry.bits())?;
+                let at = bits.at();
+                bits.skip(entry.bits())?;
                 if !entry.is_end() {
                     return Err(BrokenStream { at, ended: false });
                 }
+                (self.bits, self.output, self.next) = (bits, output, next);
                 return Ok(());
             }
-            self.bits.skip(entry.bits())?;
-            if entry.is_length() {
-                let rest = self.bits.ahead();
-                let distance = distances.entry(rest, &self.bits)?;
+            // Looked for behind literals too: which of both it is can't be foreseen, and to guess
+            // wrong takes longer.
+            let behind = ahead >> entry.bits();
+            let mut distance = distances.short_entry(behind);
+            let mask = entry.length_mask();
+            if distance.is_odd() & mask != 0 {
+                distance = distances.entry(behind, &bits)?;
                 if distance.is_other() {
-                    return Err(BrokenStream { at: self.bits.at(), ended: false });
+                    return Err(BrokenStream { at: bits.at(), ended: false });
                 }
-                self.bits.skip(distance.bits())?;
             }
-            // What ends at the very byte that is asked for has come out by then.
-            let at = self.bits.at();
-            if self.next < at {
-                self.pass(at - 1);
+            bits.skip(entry.bits() + (distance.bits() & mask))?;
+            if next < bits.at() {
+                next = self.pass_inside(next, bits.at(), output);
             }
-            self.output += entry.output(ahead);
+            output += entry.output(ahead);
         }
+    }
+
+    /// Tells the observer of all from bit `next` up to before bit `end`, where a symbol ends:
+    /// what ends at the very byte that is asked for has come out by then.
+    #[inline(never)]
+    fn pass_inside(&mut self, mut next: u64, end: u64, output: u64) -> u64 {
+        while next < end {
+            next = self.observer.pass(next / 8, output).saturating_mul(8);
+        }
+        next
     }
 
     fn read_codes(&mut self, codes: &mut Codes) -> Result<(), BrokenStream> {
