@@ -31,15 +31,17 @@ fn image_code_adds_little_to_what_has_to_be_done() {
     assert!(prepared.unwrap().success());
     let nothing = instructions(folder.path(), "nothing");
     let count = |work| instructions(folder.path(), work) - nothing;
-    // Where the limit is on the number itself, nothing is compared with: a header is 4 KiB.
+    // A header is 4 KiB, which is copied and compared; the limits are those of an unoptimised
+    // build, in which code of our own counts more than libdeflate's.
     let headers = count("headers") / 1000.0;
     println!("a header, parsed, emitted and compared: {headers:.0} instructions");
+    assert!(headers < 8000.0);
     let mut failed = Vec::new();
     for (work, floor, most) in [
-        ("pack raw text", "hash text", 1.03),
-        ("pack text", "compress text and hash it", 1.25),
-        ("pack zeros", "hash zeros", 1.20),
-        ("verify raw text", "hash text", 1.03),
+        ("pack raw text", "hash text", 1.05),
+        ("pack text", "compress text and hash it", 1.45),
+        ("pack zeros", "hash zeros", 1.45),
+        ("verify raw text", "hash text", 1.05),
         ("verify text", "inflate text and hash it", 1.05),
     ] {
         let ratio = count(work) / count(floor);

@@ -57,7 +57,7 @@ impl Entry {
     /// All ones for a length, behind which a distance follows, and zero for all else.
     #[inline]
     pub(super) fn length_mask(self) -> u32 {
-        (self.0 / Self::LENGTH & 1).wrapping_neg()
+        ((self.0 / Self::LENGTH) & 1).wrapping_neg()
     }
 
     /// Not zero if this is no distance, or not a whole one; without a branch.

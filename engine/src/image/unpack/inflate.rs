@@ -126,7 +126,7 @@ fn in_segments(
         taken: 0,
         is_open: true,
     };
-    let window = pool.current_num_threads() + 2;
+    let window = 2 * pool.current_num_threads() + 2;
     pool.in_place_scope(|scope| line.run(scope, &workers, window, progress, emit))
 }
 

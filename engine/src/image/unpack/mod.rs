@@ -164,8 +164,10 @@ impl ImageFile {
     /// If the image can't be read or is not what its header says, or if `sink` fails.
     pub fn unpack(&self, sink: &mut Sink<'_>) -> Result<(), ImageError> {
         self.check_sizes()?;
-        let (sender, receiver) = channel::bounded::<Vec<u8>>(4);
-        let (spent, fresh) = channel::bounded::<Vec<u8>>(8);
+        // Enough for the hash to have something to do while others have the cores, and so that
+        // all of that memory is used again.
+        let (sender, receiver) = channel::bounded::<Vec<u8>>(8);
+        let (spent, fresh) = channel::bounded::<Vec<u8>>(16);
         // Hashing is the slowest step, so it has a thread of its own.
         let (fed, found) = std::thread::scope(|scope| {
             let hash = scope.spawn(move || {
