@@ -156,7 +156,8 @@ fn inflate(
     let bound = (input.len() as u64).saturating_mul(ImageFile::MOST_RATIO);
     let bound = bound.min(most).min(MOST_ROOM) as usize;
     output.clear();
-    output.reserve_exact(bound.min(LEAST_ROOM as usize));
+    // The same for all, so that memory can go from one to the other as it is.
+    output.reserve_exact(most.min(LEAST_ROOM) as usize);
     loop {
         match inflater.inflate(input, output) {
             Ok(taken) => return Some(taken),
