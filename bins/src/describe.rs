@@ -42,15 +42,28 @@ pub struct StoredHashes {
     pub whole: Checksum,
 }
 
+/// The hashes of an image whose contents are known to be good: so its file is read.
+///
+/// # Errors
+///
+/// If it can't be read.
+pub fn hashes_of_good(image: &ImageFile) -> Result<StoredHashes, ImageError> {
+    if image.header().compressed {
+        let (payload, whole) = image.stored_hashes()?;
+        return Ok(StoredHashes { payload, whole });
+    }
+    // The payload is the contents.
+    Ok(StoredHashes { payload: image.header().checksum, whole: image.whole_hash()? })
+}
+
 impl Description {
-    /// Describes `image`, with the hashes of its file: so the file is read.
+    /// Describes `image`, whose contents are known to be good, with the hashes of its file.
     ///
     /// # Errors
     ///
     /// If it can't be read.
     pub fn with_hashes(image: &ImageFile) -> Result<Self, ImageError> {
-        let (payload, whole) = image.stored_hashes()?;
-        Ok(Self::new(image, Some(StoredHashes { payload, whole }), SliceTraps::default()))
+        Ok(Self::new(image, Some(hashes_of_good(image)?), SliceTraps::default()))
     }
 
     /// Describes `image` by its header and what else is known: its hashes, and for a compressed

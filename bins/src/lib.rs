@@ -9,3 +9,4 @@ pub mod output;
 pub mod rack;
 pub mod signals;
 pub mod units;
+pub mod unnamed;

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use tempfile::NamedTempFile;
 
+use crate::unnamed::Unnamed;
+
 /// A file in the making.
 #[derive(Debug)]
 pub enum Output {
@@ -15,6 +17,13 @@ pub enum Output {
     Beside {
         /// What is written to.
         temporary: NamedTempFile,
+        /// Where it goes in the end.
+        place: PathBuf,
+    },
+    /// It grows under no name, and gets one in the end.
+    Unnamed {
+        /// What is written to.
+        unnamed: Unnamed,
         /// Where it goes in the end.
         place: PathBuf,
     },
@@ -52,17 +61,22 @@ impl Output {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
         };
+        let keep_mode = |file: &File| match &old {
+            Ok(old) => file.set_permissions(Permissions::from_mode(old.mode() & 0o7777)),
+            Err(_) => Ok(()),
+        };
+        if let Some(unnamed) = Unnamed::new(folder) {
+            keep_mode(unnamed.file()).with_context(shown)?;
+            return Ok(Self::Unnamed { unnamed, place });
+        }
         // Asked for as any new file is, so that the umask applies.
         let temporary = tempfile::Builder::new()
-            .prefix(".unfinished-")
+            .prefix(PREFIX)
             .permissions(Permissions::from_mode(0o666))
             .tempfile_in(folder)
             .map_err(|error| reason(folder, &error))
             .with_context(shown)?;
-        if let Ok(old) = old {
-            let mode = Permissions::from_mode(old.mode() & 0o7777);
-            temporary.as_file().set_permissions(mode).with_context(shown)?;
-        }
+        keep_mode(temporary.as_file()).with_context(shown)?;
         Ok(Self::Beside { temporary, place })
     }
 
@@ -70,6 +84,7 @@ impl Output {
     pub fn file(&self) -> &File {
         match self {
             Self::Beside { temporary, .. } => temporary.as_file(),
+            Self::Unnamed { unnamed, .. } => unnamed.file(),
             Self::InPlace { device, .. } => device,
         }
     }
@@ -78,6 +93,7 @@ impl Output {
     pub fn path(&self) -> &Path {
         match self {
             Self::Beside { temporary, .. } => temporary.path(),
+            Self::Unnamed { unnamed, .. } => unnamed.path(),
             Self::InPlace { path, .. } => path,
         }
     }
@@ -93,11 +109,31 @@ impl Output {
                 let shown = place.display().to_string();
                 temporary.persist(place).map(drop).map_err(|error| error.error).context(shown)
             }
+            Self::Unnamed { unnamed, place } => {
+                put(&unnamed, &place).with_context(|| place.display().to_string())
+            }
             Self::InPlace { device, path } => {
                 device.sync_all().with_context(|| path.display().to_string())
             }
         }
     }
+}
+
+/// How the names of files begin that are not finished.
+const PREFIX: &str = ".unfinished-";
+
+/// Gives the file its name, or that of the file that it replaces.
+fn put(unnamed: &Unnamed, place: &Path) -> io::Result<()> {
+    match unnamed.link(place) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        result => return result,
+    }
+    // Only a file with a name can replace another.
+    let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let named = tempfile::Builder::new()
+        .prefix(PREFIX)
+        .make_in(folder.unwrap_or(Path::new(".")), |path| unnamed.link(path))?;
+    named.persist(place).map(drop).map_err(|error| error.error)
 }
 
 /// Why no file can be made in `folder`, without the name that it would have had.

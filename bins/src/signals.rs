@@ -39,6 +39,21 @@ impl Signals {
         self.interrupted.load(Ordering::Acquire)
     }
 
+    /// Whether any of them has come: for tools that a closed terminal ends as an interrupt does.
+    pub fn stopped(&self) -> bool {
+        self.interrupted() || self.hangup.load(Ordering::Acquire)
+    }
+
+    /// Fails if any of them has come.
+    ///
+    /// # Errors
+    ///
+    /// That it was interrupted.
+    pub fn check(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(!self.stopped(), "interrupted");
+        Ok(())
+    }
+
     /// Whether SIGHUP has come since the last call.
     pub fn take_hangup(&self) -> bool {
         self.hangup.swap(false, Ordering::AcqRel)

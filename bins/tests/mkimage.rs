@@ -2,10 +2,10 @@
 
 mod tool;
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::process::Stdio;
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -89,11 +89,8 @@ fn a_new_file_has_the_mode_of_the_old_one_and_a_symlink_stays_one() {
 fn a_new_file_has_the_mode_that_the_umask_leaves() {
     let desk = Desk::new();
     let script = format!("umask 027 && {} -q -i raw -o new.img", tool::path("mkimage"));
-    let status = std::process::Command::new("sh")
-        .args(["-c", &script])
-        .current_dir(desk.path("."))
-        .status()
-        .unwrap();
+    let status =
+        Command::new("sh").args(["-c", &script]).current_dir(desk.path(".")).status().unwrap();
     assert!(status.success());
     let mode = fs::metadata(desk.path("new.img")).unwrap().permissions().mode() & 0o7777;
     assert_eq!(mode, 0o640);
@@ -114,14 +111,60 @@ fn a_pipe_can_be_packed_and_the_result_is_read_back() {
     assert_eq!(desk.read("piped.img"), desk.read("file.img"));
 }
 
-#[test]
-fn an_interrupted_run_leaves_the_old_image_and_nothing_else() {
+/// A raw image that takes level 12 a while.
+fn large() -> Vec<u8> {
     let mut raw = tool::raw();
     for _ in 0..6 {
         raw.extend_from_within(..);
     }
+    raw
+}
+
+/// Runs `mkimage` on a large image over an old one, and while it is at it, `disturb`. Returns
+/// what it said when it failed.
+fn disturbed(desk: &Desk, arguments: &[&str], disturb: impl FnOnce(&Child)) -> String {
+    desk.write("zfs.img", OTHER);
+    let mut child = tool("mkimage")
+        .args(arguments)
+        .args(["-z", "--level", "12", "-o", "zfs.img", "-O", "csum"])
+        .current_dir(desk.path("."))
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let pipe = child.stdin.take();
+    sleep(Duration::from_millis(300));
+    disturb(&child);
+    let output = child.wait_with_output().unwrap();
+    drop(pipe);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(desk.read("zfs.img"), OTHER);
+    assert_eq!(desk.files(), ["large", "raw", "zfs.img"]);
+    String::from_utf8(output.stderr).unwrap()
+}
+
+fn signal(child: &Child, name: &str) {
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+}
+
+#[test]
+fn an_interrupted_run_says_so_and_leaves_the_old_image_and_nothing_else() {
     let desk = Desk::new();
-    desk.write("large", &raw);
+    desk.write("large", &large());
+    for name in ["-INT", "-TERM", "-HUP"] {
+        for input in ["large", "-"] {
+            let error = disturbed(&desk, &["-i", input], |child| signal(child, name));
+            assert!(error.contains("interrupted"), "{error}");
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn not_even_a_killed_run_leaves_anything() {
+    let desk = Desk::new();
+    desk.write("large", &large());
     desk.write("zfs.img", OTHER);
     let mut child = tool("mkimage")
         .args(["-z", "--level", "12", "-i", "large", "-o", "zfs.img", "-O", "csum"])
@@ -129,11 +172,94 @@ fn an_interrupted_run_leaves_the_old_image_and_nothing_else() {
         .spawn()
         .unwrap();
     sleep(Duration::from_millis(300));
-    let pid = child.id().to_string();
-    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
-    assert_eq!(child.wait().unwrap().code(), Some(130));
-    assert_eq!(desk.files(), ["large", "raw", "zfs.img"]);
+    child.kill().unwrap();
+    assert!(!child.wait().unwrap().success());
     assert_eq!(desk.read("zfs.img"), OTHER);
+    assert_eq!(desk.files(), ["large", "raw", "zfs.img"]);
+}
+
+#[test]
+fn an_input_that_changes_is_an_error_that_names_it() {
+    let desk = Desk::new();
+    desk.write("large", &large());
+    let change = |change: fn(&File)| {
+        disturbed(&desk, &["-i", "large"], |_| {
+            change(&File::options().append(true).open(desk.path("large")).unwrap());
+        })
+    };
+    let grown = change(|mut file| file.write_all(b"more").unwrap());
+    assert!(grown.contains("large: it was changed while it was read"), "{grown}");
+    let shrunk = change(|file| file.set_len(9 << 20).unwrap());
+    assert!(shrunk.contains("large: it ended at byte 9437184"), "{shrunk}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_does_not_grow_with_the_image() {
+    const MOST: u64 = 64 << 10;
+    let desk = Desk::new();
+    // Different everywhere, so that there is no shortcut.
+    let raw: Vec<u8> = (0..48_u64 << 15)
+        .flat_map(|index| {
+            let word = index.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            [
+                word.to_le_bytes(),
+                (index / 3).to_le_bytes(),
+                (word >> 40).to_le_bytes(),
+                *b"contents",
+            ]
+        })
+        .flatten()
+        .collect();
+    desk.write("large", &raw);
+    for arguments in [&["-z", "--level", "12"][..], &["-z", "--level", "1"], &[]] {
+        let mut child = tool("mkimage")
+            .args(["-q", "-i", "large", "-o", "zfs.img", "--threads", "2", "--verify"])
+            .args(arguments)
+            .current_dir(desk.path("."))
+            .spawn()
+            .unwrap();
+        let mut most = 0;
+        while child.try_wait().unwrap().is_none() {
+            // The high-water mark, in KiB; gone when the process is.
+            let status = fs::read_to_string(format!("/proc/{}/status", child.id()));
+            let status = status.unwrap_or_default();
+            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
+            most = most.max(number.map_or(0, |number| number.trim().parse().unwrap()));
+            sleep(Duration::from_millis(5));
+        }
+        assert!(child.wait().unwrap().success());
+        assert!(most > 0 && most <= MOST, "{most} KiB with {arguments:?}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_can_not_be_written_is_named() {
+    let mut desk = Desk::new();
+    let full = desk.run("mkimage -i raw -o /dev/full");
+    let error = String::from_utf8(full.stderr).unwrap();
+    assert_eq!(full.status.code(), Some(1));
+    assert!(error.contains("/dev/full: writing: No space left on device"), "{error}");
+    let refused = desk.run("mkimage -i raw -o /proc/zfs.img");
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("/proc/zfs.img: "));
+    assert_eq!(desk.files(), ["raw"]);
+}
+
+#[test]
+fn a_named_pipe_is_as_good_as_a_file() {
+    let mut desk = Desk::new();
+    assert!(Command::new("mkfifo").arg(desk.path("pipe")).status().unwrap().success());
+    let child = tool("mkimage")
+        .args(["-i", "pipe", "-o", "piped.img", "-q", "-s", "16"])
+        .current_dir(desk.path("."))
+        .spawn();
+    fs::write(desk.path("pipe"), tool::raw()).unwrap();
+    assert!(child.unwrap().wait().unwrap().success());
+    desk.run("mkimage -q -i raw -o file.img -s 16");
+    assert_eq!(desk.read("piped.img"), desk.read("file.img"));
 }
 
 #[test]
@@ -142,11 +268,8 @@ fn a_full_disk_is_an_error_that_names_the_file() {
     let desk = Desk::new();
     let script =
         format!("trap '' XFSZ; ulimit -f 100; {} -i raw -o zfs.img", tool::path("mkimage"));
-    let output = std::process::Command::new("bash")
-        .args(["-c", &script])
-        .current_dir(desk.path("."))
-        .output()
-        .unwrap();
+    let output =
+        Command::new("bash").args(["-c", &script]).current_dir(desk.path(".")).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(error.contains("zfs.img: writing: File too large"), "{error}");
@@ -156,7 +279,7 @@ fn a_full_disk_is_an_error_that_names_the_file() {
 #[test]
 fn json_tells_all_of_it() {
     let mut desk = Desk::new();
-    let output = desk.run("mkimage -z -i raw -o zfs.img -s 16 --json");
+    let output = desk.run("mkimage -z -i raw -o zfs.img -s 16 --json --verify");
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["image_size"], 1 << 20);
     assert_eq!(report["compressed"], true);
@@ -164,4 +287,8 @@ fn json_tells_all_of_it() {
     assert_eq!(report["file_sum"], tool::hex(&whole));
     assert_eq!(report["boot_sources"]["sp"]["accepted"], true);
     assert_eq!(report["boot_sources"]["agent"]["accepted"], false);
+    assert_eq!(report["verified"], true);
+    for stage in ["pack", "hash", "compress", "write", "verify", "file_sum"] {
+        assert!(report["seconds"][stage].as_f64().unwrap() > 0.0, "{stage}");
+    }
 }

@@ -1,10 +1,13 @@
 //! The boot image: its header, who boots from it, and its contents in memory.
 
+mod adler;
 pub mod boot_source;
 mod checksum;
+mod clone;
 mod contents;
-mod deflate_walk;
+pub mod deflate;
 mod header;
+mod holes;
 mod mapping;
 pub mod pack;
 mod slice_trap;
@@ -13,5 +16,6 @@ mod unpack;
 pub use checksum::{Checksum, ParseChecksumError};
 pub use contents::Contents;
 pub use header::{Header, HeaderError, Name, NameError, NameField};
+pub use holes::write_sparse;
 pub use slice_trap::SliceTraps;
 pub use unpack::{ImageError, ImageErrorKind, ImageFile, InflateError, Sink};

@@ -4,50 +4,13 @@
 //! 128 KiB for as long as they come back full. If a slice gives exactly one or more full
 //! buffers, the call after them finds nothing to do, and the sled does not boot.
 
-use super::deflate_walk::Yields;
+use super::deflate::Observer;
 
 /// Bytes of a buffer that the sled inflates into.
-const BUFFER: u64 = 128 << 10;
+pub(super) const BUFFER: u64 = 128 << 10;
 
 /// Bytes of a slice from a disk, and of one from the service processor.
 pub(super) const SLICES: [u64; 2] = [4096, 974];
-
-/// Follows a payload as it grows, for one size of slice.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Follower {
-    slice: u64,
-    /// Payload bytes that have been followed, and what comes out of them.
-    length: u64,
-    output: u64,
-    /// What comes out of the payload up to the last boundary between slices.
-    at_boundary: u64,
-}
-
-impl Follower {
-    pub(super) fn new(slice: u64) -> Self {
-        Self { slice, length: 0, output: 0, at_boundary: 0 }
-    }
-
-    /// Follows `length` bytes more, of which the first so many give what `yields` tells.
-    /// Returns the payload offset of the first slice that ends in them and is a trap.
-    pub(super) fn follow(&mut self, length: u64, yields: Option<&Yields>) -> Option<u64> {
-        let of_first = |bytes| yields.map_or(0, |yields| yields.of_first(bytes));
-        let mut trap = None;
-        let mut boundary = (self.length / self.slice + 1) * self.slice;
-        while boundary <= self.length + length {
-            let output = self.output + of_first(boundary - self.length);
-            let came = output - self.at_boundary;
-            if came > 0 && came.is_multiple_of(BUFFER) {
-                trap = trap.or(Some(boundary - self.slice));
-            }
-            self.at_boundary = output;
-            boundary += self.slice;
-        }
-        self.length += length;
-        self.output += of_first(length);
-        trap
-    }
-}
 
 /// Where a sled's inflater gives up on a valid stream: the payload offset of the slice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,15 +21,90 @@ pub struct SliceTraps {
     pub sp: Option<u64>,
 }
 
-impl SliceTraps {
-    /// Those of a whole payload of `length` bytes, the first `header` of which stand before its
-    /// deflate stream.
-    pub(super) fn find(header: u64, length: u64, yields: &Yields) -> Self {
-        let [disk, sp] = SLICES.map(|slice| {
-            let mut follower = Follower::new(slice);
-            let before = follower.follow(header, None);
-            before.or_else(|| follower.follow(length - header, Some(yields)))
-        });
-        Self { disk, sp }
+/// Follows a payload from boundary to boundary, for one size of slice.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Follower {
+    slice: u64,
+    /// The payload offset of the boundary that comes next.
+    next: u64,
+    /// What came out up to the last boundary, if that is known.
+    output: Option<u64>,
+    /// The payload offset of the first slice that is a trap.
+    trap: Option<u64>,
+}
+
+impl Follower {
+    pub(super) fn new(slice: u64) -> Self {
+        Self { slice, next: slice, output: Some(0), trap: None }
+    }
+
+    pub(super) fn next(&self) -> u64 {
+        self.next
+    }
+
+    pub(super) fn trap(&self) -> Option<u64> {
+        self.trap
+    }
+
+    /// Passes the next boundary, up to which `output` bytes come out. Not to know is to know
+    /// that the slices on both sides of it give less than a buffer.
+    pub(super) fn pass(&mut self, output: Option<u64>) {
+        if let (Some(before), Some(now)) = (self.output, output) {
+            let came = now - before;
+            if came > 0 && came.is_multiple_of(BUFFER) {
+                self.trap = self.trap.or(Some(self.next - self.slice));
+            }
+        }
+        self.output = output;
+        self.next += self.slice;
+    }
+}
+
+/// Follows a payload while its deflate stream is walked over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Finder {
+    followers: [Follower; 2],
+    /// The payload offset of the stream.
+    stream: u64,
+}
+
+impl Finder {
+    /// For a deflate stream that begins at byte `stream` of the payload, within its first slice.
+    pub(super) fn new(stream: u64) -> Self {
+        Self { followers: SLICES.map(Follower::new), stream }
+    }
+
+    /// The byte of the stream that it wants to be told of next.
+    pub(super) fn next(&self) -> u64 {
+        let [one, other] = self.followers;
+        one.next().min(other.next()) - self.stream
+    }
+
+    /// Sets where the walk goes on: the payload offset of what it takes for the stream's start.
+    pub(super) fn rebase(&mut self, stream: u64) {
+        self.stream = stream;
+    }
+
+    /// What was found in a payload of `length` bytes, from which `output` bytes come out. The
+    /// slice that ends with it is no trap: the inflater has nothing left to do then.
+    pub(super) fn finish(mut self, length: u64, output: u64) -> SliceTraps {
+        for follower in &mut self.followers {
+            while follower.next() < length {
+                follower.pass(Some(output));
+            }
+        }
+        let [disk, sp] = self.followers.map(|follower| follower.trap());
+        SliceTraps { disk, sp }
+    }
+}
+
+impl Observer for Finder {
+    fn pass(&mut self, byte: u64, output: u64) -> u64 {
+        for follower in &mut self.followers {
+            if follower.next() == byte + self.stream {
+                follower.pass(Some(output));
+            }
+        }
+        self.next()
     }
 }

@@ -1,15 +1,19 @@
 //! Looking at images.
 
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use boot_engine::image::boot_source::BootSource;
-use boot_engine::image::{Header, ImageFile, SliceTraps};
+use boot_engine::image::{Checksum, Header, ImageFile, SliceTraps, write_sparse};
 use boot_tools::csum;
-use boot_tools::describe::{Description, StoredHashes, boot_times, ratio, verdicts};
+use boot_tools::describe::{
+    Description, StoredHashes, boot_times, hashes_of_good, ratio, verdicts,
+};
 use boot_tools::exit::Exit;
 use boot_tools::output::{Output, is_same};
+use boot_tools::signals::Signals;
 use boot_tools::units::Bytes;
 use serde::Serialize;
 
@@ -17,22 +21,22 @@ use crate::args::Args;
 
 /// Looks at all that the command line names; fails in the end if one of them is not good.
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
+    let look = Look { args, signals: Signals::install()? };
+    ensure!(args.extract.is_none() || args.images.len() == 1, "--extract takes one image");
     let mut out = io::stdout().lock();
-    if args.json {
-        return json(args, &mut out);
+    match args.images.as_slice() {
+        _ if args.json => json(&look, &mut out),
+        [path] => one(&look, path, &mut out),
+        _ => table(&look, &mut out),
     }
-    if let [path] = args.images.as_slice() {
-        return one(args, path, &mut out);
-    }
-    ensure!(args.extract.is_none(), "--extract takes one image");
-    table(args, &mut out)
 }
 
-fn one(args: &Args, path: &Path, out: &mut impl Write) -> anyhow::Result<Exit> {
+fn one(look: &Look<'_>, path: &Path, out: &mut impl Write) -> anyhow::Result<Exit> {
+    let args = look.args;
     let image = ImageFile::open(path)?;
     write_header(out, image.header())?;
     out.flush()?;
-    let found = examine(args, path, &image)?;
+    let found = look.examine(path, &image)?;
     if let Some(wanted) = &args.check {
         write_verdicts(out, &image, &found, wanted)?;
         out.flush()?;
@@ -98,26 +102,77 @@ struct Found {
     wrong: Option<anyhow::Error>,
 }
 
-/// Reads as much of the image as the command line asks for.
-fn examine(args: &Args, path: &Path, image: &ImageFile) -> anyhow::Result<Found> {
-    let mut found = Found { hashes: None, traps: SliceTraps::default(), wrong: None };
-    if args.skip_checksum {
-        found.wrong = image.check_sizes().err().map(Into::into);
-        return Ok(found);
-    }
-    found.wrong = match &args.extract {
-        Some(raw) => {
-            extract(path, image, raw)?;
-            None
+/// What the command line asks for, and what may end it.
+struct Look<'a> {
+    args: &'a Args,
+    signals: Signals,
+}
+
+impl Look<'_> {
+    /// Reads as much of the image as the command line asks for.
+    fn examine(&self, path: &Path, image: &ImageFile) -> anyhow::Result<Found> {
+        let args = self.args;
+        let mut found = Found { hashes: None, traps: SliceTraps::default(), wrong: None };
+        if args.skip_checksum {
+            found.wrong = image.check_sizes().err().map(Into::into);
+            return Ok(found);
         }
-        None => image.unpack(&mut |_| Ok(())).err().map(Into::into),
-    };
-    if found.wrong.is_none() && (args.check.is_some() || args.json) {
-        let (payload, whole) = image.stored_hashes()?;
-        found.hashes = Some(StoredHashes { payload, whole });
-        found.traps = image.slice_traps()?;
+        if let Some(raw) = &args.extract {
+            self.extract(path, image, raw)?;
+        } else {
+            found.wrong = image.unpack(&mut |_| self.go_on()).err().map(Into::into);
+        }
+        self.signals.check()?;
+        let wants_hashes = args.check.is_some() || args.json || args.images.len() > 1;
+        if found.wrong.is_none() && wants_hashes {
+            found.hashes = Some(hashes_of_good(image)?);
+            self.signals.check()?;
+        }
+        if found.wrong.is_none() && (args.check.is_some() || args.json) {
+            match image.slice_traps() {
+                Ok(traps) => found.traps = traps,
+                Err(error) => found.wrong = Some(error.into()),
+            }
+        }
+        Ok(found)
     }
-    Ok(found)
+
+    /// For whoever is handed the contents: whether to go on.
+    fn go_on(&self) -> io::Result<()> {
+        if self.signals.stopped() { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) }
+    }
+
+    fn extract(&self, path: &Path, image: &ImageFile, raw: &Path) -> anyhow::Result<()> {
+        let shown = || raw.display().to_string();
+        ensure!(!is_same(path, raw), "{}: it is the image: it can't be the output too", shown());
+        let output = Output::begin(raw)?;
+        let file = output.file();
+        let is_file = file.metadata().with_context(shown)?.is_file();
+        if is_file {
+            image.check_sizes()?;
+            file.set_len(image.header().image_size).with_context(shown)?;
+        }
+        let mut at = 0;
+        let mut failed = None;
+        let mut write = |bytes: &[u8]| {
+            self.go_on()?;
+            let written =
+                if is_file { write_sparse(file, bytes, at) } else { file.write_all_at(bytes, at) };
+            at += bytes.len() as u64;
+            written.map_err(|error| {
+                let kind = error.kind();
+                failed = Some(error);
+                kind.into()
+            })
+        };
+        let unpacked = image.unpack(&mut write);
+        self.signals.check()?;
+        if let Some(error) = failed {
+            return Err(error).with_context(|| format!("{}: writing", shown()));
+        }
+        unpacked?;
+        output.finish()
+    }
 }
 
 impl Found {
@@ -152,14 +207,6 @@ impl Found {
     }
 }
 
-fn extract(path: &Path, image: &ImageFile, raw: &Path) -> anyhow::Result<()> {
-    ensure!(!is_same(path, raw), "{}: it is the image: it can't be the output too", raw.display());
-    let output = Output::begin(raw)?;
-    let mut file = output.file();
-    image.unpack(&mut |bytes| file.write_all(bytes))?;
-    output.finish()
-}
-
 #[derive(Serialize)]
 struct Entry {
     path: String,
@@ -171,8 +218,9 @@ struct Entry {
     image: Option<Description>,
 }
 
-fn json(args: &Args, out: &mut impl Write) -> anyhow::Result<Exit> {
-    let entries: Vec<_> = args.images.iter().map(|path| entry(args, path)).collect();
+fn json(look: &Look<'_>, out: &mut impl Write) -> anyhow::Result<Exit> {
+    let entries: Vec<_> = look.args.images.iter().map(|path| entry(look, path)).collect();
+    look.signals.check()?;
     let good = entries.iter().all(|entry| entry.error.is_none());
     let text = match entries.as_slice() {
         [entry] => serde_json::to_string_pretty(entry)?,
@@ -187,11 +235,12 @@ fn json(args: &Args, out: &mut impl Write) -> anyhow::Result<Exit> {
     Ok(if good { Exit::Success } else { Exit::Failure })
 }
 
-fn entry(args: &Args, path: &Path) -> Entry {
+fn entry(look: &Look<'_>, path: &Path) -> Entry {
+    let args = look.args;
     let mut entry =
         Entry { path: path.display().to_string(), error: None, verified: false, image: None };
     let result = ImageFile::open(path).map_err(anyhow::Error::from).and_then(|image| {
-        let found = examine(args, path, &image)?;
+        let found = look.examine(path, &image)?;
         entry.image = Some(Description::new(&image, found.hashes, found.traps));
         found.conclude(args, &image, path)
     });
@@ -200,32 +249,57 @@ fn entry(args: &Args, path: &Path) -> Entry {
     entry
 }
 
-fn table(args: &Args, out: &mut impl Write) -> anyhow::Result<Exit> {
-    writeln!(out, "kind           contents    payload  ratio  image sum        image")?;
+fn table(look: &Look<'_>, out: &mut impl Write) -> anyhow::Result<Exit> {
+    const HEADINGS: [&str; 4] = ["disk", "net 1G", "net 10G", "sp"];
+    write!(out, "state  kind         contents    payload  ratio")?;
+    for heading in HEADINGS {
+        write!(out, " {heading:>8}")?;
+    }
+    writeln!(out, " image sum        file sum         image")?;
     let mut good = true;
-    for path in &args.images {
+    for path in &look.args.images {
         let opened = ImageFile::open(path).map_err(anyhow::Error::from);
         let result = opened.and_then(|image| {
-            let header = image.header();
-            let kind = if header.compressed { "compressed" } else { "plain" };
-            let sum = header.checksum.to_string();
-            writeln!(
-                out,
-                "{kind:<12} {:>10} {:>10} {:>5.2}x  {:<16} {} {:?}",
-                Bytes(header.image_size).to_string(),
-                Bytes(header.data_size).to_string(),
-                ratio(header),
-                &sum[..16],
-                path.display(),
-                header.image_name,
-            )?;
+            let found = look.examine(path, &image)?;
+            write_row(out, path, &image, &found)?;
             out.flush()?;
-            examine(args, path, &image)?.conclude(args, &image, path)
+            found.conclude(look.args, &image, path)
         });
+        look.signals.check()?;
         if let Err(error) = result {
             good = false;
             eprintln!("lookimage: {error:#}");
         }
     }
     Ok(if good { Exit::Success } else { Exit::Failure })
+}
+
+/// One image among others. Seconds are those that a sled takes to get it each way.
+fn write_row(
+    out: &mut impl Write,
+    path: &Path,
+    image: &ImageFile,
+    found: &Found,
+) -> io::Result<()> {
+    let header = image.header();
+    let state = match (&found.wrong, found.hashes) {
+        (Some(_), _) => "bad",
+        (None, Some(_)) => "good",
+        (None, None) => "unread",
+    };
+    let kind = if header.compressed { "compressed" } else { "plain" };
+    write!(
+        out,
+        "{state:<6} {kind:<10} {:>10} {:>10} {:>5.2}x",
+        Bytes(header.image_size).to_string(),
+        Bytes(header.data_size).to_string(),
+        ratio(header),
+    )?;
+    for (_, time) in boot_times(header) {
+        write!(out, " {:>6.1} s", time.as_secs_f64())?;
+    }
+    let start = |sum: Checksum| sum.to_string()[..16].to_owned();
+    let whole = found.hashes.map_or("-".to_owned(), |hashes| start(hashes.whole));
+    let (sum, path) = (start(header.checksum), path.display());
+    writeln!(out, " {sum} {whole:<16} {path} {:?}", header.image_name)
 }

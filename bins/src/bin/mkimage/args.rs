@@ -81,7 +81,7 @@ Examples:
 
 A plain image is meant for disk, network and the control-plane agent, a compressed one for the
 service processor and the management gateway. If one of these would refuse it, a warning says
-why. The exit status is 0 if the image was written, 1 if not, 130 after an interrupt.";
+why. The exit status is 0 if the image was written, and 1 if not: then nothing was.";
 
 fn name(text: &str) -> Result<Name, String> {
     Name::new(text).map_err(|error| error.to_string())

@@ -1,9 +1,11 @@
 //! From the raw image to the finished files.
 
 use std::fs::File;
-use std::io::{self, IsTerminal, Seek, SeekFrom, Write};
+use std::io::{self, IsTerminal, Read, Seek, SeekFrom, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use boot_engine::image::boot_source::{BootSource, Facts};
@@ -13,6 +15,8 @@ use boot_tools::exit::Exit;
 use boot_tools::output::{Output, is_same};
 use boot_tools::signals::Signals;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, poll};
 
 use crate::args::Args;
 use crate::report;
@@ -29,35 +33,29 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         pad: args.pad,
     };
     check_paths(args)?;
-    let raw = Raw::open(&args.input)?;
     let image = Output::begin(&args.output)?;
     let csum = args.csum.as_deref().map(Output::begin).transpose()?;
+    let raw = Raw::open(args, &signals)?;
     let bar = progress_bar(args, raw.size);
     let mut progress = |read: u64| {
         bar.set_position(read.min(raw.size));
-        !signals.interrupted()
+        !signals.stopped()
     };
-    let packed = match pack(&raw.file, raw.size, image.file(), &options, &mut progress) {
-        Ok(packed) => packed,
-        Err(PackError::Interrupted) => return Ok(Exit::Interrupted),
-        Err(error @ PackError::Write(_)) => {
-            return Err(error).with_context(|| args.output.display().to_string());
-        }
-        Err(error) => return Err(error).with_context(|| args.input.display().to_string()),
-    };
+    let packed = pack(&raw.file, raw.size, image.file(), &options, &mut progress);
     bar.finish_and_clear();
+    let packed = packed.map_err(|error| match error {
+        PackError::Interrupted => error.into(),
+        PackError::Write(_) => anyhow::Error::new(error).context(shown(&args.output)),
+        error => anyhow::Error::new(error).context(shown(&args.input)),
+    })?;
     check_verdicts(args, &packed)?;
-    if args.verify && !verify(&image, args, &signals)? {
-        return Ok(Exit::Interrupted);
+    let verified = args.verify.then(|| verify(&image, args, &signals)).transpose()?;
+    if let (Some(csum), Some(path)) = (&csum, &args.csum) {
+        write_checksum(csum, packed.header.checksum).with_context(|| shown(path))?;
     }
-    if let Some(csum) = &csum {
-        write_checksum(csum, packed.header.checksum)
-            .with_context(|| csum.path().display().to_string())?;
-    }
-    let report = args.json.then(|| report::json(image.path(), &packed)).transpose()?;
-    if signals.interrupted() {
-        return Ok(Exit::Interrupted);
-    }
+    let report = args.json.then(|| report::json(&image, &args.output, &packed, verified));
+    let report = report.transpose()?;
+    signals.check()?;
     image.finish()?;
     let mut out = io::stdout().lock();
     if !args.quiet && !args.json {
@@ -101,25 +99,58 @@ struct Raw {
 }
 
 impl Raw {
-    fn open(path: &Path) -> anyhow::Result<Self> {
-        let shown = || path.display().to_string();
-        let mut file = if path == Path::new("-") {
-            spool().context("standard input")?
-        } else {
-            File::open(path).with_context(shown)?
-        };
-        ensure!(!file.metadata().with_context(shown)?.is_dir(), "{}: it is a folder", shown());
+    fn open(args: &Args, signals: &Signals) -> anyhow::Result<Self> {
+        let path = &args.input;
+        let shown = || shown(path);
+        if path == Path::new("-") {
+            let stdin = io::stdin().as_fd().try_clone_to_owned().map(File::from);
+            return Self::spool(stdin.context("standard input")?, args, signals)
+                .context("standard input");
+        }
+        let mut file = File::open(path).with_context(shown)?;
+        let kind = file.metadata().with_context(shown)?.file_type();
+        ensure!(!kind.is_dir(), "{}: it is a folder", shown());
+        if !kind.is_file() && !kind.is_block_device() {
+            return Self::spool(file, args, signals).with_context(shown);
+        }
         // Of a device, only its end tells the size.
         let size = file.seek(SeekFrom::End(0)).with_context(shown)?;
         Ok(Self { file, size })
     }
+
+    /// What a pipe gives, as a file that nobody else sees: where the image will be, since there
+    /// must be room for that.
+    fn spool(mut pipe: File, args: &Args, signals: &Signals) -> anyhow::Result<Self> {
+        const BLOCK: usize = 256 << 10;
+        /// How soon a signal is noticed while nothing comes.
+        const PATIENCE: u16 = 100;
+        let folder = match args.output.parent() {
+            Some(folder) if folder.is_dir() => folder.to_owned(),
+            _ => std::env::temp_dir(),
+        };
+        let writing = || format!("spooling it in {}", folder.display());
+        let mut file = tempfile::tempfile_in(&folder).with_context(writing)?;
+        let mut block = vec![0; BLOCK];
+        let mut size = 0;
+        loop {
+            signals.check()?;
+            let mut waits = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut waits, PATIENCE) {
+                Ok(0) | Err(Errno::EINTR) => continue,
+                other => other?,
+            };
+            let more = pipe.read(&mut block)?;
+            if more == 0 {
+                return Ok(Self { file, size });
+            }
+            file.write_all(&block[..more]).with_context(writing)?;
+            size += more as u64;
+        }
+    }
 }
 
-/// Standard input as a file that nobody else sees.
-fn spool() -> io::Result<File> {
-    let mut file = tempfile::tempfile()?;
-    io::copy(&mut io::stdin().lock(), &mut file)?;
-    Ok(file)
+fn shown(path: &Path) -> String {
+    path.display().to_string()
 }
 
 fn progress_bar(args: &Args, size: u64) -> ProgressBar {
@@ -158,18 +189,16 @@ fn check_verdicts(args: &Args, packed: &Packed) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads the image back. Says whether it was not interrupted.
-fn verify(image: &Output, args: &Args, signals: &Signals) -> anyhow::Result<bool> {
-    let stop =
-        || if signals.interrupted() { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) };
+/// Reads the image back, and says how long that took.
+fn verify(image: &Output, args: &Args, signals: &Signals) -> anyhow::Result<Duration> {
+    let started = Instant::now();
+    let stop = || if signals.stopped() { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) };
     let result = ImageFile::open(image.path()).and_then(|file| file.unpack(&mut |_| stop()));
-    if signals.interrupted() {
-        return Ok(false);
-    }
+    signals.check()?;
     result
         .map_err(|error| error.kind)
         .with_context(|| format!("{}: read back", args.output.display()))?;
-    Ok(true)
+    Ok(started.elapsed())
 }
 
 fn write_checksum(csum: &Output, checksum: Checksum) -> io::Result<()> {

@@ -1,29 +1,62 @@
 //! What was made, for programs to read.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use boot_engine::image::ImageFile;
 use boot_engine::image::pack::Packed;
 use boot_tools::describe::Description;
+use boot_tools::output::Output;
 use serde::Serialize;
 
 #[derive(Serialize)]
 struct Report {
+    path: String,
     #[serde(flatten)]
     image: Description,
     padding: u64,
     incompressible: bool,
-    seconds: f64,
+    verified: bool,
+    seconds: Seconds,
 }
 
-/// One JSON object about the image that now stands at `path`.
-pub(crate) fn json(path: &Path, packed: &Packed) -> anyhow::Result<String> {
-    let image = ImageFile::open(path)?;
+/// How long it took. The stages of packing go on at the same time, on several threads: they can
+/// add up to more than that.
+#[derive(Serialize)]
+struct Seconds {
+    pack: f64,
+    hash: f64,
+    compress: f64,
+    write: f64,
+    verify: f64,
+    file_sum: f64,
+}
+
+/// One JSON object about `image`, which will stand at `path`.
+pub(crate) fn json(
+    image: &Output,
+    path: &Path,
+    packed: &Packed,
+    verified: Option<Duration>,
+) -> anyhow::Result<String> {
+    let started = Instant::now();
+    let image = ImageFile::open(image.path())?;
+    let description = Description::with_hashes(&image)?;
+    let seconds = Seconds {
+        pack: packed.time.as_secs_f64(),
+        hash: packed.stages.hash.as_secs_f64(),
+        compress: packed.stages.compress.as_secs_f64(),
+        write: packed.stages.write.as_secs_f64(),
+        verify: verified.unwrap_or_default().as_secs_f64(),
+        file_sum: started.elapsed().as_secs_f64(),
+    };
     let report = Report {
-        image: Description::with_hashes(&image)?,
+        path: path.display().to_string(),
+        image: description,
         padding: packed.padding,
         incompressible: packed.incompressible,
-        seconds: packed.time.as_secs_f64(),
+        verified: verified.is_some(),
+        seconds,
     };
     Ok(serde_json::to_string_pretty(&report)?)
 }

@@ -1,19 +1,19 @@
-//! Raw file to image: read once, hashed beside being written or compressed.
+//! Raw file to image: hashed while it is written or compressed.
 
+mod chunks;
 mod compress;
+mod source;
 mod stitch;
+mod store;
 
 use std::fs::File;
 use std::io;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::FileExt;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::{self, Sender};
-use sha2::{Digest, Sha256};
-
-use super::{Checksum, Header, Name};
+use self::source::Source;
+use super::{Header, Name};
 
 /// What to pack, and how.
 #[derive(Clone, Debug)]
@@ -52,6 +52,20 @@ pub struct Packed {
     pub incompressible: bool,
     /// From the first byte read to the last one written.
     pub time: Duration,
+    /// What that time went into.
+    pub stages: Stages,
+}
+
+/// How long each part of the work took. They go on at the same time, so they add up to more
+/// than passed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stages {
+    /// Hashing the contents; of a compressed image, reading them too.
+    pub hash: Duration,
+    /// Compressing, of all threads together.
+    pub compress: Duration,
+    /// Writing the payload; of an uncompressed image, reading the contents too.
+    pub write: Duration,
 }
 
 /// Why nothing was packed.
@@ -121,15 +135,17 @@ pub fn pack(
     if image_size > options.target_size {
         return Err(PackError::TooLarge { found: image_size, most: options.target_size });
     }
-    let source = Source { file: raw, size, image_size };
+    let source = Source::new(raw, size, image_size)?;
+    let mut stages = Stages::default();
     let mut compressed = None;
     if let Some(level) = options.level {
-        compressed = compress::compress(&source, image, level, options.threads, progress)?;
+        let threads = options.threads;
+        compressed = compress::compress(&source, image, level, threads, progress, &mut stages)?;
     }
     let incompressible = options.level.is_some() && compressed.is_none();
     let (data_size, checksum) = match compressed {
         Some(compressed) => compressed,
-        None => (image_size, store(&source, image, progress)?),
+        None => (image_size, store::store(&source, image, progress, &mut stages)?),
     };
     let header = Header {
         compressed: options.level.is_some() && !incompressible,
@@ -142,130 +158,12 @@ pub fn pack(
     };
     write_at(image, &header.emit(), 0)?;
     let padding = image_size - size;
-    Ok(Packed { header, padding, incompressible, time: started.elapsed() })
+    Ok(Packed { header, padding, incompressible, time: started.elapsed(), stages })
 }
 
 /// The least size of at least `size` bytes that boots over the network.
 fn padded(size: u64) -> u64 {
     size.max(1 << 20).checked_next_multiple_of(128 << 10).unwrap_or(size)
-}
-
-/// Copies the contents behind the place of the header, and returns their checksum. Zeros
-/// become holes where the file system has them.
-fn store(
-    source: &Source<'_>,
-    image: &File,
-    progress: &mut Progress<'_>,
-) -> Result<Checksum, PackError> {
-    let is_file = image.metadata().map_err(PackError::Write)?.is_file();
-    if is_file {
-        // What a vain attempt to compress has left behind must not show through the holes.
-        image.set_len(0).map_err(PackError::Write)?;
-        image.set_len(Header::LEN as u64 + source.image_size).map_err(PackError::Write)?;
-    }
-    hashed(|hasher| {
-        let mut at = 0;
-        while at < source.image_size {
-            let block = source.read(at, BLOCK)?;
-            let is_hole = is_file && is_zero(&block);
-            hasher.send(Arc::clone(&block))?;
-            if !is_hole {
-                write_at(image, &block, Header::LEN as u64 + at)?;
-            }
-            at += block.len() as u64;
-            if !progress(at) {
-                return Err(PackError::Interrupted);
-            }
-        }
-        source.check_unchanged()
-    })
-    .map(|((), checksum)| checksum)
-}
-
-/// Bytes read at a time.
-const BLOCK: usize = 1 << 20;
-
-/// The contents: those of a file, and zeros behind them.
-#[derive(Clone, Copy)]
-struct Source<'a> {
-    file: &'a File,
-    size: u64,
-    image_size: u64,
-}
-
-impl Source<'_> {
-    /// Up to `most` bytes from `at` on.
-    fn read(&self, at: u64, most: usize) -> Result<Arc<Vec<u8>>, PackError> {
-        let length = (self.image_size - at).min(most as u64) as usize;
-        let mut block = vec![0; length];
-        let there = self.size.saturating_sub(at).min(length as u64) as usize;
-        let mut filled = 0;
-        while filled < there {
-            match self.file.read_at(&mut block[filled..there], at + filled as u64) {
-                Ok(0) => {
-                    return Err(PackError::Shrunk { found: at + filled as u64, wanted: self.size });
-                }
-                Ok(more) => filled += more,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(PackError::Read(error)),
-            }
-        }
-        Ok(Arc::new(block))
-    }
-
-    /// Whether the file is as long as it was; one that grew has changed too.
-    fn check_unchanged(&self) -> Result<(), PackError> {
-        let file = self.file.metadata().map_err(PackError::Read)?;
-        let found = file.len();
-        if !file.is_file() || found == self.size {
-            Ok(())
-        } else if found < self.size {
-            Err(PackError::Shrunk { found, wanted: self.size })
-        } else {
-            Err(PackError::Changed)
-        }
-    }
-}
-
-/// Where blocks go to be hashed, by a thread of its own.
-struct Hasher {
-    blocks: Sender<Arc<Vec<u8>>>,
-}
-
-impl Hasher {
-    /// Blocks that may wait: enough to be never idle.
-    const QUEUE: usize = 4;
-
-    fn send(&self, block: Arc<Vec<u8>>) -> Result<(), PackError> {
-        self.blocks.send(block).map_err(|_| PackError::Worker("the one that hashes"))
-    }
-}
-
-/// Runs `feed`, and hashes what it sends, in order.
-fn hashed<T>(
-    feed: impl FnOnce(&Hasher) -> Result<T, PackError>,
-) -> Result<(T, Checksum), PackError> {
-    let (blocks, received) = channel::bounded::<Arc<Vec<u8>>>(Hasher::QUEUE);
-    std::thread::scope(|scope| {
-        let hash = scope.spawn(move || {
-            let mut hash = Sha256::new();
-            for block in received {
-                hash.update(&*block);
-            }
-            Checksum::from_bytes(hash.finalize().into())
-        });
-        let hasher = Hasher { blocks };
-        let fed = feed(&hasher);
-        drop(hasher);
-        let checksum = hash.join().map_err(|_| PackError::Worker("the one that hashes"))?;
-        Ok((fed?, checksum))
-    })
-}
-
-/// Whether all bytes are zero.
-fn is_zero(bytes: &[u8]) -> bool {
-    static ZEROS: [u8; 4096] = [0; 4096];
-    bytes.chunks(ZEROS.len()).all(|chunk| chunk == &ZEROS[..chunk.len()])
 }
 
 fn write_at(image: &File, bytes: &[u8], at: u64) -> Result<(), PackError> {

@@ -1,11 +1,17 @@
 //! A zlib stream to raw contents, accepting all that the sled's inflater accepts.
 
-use std::io;
+use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError};
 
-use crossbeam::channel;
-use flate2::{Decompress, FlushDecompress, Status};
+use crossbeam::channel::{self, Receiver, Sender};
+use rayon::{Scope, ThreadPoolBuilder};
 
-use super::{ImageErrorKind, ImageFile};
+use super::libdeflate::Inflater;
+use super::segments::{Scanner, Segment, Trailer};
+use super::sequential::Progress;
+use super::{Emit, ImageErrorKind, ImageFile};
+use crate::image::adler::Adler;
 
 /// What is wrong with a zlib stream. Offsets count from the start of the payload.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,58 +58,203 @@ pub enum InflateError {
     },
 }
 
+/// Bytes of a zlib stream before its deflate stream, and behind it.
+pub(super) const ZLIB_HEADER: u64 = 2;
+pub(super) const ZLIB_TRAILER: u64 = 4;
+
 /// Inflates the payload of `image`, and checks that the stream ends where both the payload and
 /// the image do.
-pub(super) fn inflate(
+///
+/// As long as it comes in segments that do without each other, these are inflated beside each
+/// other. From where it does not, it is inflated from start to end, and all that is wrong with
+/// a stream is found that way.
+pub(super) fn inflate(image: &ImageFile, emit: &mut Emit<'_>) -> Result<(), ImageErrorKind> {
+    check_header(image)?;
+    let mut progress = Progress::new(image);
+    match in_segments(image, &mut progress, emit)? {
+        Outcome::Done => progress.check_end(image.header.data_size - ZLIB_TRAILER),
+        Outcome::Stuck => progress.go_on(emit),
+    }
+}
+
+/// The two bytes at the start, as zlib takes them.
+fn check_header(image: &ImageFile) -> Result<(), ImageErrorKind> {
+    if image.header.data_size < ZLIB_HEADER + ZLIB_TRAILER {
+        return Err(InflateError::Truncated { found: 0, wanted: image.header.image_size }.into());
+    }
+    let mut header = [0; ZLIB_HEADER as usize];
+    image.read_payload(&mut header, 0)?;
+    let [method, flags] = header;
+    let what = if !u16::from_be_bytes(header).is_multiple_of(31) {
+        "incorrect header check"
+    } else if method & 15 != 8 {
+        "unknown compression method"
+    } else if method >> 4 > 7 {
+        "invalid window size"
+    } else if flags & 0x20 != 0 {
+        "it needs a preset dictionary"
+    } else {
+        return Ok(());
+    };
+    Err(InflateError::Corrupt { at: 0, what: what.to_owned() }.into())
+}
+
+enum Outcome {
+    /// The whole stream has been inflated.
+    Done,
+    /// It has to be inflated sequentially from here on.
+    Stuck,
+}
+
+fn in_segments(
     image: &ImageFile,
-    emit: &mut dyn FnMut(Vec<u8>) -> io::Result<()>,
-    fresh: &channel::Receiver<Vec<u8>>,
-) -> Result<(), ImageErrorKind> {
-    let data_size = image.header.data_size;
-    let wanted = image.header.image_size;
-    let mut stream = Decompress::new(true);
-    let mut input = vec![0; ImageFile::BLOCK];
-    let (mut start, mut end) = (0, 0);
-    let mut read = 0;
-    loop {
-        if start == end && read < data_size {
-            end = (data_size - read).min(ImageFile::BLOCK as u64) as usize;
-            start = 0;
-            image.read_payload(&mut input[..end], read)?;
-            read += end as u64;
-        }
-        let mut output = fresh.try_recv().unwrap_or_default();
-        output.clear();
-        // A byte more than there may be, so that a stream that goes on is found out.
-        let left = (wanted - stream.total_out()).saturating_add(1);
-        output.reserve_exact(left.min(ImageFile::BLOCK as u64) as usize);
-        let before = (stream.total_in(), stream.total_out());
-        let flush = FlushDecompress::None;
-        let status =
-            stream.decompress_vec(&input[start..end], &mut output, flush).map_err(|error| {
-                let what = error.message().unwrap_or("broken").to_owned();
-                InflateError::Corrupt { at: stream.total_in(), what }
-            })?;
-        start += (stream.total_in() - before.0) as usize;
-        let found = stream.total_out();
-        if found > wanted {
-            return Err(InflateError::Long { wanted }.into());
-        }
-        if found > before.1 {
-            emit(output)?;
-        }
-        match status {
-            Status::StreamEnd if stream.total_in() < data_size => {
-                return Err(InflateError::Trailing { at: stream.total_in(), data_size }.into());
+    progress: &mut Progress<'_>,
+    emit: &mut Emit<'_>,
+) -> Result<Outcome, ImageErrorKind> {
+    let Ok(pool) = ThreadPoolBuilder::new().build() else {
+        return Ok(Outcome::Stuck);
+    };
+    let most = image.header.image_size;
+    let workers = Workers { trailer: Trailer::new(), most, idle: Mutex::default() };
+    let end = image.header.data_size - ZLIB_TRAILER;
+    let mut line = Line {
+        scanner: Scanner::new(image, ZLIB_HEADER, end),
+        done: channel::unbounded(),
+        waiting: BTreeMap::new(),
+        spare: VecDeque::new(),
+        begun: 0,
+        taken: 0,
+        is_open: true,
+    };
+    let window = 2 * pool.current_num_threads() + 2;
+    pool.in_place_scope(|scope| line.run(scope, &workers, window, progress, emit))
+}
+
+/// What the workers share.
+struct Workers {
+    trailer: Trailer,
+    /// Bytes that may come out of a segment.
+    most: u64,
+    idle: Mutex<Vec<Inflater>>,
+}
+
+impl Workers {
+    /// Inflates a segment if it can be inflated by itself.
+    fn inflate(&self, segment: &mut Segment, output: &mut Vec<u8>) -> Option<Adler> {
+        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = idle().pop();
+        let mut inflater = free.or_else(Inflater::new)?;
+        let is_good = self.trailer.inflate(&mut inflater, segment, output, self.most);
+        idle().push(inflater);
+        is_good.then(|| Adler::of(output))
+    }
+}
+
+/// A segment that a worker is done with.
+struct Done {
+    index: usize,
+    segment: Segment,
+    /// Its output and the sum of that, if it gave any.
+    output: Option<(Vec<u8>, Adler)>,
+}
+
+/// From segments to raw contents in their order.
+struct Line<'a> {
+    scanner: Scanner<'a>,
+    done: (Sender<Done>, Receiver<Done>),
+    /// Segments whose turn has not come.
+    waiting: BTreeMap<usize, Done>,
+    /// Segments' memory, to be used again.
+    spare: VecDeque<Vec<u8>>,
+    begun: usize,
+    /// Segments whose turn has been.
+    taken: usize,
+    /// Whether there may be more segments.
+    is_open: bool,
+}
+
+impl Line<'_> {
+    /// Markers that may turn out to be none before all of them are given up. Where a stream's
+    /// segments need each other, all of them do.
+    const MOST_JOINED: usize = 4;
+
+    fn run<'scope>(
+        &mut self,
+        scope: &Scope<'scope>,
+        workers: &'scope Workers,
+        window: usize,
+        progress: &mut Progress<'_>,
+        emit: &mut Emit<'_>,
+    ) -> Result<Outcome, ImageErrorKind> {
+        let mut joined: Option<(Segment, usize)> = None;
+        loop {
+            while self.is_open && self.begun - self.taken < window {
+                self.begin(scope, workers, emit)?;
             }
-            Status::StreamEnd if found < wanted => {
-                return Err(InflateError::Short { found, wanted }.into());
+            let Some(Done { mut segment, mut output, .. }) = self.next() else {
+                return Ok(Outcome::Stuck);
+            };
+            let mut count = 0;
+            if let Some((before, joins)) = joined.take() {
+                count = joins + 1;
+                segment = before.join(&segment);
+                let mut bytes = emit.fresh();
+                let adler = workers.inflate(&mut segment, &mut bytes);
+                output = adler.map(|adler| (bytes, adler));
             }
-            Status::StreamEnd => return Ok(()),
-            _ if (stream.total_in(), found) == before && read == data_size => {
-                return Err(InflateError::Truncated { found, wanted }.into());
+            let is_last = segment.is_last;
+            match output {
+                Some((bytes, adler)) => {
+                    progress.advance(segment.bytes.len() as u64, bytes, adler, emit)?;
+                    self.spare.push_back(segment.bytes);
+                    if is_last {
+                        return Ok(Outcome::Done);
+                    }
+                }
+                None if is_last || count == Self::MOST_JOINED => return Ok(Outcome::Stuck),
+                None => joined = Some((segment, count)),
             }
-            _ => {}
+        }
+    }
+
+    fn begin<'scope>(
+        &mut self,
+        scope: &Scope<'scope>,
+        workers: &'scope Workers,
+        emit: &mut Emit<'_>,
+    ) -> Result<(), ImageErrorKind> {
+        let Some(mut segment) = self.scanner.next(self.spare.pop_front().unwrap_or_default())?
+        else {
+            self.is_open = false;
+            return Ok(());
+        };
+        self.is_open = !segment.is_last;
+        let done = self.done.0.clone();
+        let index = self.begun;
+        let mut bytes = emit.fresh();
+        scope.spawn(move |_| {
+            // What panics is no segment, and its stream is inflated sequentially.
+            let work = || workers.inflate(&mut segment, &mut bytes);
+            let adler = catch_unwind(AssertUnwindSafe(work)).ok().flatten();
+            let output = adler.map(|adler| (bytes, adler));
+            let _ = done.send(Done { index, segment, output });
+        });
+        self.begun += 1;
+        Ok(())
+    }
+
+    /// The next segment in order; nothing if there is no more.
+    fn next(&mut self) -> Option<Done> {
+        if self.taken == self.begun {
+            return None;
+        }
+        loop {
+            if let Some(done) = self.waiting.remove(&self.taken) {
+                self.taken += 1;
+                return Some(done);
+            }
+            let done = self.done.1.recv().ok()?;
+            self.waiting.insert(done.index, done);
         }
     }
 }

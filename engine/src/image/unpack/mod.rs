@@ -1,17 +1,20 @@
 //! Image to raw contents: read, inflated, and checked against all that the header says.
 
 mod inflate;
+mod libdeflate;
+mod segments;
+mod sequential;
+mod traps;
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use crossbeam::channel;
+use crossbeam::channel::{self, Receiver, Sender};
 use sha2::{Digest, Sha256};
 
-use super::deflate_walk::{BrokenStream, walk};
-use super::{Checksum, Header, HeaderError, SliceTraps};
+use super::{Checksum, Header, HeaderError};
 
 pub use self::inflate::InflateError;
 
@@ -166,8 +169,10 @@ impl ImageFile {
     /// If the image can't be read or is not what its header says, or if `sink` fails.
     pub fn unpack(&self, sink: &mut Sink<'_>) -> Result<(), ImageError> {
         self.check_sizes()?;
-        let (sender, receiver) = channel::bounded::<Vec<u8>>(4);
-        let (spent, fresh) = channel::bounded::<Vec<u8>>(8);
+        // Enough for the hash to have something to do while others have the cores, and so that
+        // all of that memory is used again.
+        let (sender, receiver) = channel::bounded::<Vec<u8>>(8);
+        let (spent, fresh) = channel::bounded::<Vec<u8>>(16);
         // Hashing is the slowest step, so it has a thread of its own.
         let (fed, found) = std::thread::scope(|scope| {
             let hash = scope.spawn(move || {
@@ -178,17 +183,13 @@ impl ImageFile {
                 }
                 Checksum::from_bytes(hash.finalize().into())
             });
-            let mut emit = |bytes: Vec<u8>| {
-                sink(&bytes)?;
-                let _ = sender.send(bytes);
-                Ok(())
-            };
+            let mut emit = Emit { sink, parts: sender, spent: fresh };
             let fed = if self.header.compressed {
-                inflate::inflate(self, &mut emit, &fresh)
+                inflate::inflate(self, &mut emit)
             } else {
-                self.read_raw(&mut emit, &fresh)
+                self.read_raw(&mut emit)
             };
-            drop(sender);
+            drop(emit);
             (fed, hash.join().expect("hashing does not panic"))
         });
         fed.map_err(|kind| self.error(kind))?;
@@ -199,49 +200,32 @@ impl ImageFile {
         Ok(())
     }
 
-    fn read_raw(
-        &self,
-        emit: &mut dyn FnMut(Vec<u8>) -> io::Result<()>,
-        fresh: &channel::Receiver<Vec<u8>>,
-    ) -> Result<(), ImageErrorKind> {
+    fn read_raw(&self, emit: &mut Emit<'_>) -> Result<(), ImageErrorKind> {
         let mut at = 0;
         while at < self.header.image_size {
             let length = (self.header.image_size - at).min(Self::BLOCK as u64) as usize;
-            let mut block = fresh.try_recv().unwrap_or_default();
+            let mut block = emit.fresh();
             block.resize(length, 0);
             self.read_payload(&mut block, at)?;
             at += length as u64;
-            emit(block)?;
+            emit.emit(block)?;
         }
         Ok(())
     }
 
     /// Fills `block` with the payload's bytes from `at` on.
     fn read_payload(&self, block: &mut [u8], at: u64) -> io::Result<()> {
-        self.file.read_exact_at(block, Header::LEN as u64 + at)
-    }
-
-    /// Where a sled's inflater would give up, though the stream is valid: read from start to
-    /// end for a compressed image, nowhere for a plain one.
-    ///
-    /// # Errors
-    ///
-    /// If the payload can't be read, or is no zlib stream.
-    pub fn slice_traps(&self) -> Result<SliceTraps, ImageError> {
-        const ZLIB_HEADER: usize = 2;
-        self.check_sizes()?;
-        if !self.header.compressed {
-            return Ok(SliceTraps::default());
-        }
-        let length = self.header.data_size;
-        let mut payload = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
-        self.read_payload(&mut payload, 0).map_err(|error| self.error(error))?;
-        let stream = payload.get(ZLIB_HEADER..).unwrap_or_default();
-        let walked = walk(stream).map_err(|BrokenStream(bit)| {
-            let (at, what) = (ZLIB_HEADER as u64 + bit / 8, "a broken block".to_owned());
-            self.error(InflateError::Corrupt { at, what })
-        })?;
-        Ok(SliceTraps::find(ZLIB_HEADER as u64, length, &walked.yields))
+        let place = Header::LEN as u64 + at;
+        self.file.read_exact_at(block, place).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => io::Error::new(
+                error.kind(),
+                format!(
+                    "it was cut while it was read: it ends between byte {place} and the \
+                         end of its payload"
+                ),
+            ),
+            _ => error,
+        })
     }
 
     /// SHA-256 of the payload as it is stored, and of the header and the payload together.
@@ -250,22 +234,57 @@ impl ImageFile {
     ///
     /// If the file can't be read.
     pub fn stored_hashes(&self) -> Result<(Checksum, Checksum), ImageError> {
-        let mut payload = Sha256::new();
-        let mut whole = Sha256::new();
-        let mut block = vec![0; Self::BLOCK];
-        self.file.read_exact_at(&mut block[..Header::LEN], 0).map_err(|e| self.error(e))?;
-        whole.update(&block[..Header::LEN]);
-        let mut at = 0;
-        while at < self.header.data_size {
-            let length = (self.header.data_size - at).min(Self::BLOCK as u64) as usize;
-            let block = &mut block[..length];
-            self.read_payload(block, at).map_err(|error| self.error(error))?;
-            payload.update(&*block);
-            whole.update(&*block);
-            at += length as u64;
+        std::thread::scope(|scope| {
+            let payload = scope.spawn(|| self.hash_from(Header::LEN as u64));
+            let whole = self.whole_hash();
+            let payload = payload.join().expect("hashing does not panic");
+            Ok((payload.map_err(|error| self.error(error))?, whole?))
+        })
+    }
+
+    /// SHA-256 of the header and the payload together.
+    ///
+    /// # Errors
+    ///
+    /// If the file can't be read.
+    pub fn whole_hash(&self) -> Result<Checksum, ImageError> {
+        self.hash_from(0).map_err(|error| self.error(error))
+    }
+
+    /// Hashes the image from byte `at` of the file on.
+    fn hash_from(&self, mut at: u64) -> io::Result<Checksum> {
+        const BLOCK: u64 = 256 << 10;
+        let mut hash = Sha256::new();
+        let mut block = vec![0; BLOCK as usize];
+        let end = self.header.data_size.saturating_add(Header::LEN as u64);
+        while at < end {
+            let block = &mut block[..(end - at).min(BLOCK) as usize];
+            self.file.read_exact_at(block, at)?;
+            hash.update(&*block);
+            at += block.len() as u64;
         }
-        let checksum = |hash: Sha256| Checksum::from_bytes(hash.finalize().into());
-        Ok((checksum(payload), checksum(whole)))
+        Ok(Checksum::from_bytes(hash.finalize().into()))
+    }
+}
+
+/// Where raw contents go: to whoever wants them, and to be hashed.
+struct Emit<'a> {
+    sink: &'a mut Sink<'a>,
+    parts: Sender<Vec<u8>>,
+    spent: Receiver<Vec<u8>>,
+}
+
+impl Emit<'_> {
+    fn emit(&mut self, bytes: Vec<u8>) -> io::Result<()> {
+        (self.sink)(&bytes)?;
+        // Should the other end be gone, that is found out when it is joined.
+        let _ = self.parts.send(bytes);
+        Ok(())
+    }
+
+    /// Memory for more, with whatever is in it.
+    fn fresh(&mut self) -> Vec<u8> {
+        self.spent.try_recv().unwrap_or_default()
     }
 }
 

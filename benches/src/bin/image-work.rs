@@ -1,0 +1,104 @@
+//! One piece of work on images, or the least that such work could take, so that its instructions
+//! can be counted. `image-work FOLDER WORK`; `prepare` makes what the others need.
+
+use std::fs;
+use std::path::Path;
+
+use boot_benches::images::pack_file;
+use boot_engine::image::{Header, ImageFile};
+use libdeflater::{CompressionLvl, Compressor, Decompressor};
+use sha2::{Digest, Sha256};
+
+const MIB: usize = 1 << 20;
+/// Bytes that are compressed apart from each other.
+const CHUNK: usize = 2 * MIB;
+const LEVEL: u8 = 6;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let (Some(folder), Some(work)) = (arguments.next(), arguments.next()) else {
+        panic!("image-work FOLDER WORK");
+    };
+    let path = |name: &str| Path::new(&folder).join(name);
+    let read = |name: &str| fs::read(path(name)).expect("it was prepared");
+    let pack = |raw: &str, level| {
+        pack_file(&path(raw), &path("image"), level, Some(1));
+    };
+    match work.as_str() {
+        "prepare" => {
+            let raw = text(2 * CHUNK);
+            fs::write(path("text"), &raw).expect("there is room");
+            fs::write(path("zeros"), vec![0; 2 * CHUNK]).expect("there is room");
+            pack_file(&path("text"), &path("plain"), None, None);
+            pack_file(&path("text"), &path("small"), Some(LEVEL), None);
+            for (name, part) in ["part 0", "part 1"].into_iter().zip(raw.chunks(CHUNK)) {
+                fs::write(path(name), compressed(part)).expect("there is room");
+            }
+        }
+        "nothing" => {}
+        "hash text" => hash(&read("text")),
+        "hash zeros" => hash(&read("zeros")),
+        "compress text and hash it" => {
+            let raw = read("text");
+            raw.chunks(CHUNK).for_each(|part| drop(compressed(part)));
+            hash(&raw);
+        }
+        "inflate text and hash it" => {
+            let mut out = vec![0; CHUNK];
+            let mut hash = Sha256::new();
+            for name in ["part 0", "part 1"] {
+                let inflated = Decompressor::new().deflate_decompress(&read(name), &mut out);
+                hash.update(&out[..inflated.expect("it was prepared")]);
+            }
+            hash.finalize();
+        }
+        "pack raw text" => pack("text", None),
+        "pack text" => pack("text", Some(LEVEL)),
+        "pack zeros" => pack("zeros", Some(10)),
+        "verify raw text" => verify(&path("plain")),
+        "verify text" => verify(&path("small")),
+        "headers" => {
+            let bytes = read("plain");
+            for _ in 0..1000 {
+                let header = Header::parse(&bytes).expect("it was prepared");
+                assert_eq!(header.emit()[..], bytes[..Header::LEN]);
+            }
+        }
+        _ => panic!("{work:?} is no work"),
+    }
+}
+
+fn hash(bytes: &[u8]) {
+    Sha256::digest(bytes);
+}
+
+fn compressed(part: &[u8]) -> Vec<u8> {
+    let level = CompressionLvl::new(LEVEL.into()).expect("there is such a level");
+    let mut compressor = Compressor::new(level);
+    let mut out = vec![0; compressor.deflate_compress_bound(part.len())];
+    let length = compressor.deflate_compress(part, &mut out).expect("there is room");
+    out.truncate(length);
+    out
+}
+
+fn verify(path: &Path) {
+    let image = ImageFile::open(path).expect("it was prepared");
+    image.unpack(&mut |_| Ok(())).expect("it is good");
+}
+
+/// Words as they come, which compress about as well as files do.
+fn text(length: usize) -> Vec<u8> {
+    let mut random = fastrand::Rng::with_seed(7);
+    let words: Vec<Vec<u8>> = (0..4000)
+        .map(|_| std::iter::repeat_with(|| random.u8(b'a'..=b'z')).take(9).collect())
+        .collect();
+    let mut bytes = Vec::with_capacity(length + 16);
+    while bytes.len() < length {
+        // Some words are much more frequent than others.
+        let index = random.usize(..4000).min(random.usize(..4000)).min(random.usize(..4000));
+        bytes.extend_from_slice(&words[index][..2 + index % 8]);
+        bytes.push(b" \n_.("[index % 5]);
+    }
+    bytes.truncate(length);
+    bytes
+}

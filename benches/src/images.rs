@@ -1,0 +1,171 @@
+//! Raw images to measure with, made of real files.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use boot_engine::image::Name;
+use boot_engine::image::pack::{PackOptions, Packed, pack};
+
+/// Bytes in a MiB.
+pub const MIB: u64 = 1 << 20;
+
+/// A folder with raw images, which goes when this is dropped.
+pub struct Images {
+    folder: tempfile::TempDir,
+}
+
+impl Images {
+    /// A new folder, in memory where the system has a file system for that: or else what one
+    /// variant wrote would go to disk while the next is measured. `BOOT_BENCH_DIR` may name
+    /// another place.
+    ///
+    /// # Errors
+    ///
+    /// If there can't be one.
+    pub fn new() -> io::Result<Self> {
+        let chosen = std::env::var_os("BOOT_BENCH_DIR").map(PathBuf::from);
+        let memory = Some(PathBuf::from("/dev/shm")).filter(|folder| folder.is_dir());
+        let parent = chosen.or(memory).unwrap_or_else(std::env::temp_dir);
+        Ok(Self { folder: tempfile::Builder::new().prefix("boot-bench-").tempdir_in(parent)? })
+    }
+
+    /// Where `name` is, or could be.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// An ext4 file system of `mib` MiB with files of /usr in it, three fifths full: as
+    /// a recovery image, it is to a good part zeros.
+    ///
+    /// # Errors
+    ///
+    /// If it can't be made, for one thing because there is no `mke2fs`.
+    pub fn ext4(&self, mib: u64) -> io::Result<PathBuf> {
+        let tree = self.tree(mib * MIB / 5 * 3)?;
+        let path = self.path("ext4.raw");
+        File::create(&path)?.set_len(mib * MIB)?;
+        let arguments = ["-q", "-t", "ext4", "-d"].map(OsStr::new);
+        run(Command::new("mke2fs").args(arguments).arg(&tree).arg(&path))?;
+        fs::remove_dir_all(tree)?;
+        // Written out now, it does not get in the way of what is measured.
+        File::open(&path)?.sync_all()?;
+        Ok(path)
+    }
+
+    /// A tar of files of /usr, of `mib` MiB at most.
+    ///
+    /// # Errors
+    ///
+    /// If it can't be made.
+    pub fn tar(&self, mib: u64) -> io::Result<PathBuf> {
+        let tree = self.tree(mib * MIB / 10 * 9)?;
+        let path = self.path("tar.raw");
+        run(Command::new("tar").arg("-cf").arg(&path).arg("-C").arg(&tree).arg("."))?;
+        fs::remove_dir_all(tree)?;
+        Ok(path)
+    }
+
+    /// The first `content` MiB of `of`, and `zeros` MiB of zeros that are written behind them.
+    ///
+    /// # Errors
+    ///
+    /// If it can't be written.
+    pub fn with_zeros(&self, of: &Path, content: u64, zeros: u64) -> io::Result<PathBuf> {
+        let path = self.path(&format!("zeros-{content}-{zeros}.raw"));
+        let mut raw = File::create(&path)?;
+        io::copy(&mut io::Read::take(File::open(of)?, content * MIB), &mut raw)?;
+        for _ in 0..zeros {
+            raw.write_all(&vec![0; MIB as usize])?;
+        }
+        raw.sync_all()?;
+        Ok(path)
+    }
+
+    /// Bytes that nothing makes smaller.
+    ///
+    /// # Errors
+    ///
+    /// If they can't be written.
+    pub fn random(&self, mib: u64) -> io::Result<PathBuf> {
+        let path = self.path("random.raw");
+        let mut raw = File::create(&path)?;
+        let mut random = fastrand::Rng::with_seed(1);
+        let mut block = vec![0; MIB as usize];
+        for _ in 0..mib {
+            random.fill(&mut block);
+            raw.write_all(&block)?;
+        }
+        Ok(path)
+    }
+
+    /// A folder with a part of /usr that has `bytes` bytes or a little less.
+    fn tree(&self, bytes: u64) -> io::Result<PathBuf> {
+        let tree = self.path("tree");
+        let mut left = bytes;
+        let mut folders: Vec<_> =
+            ["share", "lib", "bin"].map(|name| Path::new("/usr").join(name)).into();
+        while let Some(folder) = folders.pop() {
+            let copy = tree.join(folder.strip_prefix("/").unwrap_or(&folder));
+            fs::create_dir_all(&copy)?;
+            let mut entries = fs::read_dir(&folder)?.collect::<io::Result<Vec<_>>>()?;
+            entries.sort_by_key(fs::DirEntry::file_name);
+            for entry in entries {
+                let kind = entry.file_type()?;
+                let size = entry.metadata()?.len().next_multiple_of(4096) + 512;
+                if kind.is_dir() {
+                    folders.push(entry.path());
+                } else if kind.is_file() && size <= left.min(bytes / 8) {
+                    fs::copy(entry.path(), copy.join(entry.file_name()))?;
+                    left -= size;
+                }
+            }
+        }
+        Ok(tree)
+    }
+}
+
+fn run(command: &mut Command) -> io::Result<()> {
+    let status = command.status()?;
+    if status.success() { Ok(()) } else { Err(io::Error::other(format!("{command:?}: {status}"))) }
+}
+
+/// Packs `raw` to `image`, as `mkimage` does: compressed to a level, or as it is.
+///
+/// # Panics
+///
+/// If that fails.
+pub fn pack_file(raw: &Path, image: &Path, level: Option<u8>, threads: Option<usize>) -> Packed {
+    let raw = File::open(raw).expect("the raw image is there");
+    let size = raw.metadata().expect("the raw image is there").len();
+    let image = File::create(image).expect("the image can be written");
+    let options = PackOptions {
+        image_name: Name::new("bench").expect("it is short"),
+        dataset: Name::new("rpool/ROOT/ramdisk").expect("it is short"),
+        target_size: size,
+        level,
+        threads: threads.and_then(std::num::NonZeroUsize::new),
+        pad: false,
+    };
+    pack(&raw, size, &image, &options, &mut |_| true).expect("it can be packed")
+}
+
+/// Reads all of a file, so that it is in memory.
+///
+/// # Panics
+///
+/// If that fails.
+pub fn warm(path: &Path) {
+    let file = File::open(path).expect("it is there");
+    let mut block = vec![0; MIB as usize];
+    let mut at = 0;
+    loop {
+        match file.read_at(&mut block, at).expect("it can be read") {
+            0 => break,
+            more => at += more as u64,
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The peer that image tools are compared with: one thread, one thing after the other, and
+//! miniz_oxide at its best, as flate2 drives it unless it is told otherwise.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::Path;
+
+use boot_engine::image::{Checksum, Header, Name};
+use memmap2::Mmap;
+use miniz_oxide::deflate::core::{CompressorOxide, create_comp_flags_from_zip_params};
+use miniz_oxide::inflate::stream::{InflateState, inflate};
+use miniz_oxide::{DataFormat, MZFlush, MZStatus, deflate};
+use sha2::{Digest, Sha256};
+
+const BLOCK: usize = 1 << 20;
+
+/// SHA-256 over a file that is mapped anew, and nothing else: nobody who checks or makes an
+/// image can be faster.
+///
+/// # Panics
+///
+/// If the file can't be mapped.
+#[expect(unsafe_code, reason = "a mapping is what the floor is about")]
+pub fn sha_of_mapping(path: &Path) -> Checksum {
+    let file = File::open(path).expect("the file is there");
+    // SAFETY: the bench owns the file, and nobody changes it.
+    let bytes = unsafe { Mmap::map(&file) }.expect("the file can be mapped");
+    Checksum::from_bytes(Sha256::digest(&bytes[..]).into())
+}
+
+/// Packs `raw` to a compressed image. Returns the payload's length.
+///
+/// # Panics
+///
+/// If anything fails.
+pub fn pack(raw: &Path, image: &Path) -> u64 {
+    let mut raw = File::open(raw).expect("the raw image is there");
+    let mut image = File::create(image).expect("the image can be written");
+    image.write_all(&[0; Header::LEN]).expect("the image can be written");
+    let mut compressor = CompressorOxide::new(create_comp_flags_from_zip_params(9, 15, 0));
+    let mut hash = Sha256::new();
+    let (mut block, mut output) = (vec![0; BLOCK], vec![0; 32 << 10]);
+    let (mut size, mut length) = (0, 0);
+    loop {
+        let more = raw.read(&mut block).expect("the raw image can be read");
+        hash.update(&block[..more]);
+        size += more as u64;
+        let mut input = &block[..more];
+        let flush = if more == 0 { MZFlush::Finish } else { MZFlush::None };
+        loop {
+            let done = deflate::stream::deflate(&mut compressor, input, &mut output, flush);
+            input = &input[done.bytes_consumed..];
+            image.write_all(&output[..done.bytes_written]).expect("the image can be written");
+            length += done.bytes_written as u64;
+            match done.status {
+                Ok(MZStatus::StreamEnd) => {
+                    let header = Header {
+                        compressed: true,
+                        data_size: length,
+                        image_size: size,
+                        target_size: size,
+                        checksum: Checksum::from_bytes(hash.finalize().into()),
+                        dataset: Name::new("rpool/ROOT/ramdisk").expect("it is short"),
+                        image_name: Name::new("peer").expect("it is short"),
+                    };
+                    std::os::unix::fs::FileExt::write_all_at(&image, &header.emit(), 0)
+                        .expect("the image can be written");
+                    return length;
+                }
+                _ if flush == MZFlush::None && input.is_empty() => break,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Inflates and hashes a compressed image.
+///
+/// # Panics
+///
+/// If it is no good image.
+pub fn verify(image: &Path) {
+    let mut image = File::open(image).expect("the image is there");
+    let mut header = vec![0; Header::LEN];
+    image.read_exact(&mut header).expect("the image has a header");
+    let header = Header::parse(&header).expect("the image has a header");
+    let mut state = InflateState::new_boxed(DataFormat::Zlib);
+    let mut hash = Sha256::new();
+    let (mut block, mut output) = (vec![0; BLOCK], vec![0; BLOCK]);
+    loop {
+        let more = image.read(&mut block).expect("the image can be read");
+        let mut input = &block[..more];
+        loop {
+            let done = inflate(&mut state, input, &mut output, MZFlush::None);
+            input = &input[done.bytes_consumed..];
+            hash.update(&output[..done.bytes_written]);
+            match done.status {
+                Ok(MZStatus::StreamEnd) => {
+                    assert_eq!(hash.finalize()[..], header.checksum.as_bytes()[..]);
+                    return;
+                }
+                _ if input.is_empty() && done.bytes_written < output.len() => break,
+                Ok(_) => {}
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+        assert!(more > 0, "the image ends early");
+    }
+}

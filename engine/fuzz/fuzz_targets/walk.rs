@@ -1,0 +1,5 @@
+#![no_main]
+#[path = "../image.rs"]
+mod image;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| image::walk(bytes));

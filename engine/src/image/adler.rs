@@ -1,0 +1,58 @@
+//! Adler-32 sums of parts, joined to that of the whole.
+
+/// The Adler-32 of a part of the contents, and how long that is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Adler {
+    sum: u32,
+    length: u64,
+}
+
+impl Adler {
+    pub(super) const EMPTY: Self = Self { sum: 1, length: 0 };
+    const BASE: u64 = 65_521;
+
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        Self { sum: libdeflater::adler32(bytes), length: bytes.len() as u64 }
+    }
+
+    pub(super) fn of_zeros(length: u64) -> Self {
+        Self { sum: ((length % Self::BASE) as u32) << 16 | 1, length }
+    }
+
+    /// The sum of this part and the `next` one together.
+    pub(super) fn then(self, next: Self) -> Self {
+        let halves = |sum: u32| (u64::from(sum & 0xffff), u64::from(sum >> 16));
+        let ((a1, b1), (a2, b2)) = (halves(self.sum), halves(next.sum));
+        // The second part was summed from 1 on, not from where the first one ended.
+        let shift = a1 + Self::BASE - 1;
+        let a = (a2 + shift) % Self::BASE;
+        let b = (b1 + b2 + next.length % Self::BASE * (shift % Self::BASE)) % Self::BASE;
+        Self { sum: (b << 16 | a) as u32, length: self.length + next.length }
+    }
+
+    /// As it ends a zlib stream.
+    pub(super) fn to_bytes(self) -> [u8; 4] {
+        self.sum.to_be_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn parts_add_up_to_the_whole(
+            bytes in proptest::collection::vec(any::<u8>(), 0..300),
+            cut in 0_usize..300, zeros in 0_usize..200_000,
+        ) {
+            let (one, other) = bytes.split_at(cut.min(bytes.len()));
+            let whole = [&bytes[..], &vec![0; zeros], one].concat();
+            let joined = Adler::of(one).then(Adler::of(other));
+            let joined = joined.then(Adler::of_zeros(zeros as u64)).then(Adler::of(one));
+            prop_assert_eq!(joined, Adler::of(&whole));
+        }
+    }
+}

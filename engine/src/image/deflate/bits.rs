@@ -1,0 +1,93 @@
+//! The bits of a deflate stream, first the lowest of each byte.
+
+use super::BrokenStream;
+
+/// A reader that holds the next bits in a register.
+#[derive(Clone)]
+pub(super) struct Bits<'a> {
+    bytes: &'a [u8],
+    /// The first byte that is not in the register.
+    next: usize,
+    register: u64,
+    /// Bits in the register that are the stream's.
+    held: u32,
+}
+
+impl<'a> Bits<'a> {
+    /// Begins at bit `at` of `bytes`.
+    pub(super) fn new(bytes: &'a [u8], at: u64) -> Self {
+        let mut bits = Self { bytes, next: (at / 8) as usize, register: 0, held: 0 };
+        bits.refill();
+        let skipped = (at % 8).min(bits.held.into()) as u32;
+        bits.drop(skipped);
+        bits
+    }
+
+    /// The bit that comes next, counted from the start of the stream.
+    #[inline]
+    pub(super) fn at(&self) -> u64 {
+        self.next as u64 * 8 - u64::from(self.held)
+    }
+
+    /// Makes the register hold 56 bits at least, or all that there are.
+    #[inline]
+    pub(super) fn refill(&mut self) {
+        if let Some(word) = self.bytes.get(self.next..).and_then(|rest| rest.first_chunk()) {
+            self.register |= u64::from_le_bytes(*word) << self.held;
+            self.next += (63 - self.held as usize) / 8;
+            self.held |= 0b11_1000;
+        } else {
+            while self.held <= 56 && self.next < self.bytes.len() {
+                self.register |= u64::from(self.bytes[self.next]) << self.held;
+                self.next += 1;
+                self.held += 8;
+            }
+        }
+    }
+
+    /// The register: the next bits, and zeros behind the end of the stream.
+    #[inline]
+    pub(super) fn ahead(&self) -> u64 {
+        self.register
+    }
+
+    #[inline]
+    fn drop(&mut self, count: u32) {
+        self.register >>= count;
+        self.held -= count;
+    }
+
+    /// Passes over `count` bits of the register.
+    #[inline]
+    pub(super) fn skip(&mut self, count: u32) -> Result<(), BrokenStream> {
+        if self.held < count {
+            return Err(BrokenStream { at: self.at(), ended: true });
+        }
+        self.drop(count);
+        Ok(())
+    }
+
+    /// The next `count` bits: 32 at most.
+    pub(super) fn take(&mut self, count: u32) -> Result<u64, BrokenStream> {
+        self.refill();
+        let bits = self.register & ((1 << count) - 1);
+        self.skip(count)?;
+        Ok(bits)
+    }
+
+    /// Passes over the bits up to the next whole byte, and says which byte that is.
+    pub(super) fn align(&mut self) -> usize {
+        self.drop(self.held % 8);
+        (self.at() / 8) as usize
+    }
+
+    /// Goes on at byte `at`, which may not be past the end.
+    pub(super) fn go_to(&mut self, at: usize) {
+        *self = Self::new(self.bytes, at as u64 * 8);
+    }
+
+    /// Bytes of the stream.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+}
