@@ -6,8 +6,13 @@
 //! to blame and is kept low, then raised again with care; if it does not, the rate is restored,
 //! and so many repeats are usual from then on.
 
+mod nearing;
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
+use self::nearing::Nearing;
 use super::outcomes::{Answer, Outcomes};
 use crate::time::Instant;
 
@@ -76,53 +81,6 @@ struct Trial {
     then: Option<Nearing>,
     /// Batches that are to tell.
     batches: usize,
-}
-
-/// A rate that nears one that was too high, ever more slowly, and then leaves it behind, ever
-/// faster: a cubic in time.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Nearing {
-    low: f64,
-    high: f64,
-    /// The time that it takes to come near the high rate.
-    times: u32,
-    period: Duration,
-    /// Time in which frames were sent at that pace, of which a last answer told.
-    passed: Duration,
-    answered: Instant,
-}
-
-impl Nearing {
-    /// A period is the time of so many frames, so that answers tell in time, and twice as long
-    /// each time that the high rate is found to be too high again.
-    const FRAMES: f64 = 16_384.0;
-    const SHORTEST: f64 = 1.0;
-    const LONGEST: Duration = Duration::from_secs(8);
-    /// The low rate is no more than this share of the high one.
-    const LOW: f64 = 0.93;
-    /// Low and high, as shares of a rate that was too high by nobody knows how much.
-    const UNSURE: (f64, f64) = (0.7, 0.85);
-    /// And this share of the last, where that was too high.
-    const LOWER: f64 = 0.75;
-
-    /// Its period is `times` as long as the least.
-    fn new(now: Instant, times: u32, low: f64, high: f64) -> Self {
-        let period = Duration::from_secs_f64((Self::FRAMES / high).max(Self::SHORTEST)) * times;
-        let period = period.min(Self::LONGEST);
-        let low = low.min(high * Self::LOW);
-        Self { low, high, times, period, passed: Duration::ZERO, answered: now }
-    }
-
-    /// An answer came at `now`, to a batch that was sent `at_pace` or more slowly. While nothing
-    /// is sent at the pace, no time passes that would make a higher one likely.
-    fn answered(&mut self, now: Instant, at_pace: bool) -> f64 {
-        if at_pace {
-            self.passed += now.since(self.answered);
-        }
-        self.answered = now;
-        let periods = self.passed.as_secs_f64() / self.period.as_secs_f64();
-        self.low.max(self.high + (self.high - self.low) * (periods - 1.0).powi(3))
-    }
 }
 
 impl Pacer {
@@ -310,12 +268,12 @@ impl Pacer {
                 nearing(1, last.low * Nearing::LOWER, last.low)
             }
             State::Nearing(last) => {
-                let confirmed = (before / last.high - 1.0).abs() < 0.1;
+                let confirmed = (before / last.bad - 1.0).abs() < 0.1;
                 if confirmed {
                     let times = last.times.saturating_mul(2);
                     nearing(times, last.low.max(before * Nearing::LOW), before)
                 } else {
-                    nearing(1, before * Nearing::UNSURE.0, before * Nearing::UNSURE.1)
+                    Some(Nearing::unsure(now, before))
                 }
             }
             State::Finding { .. } | State::Trying(_) => nearing(1, before / Self::GROWTH, before),
@@ -347,7 +305,7 @@ impl Pacer {
             self.usual = if found < 2.0 * Self::BEARABLE { found } else { self.usual };
             match trial.then {
                 Some(nearing) => {
-                    self.state = State::Nearing(Nearing { answered: now, ..nearing });
+                    self.state = State::Nearing(nearing.from(now));
                     self.set(now, nearing.low);
                 }
                 None => {
