@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use self::rack::{Outcome, Rack};
 
-const SEEDS: u64 = 1000;
+const SEEDS: u64 = 2000;
 
 fn number(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;

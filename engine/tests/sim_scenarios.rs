@@ -9,18 +9,21 @@ use boot_engine::sim::{Faults, PortConfig, Scenario, judged};
 const GIGABIT: u64 = 1_000_000_000;
 const SLEDS: u16 = 32;
 
-/// 32 sleds, and all of their network at one rate. No two blocks of the image are alike.
+/// Contents of which no two blocks are alike.
+fn image(mebibytes: usize) -> Contents {
+    let mut random = fastrand::Rng::with_seed(1);
+    Contents::build(mebibytes << 20, 128 << 20, "", "rpool/ROOT/ramdisk", |bytes| {
+        for block in bytes.chunks_exact_mut(1024) {
+            block.fill(random.u8(..));
+            block[..8].copy_from_slice(&random.u64(..).to_le_bytes());
+        }
+    })
+    .expect("there is memory for an image")
+}
+
+/// 32 sleds, and all of their network at one rate.
 fn rack(rate: u64) -> Scenario {
-    static IMAGE: LazyLock<Contents> = LazyLock::new(|| {
-        let mut random = fastrand::Rng::with_seed(1);
-        Contents::build(32 << 20, 128 << 20, "", "rpool/ROOT/ramdisk", |bytes| {
-            for block in bytes.chunks_exact_mut(1024) {
-                block.fill(random.u8(..));
-                block[..8].copy_from_slice(&random.u64(..).to_le_bytes());
-            }
-        })
-        .expect("there is memory for an image")
-    });
+    static IMAGE: LazyLock<Contents> = LazyLock::new(|| image(32));
     let limit = Duration::from_mins(10);
     Scenario { limit, ..Scenario::new(SLEDS, IMAGE.clone(), rate) }
 }
@@ -44,6 +47,44 @@ fn queues_of_64_frames_behind_an_equally_fast_server_are_enough() {
     assert_eq!(outcome.booted, SLEDS);
     assert!(outcome.efficiency() >= 0.9, "{}", outcome.efficiency());
     assert_eq!(outcome.timeouts(), 0);
+}
+
+#[test]
+fn bursts_of_a_fast_server_into_small_queues_cost_a_few_percent() {
+    for (queue, speed) in [(64, 0.9), (256, 0.95), (1024, 0.95)] {
+        let port = PortConfig::new(GIGABIT, queue);
+        let scenario = Scenario {
+            // What is lost until the rate is known weighs less in a long boot.
+            image: image(128),
+            server_port: PortConfig::new(10 * GIGABIT, queue),
+            trunk: port,
+            sled_port: port,
+            ..rack(GIGABIT)
+        };
+        let outcome = scenario.run();
+        assert_eq!(outcome.booted, SLEDS, "{queue}");
+        assert_eq!(outcome.timeouts(), 0, "{queue}");
+        assert!(outcome.efficiency() >= speed, "{queue}: {}", outcome.efficiency());
+        assert!(outcome.fairness >= 0.99, "{queue}: {}", outcome.fairness);
+    }
+}
+
+#[test]
+fn a_port_that_a_single_sled_overruns_is_found_without_slowing_down_the_rest() {
+    let fast = PortConfig::new(10 * GIGABIT, 64);
+    let slow = PortConfig::new(GIGABIT, 64);
+    let scenario = Scenario {
+        sleds: 8,
+        image: image(128),
+        server_port: fast,
+        trunk: fast,
+        sled_port: slow,
+        ..rack(GIGABIT)
+    };
+    let outcome = scenario.run();
+    assert_eq!((outcome.booted, outcome.timeouts()), (8, 0));
+    let alone = Scenario { sleds: 1, ..scenario }.wire_time();
+    assert!(outcome.time < 3 * alone, "{:?}, {alone:?} for each alone", outcome.time);
 }
 
 #[test]
@@ -72,6 +113,7 @@ fn one_that_is_dead_slow_or_hostile_does_not_hold_up_the_others() {
         ("dead", Scenario { dead: 1, ..rack.clone() }, 0.95),
         ("slow", Scenario { slow: 1, ..rack.clone() }, 0.9),
         ("flooding", Scenario { flooding: 1, ..rack.clone() }, 0.9),
+        ("flooding as 1000", Scenario { flooding: 1, claimed: 1000, ..rack.clone() }, 0.7),
     ] {
         let outcome = scenario.run();
         assert_eq!(outcome.booted, SLEDS - scenario.dead, "{what}");

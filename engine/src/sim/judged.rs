@@ -35,6 +35,8 @@ pub fn judged(sleds: u16, image: &Contents, rate: u64) -> Vec<(String, Scenario)
         Scenario { slow: 1, ..rack.clone() },
     ));
     scenarios.push(("one flooding".to_owned(), Scenario { flooding: 1, ..rack.clone() }));
+    let flood = Scenario { flooding: 1, claimed: 1000, ..rack.clone() };
+    scenarios.push(("one flooding as 1000 sleds".to_owned(), flood));
     let stagger = Duration::from_millis(500);
     scenarios.push(("half a second between starts".to_owned(), Scenario { stagger, ..rack }));
     scenarios

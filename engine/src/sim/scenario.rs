@@ -46,6 +46,8 @@ pub struct Scenario {
     pub slow: u16,
     /// So many more stations do nothing but ask for random blocks, ten thousand times a second.
     pub flooding: u16,
+    /// How many sleds each of these claims to be.
+    pub claimed: u16,
     /// Virtual time after which nothing more is awaited.
     pub limit: Duration,
 }
@@ -83,6 +85,7 @@ impl Scenario {
             dead: 0,
             slow: 0,
             flooding: 0,
+            claimed: 1,
             limit: Duration::from_hours(1),
         }
     }
@@ -185,8 +188,8 @@ impl Scenario {
     fn flood(&self, number: u16) -> FloodConfig {
         FloodConfig {
             server: Self::SERVER,
-            address: Self::FIRST_FLOOD.nth_after(number),
-            addresses: 1,
+            address: Self::FIRST_FLOOD.nth_after(number * self.claimed),
+            addresses: self.claimed,
             hello: true,
             gap: Self::FLOOD_GAP,
             size: self.image.bytes().len() as u64,
