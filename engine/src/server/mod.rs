@@ -269,7 +269,7 @@ impl Server {
         }
         let own = &mut self.sleds.get_mut(id).pacer;
         if !own.is_open() || self.pacer.is_shared() && !self.pacer.is_suspect() {
-            own.answered(now, &Answer { passed: batch.frames, ..answer });
+            own.answered_on(&self.pacer, now, &Answer { passed: batch.frames, ..answer });
         }
     }
 

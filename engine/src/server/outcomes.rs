@@ -32,6 +32,8 @@ pub(super) struct Outcomes {
     /// How many are kept.
     window: usize,
     last: VecDeque<Outcome>,
+    /// How many have been added of late.
+    added: usize,
     /// Frames per second that passed the narrowest place while more were sent; less is thought of
     /// what was seen longer ago.
     pub(super) carried: f64,
@@ -50,13 +52,14 @@ impl Outcomes {
 
     pub(super) fn new(window: usize) -> Self {
         let last = VecDeque::with_capacity(window);
-        Self { since: Instant::ZERO, window, last, carried: 0.0 }
+        Self { since: Instant::ZERO, window, last, added: 0, carried: 0.0 }
     }
 
     /// Forgets all: the rate has changed at `now`.
     pub(super) fn clear(&mut self, now: Instant) {
         self.since = now;
         self.last.clear();
+        self.added = 0;
         self.carried = 0.0;
     }
 
@@ -71,6 +74,7 @@ impl Outcomes {
         {
             self.since = outcome.at;
         }
+        self.added += 1;
         self.last.push_back(Outcome { at: now, sled, frames, repeats });
         self.carried *= Self::FADING;
     }
@@ -80,9 +84,13 @@ impl Outcomes {
         self.last.len()
     }
 
-    /// Whether there are as many as are kept.
-    pub(super) fn is_full(&self) -> bool {
-        self.last.len() == self.window
+    /// Whether all that are kept are new since it was last so.
+    pub(super) fn is_renewed(&mut self) -> bool {
+        let renewed = self.added >= self.window;
+        if renewed {
+            self.added = 0;
+        }
+        renewed
     }
 
     /// Repeats per frame.

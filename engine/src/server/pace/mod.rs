@@ -47,8 +47,9 @@ pub(super) struct Pacer {
     /// Batches by which the rate is judged, and what became of the last ones.
     window: usize,
     outcomes: Outcomes,
-    /// Repeats per frame that no rate avoids.
+    /// Repeats per frame that no rate avoids; and of a sled's link, to all.
     usual: f64,
+    general: f64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -143,6 +144,7 @@ impl Pacer {
             window,
             outcomes: Outcomes::new(window),
             usual: 0.0,
+            general: 0.0,
         }
     }
 
@@ -200,6 +202,12 @@ impl Pacer {
         self.next = self.next.max(now - slack) + time(frames as f64);
     }
 
+    /// A sled whose batch was answered at `now` is on a link with this pacer.
+    pub(super) fn answered_on(&mut self, link: &Self, now: Instant, answer: &Answer) {
+        self.general = link.usual;
+        self.answered(now, answer);
+    }
+
     /// A batch was answered at `now`.
     pub(super) fn answered(&mut self, now: Instant, answer: &Answer) {
         if answer.first < self.changed {
@@ -244,14 +252,15 @@ impl Pacer {
             }
             State::Open => {}
         }
-        if self.outcomes.is_full() {
-            self.usual = self.usual.min(self.outcomes.repeats());
+        if self.outcomes.is_renewed() {
+            let found = self.outcomes.repeats();
+            self.usual += (found - self.usual).min(0.0) / 4.0;
         }
     }
 
     /// Repeats per frame that give no cause for concern.
     fn bearable(&self) -> f64 {
-        (2.0 * self.usual).max(Self::BEARABLE)
+        (2.0 * self.usual.max(self.general)).max(Self::BEARABLE)
     }
 
     /// Tries a rate so low that it must help if the rate was to blame.
