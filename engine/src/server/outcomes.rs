@@ -28,7 +28,8 @@ pub(super) struct Answer {
 /// What became of the last batches.
 #[derive(Debug)]
 pub(super) struct Outcomes {
-    since: Instant,
+    /// When the last answer came.
+    answered: Instant,
     /// How many are kept.
     window: usize,
     last: VecDeque<Outcome>,
@@ -41,7 +42,8 @@ pub(super) struct Outcomes {
 
 #[derive(Clone, Copy, Debug)]
 struct Outcome {
-    at: Instant,
+    /// Time in which it was on its way, and no other answered.
+    took: Duration,
     sled: SledId,
     frames: u64,
     repeats: u64,
@@ -52,12 +54,11 @@ impl Outcomes {
 
     pub(super) fn new(window: usize) -> Self {
         let last = VecDeque::with_capacity(window);
-        Self { since: Instant::ZERO, window, last, added: 0, carried: 0.0 }
+        Self { answered: Instant::ZERO, window, last, added: 0, carried: 0.0 }
     }
 
-    /// Forgets all: the rate has changed at `now`.
-    pub(super) fn clear(&mut self, now: Instant) {
-        self.since = now;
+    /// Forgets all: the rate has changed.
+    pub(super) fn clear(&mut self) {
         self.last.clear();
         self.added = 0;
         self.carried = 0.0;
@@ -66,16 +67,14 @@ impl Outcomes {
     /// Takes in an answer that came at `now`.
     pub(super) fn add(&mut self, now: Instant, answer: &Answer) {
         let &Answer { sled, first, frames, repeats, .. } = answer;
-        if self.since == Instant::ZERO {
-            self.since = first;
+        if self.last.len() == self.window {
+            self.last.pop_front();
         }
-        if self.last.len() == self.window
-            && let Some(outcome) = self.last.pop_front()
-        {
-            self.since = outcome.at;
-        }
+        // From the answer before, unless there was nothing to send between.
+        let took = now.since(self.answered.max(first));
+        self.answered = now;
         self.added += 1;
-        self.last.push_back(Outcome { at: now, sled, frames, repeats });
+        self.last.push_back(Outcome { took, sled, frames, repeats });
         self.carried *= Self::FADING;
     }
 
@@ -99,9 +98,10 @@ impl Outcomes {
     }
 
     /// Frames per second that reached their sleds, about.
-    pub(super) fn goodput(&self, now: Instant) -> f64 {
+    pub(super) fn goodput(&self) -> f64 {
         let frames: u64 = self.last.iter().map(|outcome| outcome.frames).sum();
-        frames as f64 / now.since(self.since).as_secs_f64().max(1e-9)
+        let time: Duration = self.last.iter().map(|outcome| outcome.took).sum();
+        frames as f64 / time.as_secs_f64().max(1e-9)
     }
 
     /// Whether of late most sleds needed more repeats than `bearable`, and few batches needed

@@ -289,7 +289,7 @@ impl Pacer {
         };
         // No more than the goodput gets through, however much is sent.
         let least = if then.is_none() { Self::FIRST } else { Self::FLOOR };
-        let goodput = self.outcomes.goodput(now).max(least);
+        let goodput = self.outcomes.goodput().max(least);
         let rate = then.map_or(goodput, |then| goodput.min(then.low * Self::LOWER));
         let rate = rate.min(before * Self::LOWER);
         // At the start, nobody knows yet how costly repeats are, so it had better not take long.
@@ -342,7 +342,7 @@ impl Pacer {
 
     fn set(&mut self, now: Instant, rate: f64) {
         self.changed = now;
-        self.outcomes.clear(now);
+        self.outcomes.clear();
         self.limit(rate);
     }
 

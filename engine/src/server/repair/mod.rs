@@ -5,8 +5,13 @@
 //! has most likely lost a frame, nobody knows which. Its unacknowledged offsets are then sent
 //! again one by one until the next READ arrives.
 
+mod answers;
+mod console;
+
 use std::time::Duration;
 
+use self::answers::Answers;
+use self::console::Console;
 use crate::time::Instant;
 
 /// The repair of one sled's losses: a timer, and how fast to try.
@@ -25,6 +30,8 @@ pub(super) struct Repair {
     /// Frames sent since the last READ, and when the first of them was.
     tried: u32,
     first_try: Instant,
+    /// Batches in a row that were answered after a few repeats.
+    in_few: u32,
 }
 
 /// What a READ tells of the batch before.
@@ -45,6 +52,9 @@ impl Repair {
     const ROUNDS: u32 = 5;
     /// Frames that measure what it costs to drop one.
     pub(super) const PROBES: u32 = 16;
+    /// So many repeats are more than a few.
+    const FEW: u32 = 16;
+    const MOST_LATE: u32 = 8;
     /// The first few are sent slowly: most late answers are under way already.
     const SLOW: usize = 3;
     const SLOW_SPACING: Duration = Duration::from_micros(40);
@@ -59,6 +69,7 @@ impl Repair {
             in_round: 0,
             tried: 0,
             first_try: Instant::ZERO,
+            in_few: 0,
         }
     }
 
@@ -77,7 +88,7 @@ impl Repair {
         if let Some(sent) = self.sent.filter(|_| !again) {
             // An answer to a repeat takes as long as one to the batch at least.
             let since_try = now.since(self.first_try);
-            let in_vain = self.tried > 0 && self.answers.rule_out(since_try);
+            let in_vain = self.tried > 0 && self.answers.rule_out(since_try) || self.was_late();
             if in_vain {
                 self.answers.too_hasty();
             } else if self.tried > 0 {
@@ -86,13 +97,27 @@ impl Repair {
             }
             let late = self.answers.late(now.since(sent)).filter(|_| self.tried == 0);
             let idle = self.console.busy_until <= sent && !self.console.measuring;
-            if (self.tried == 0 || in_vain) && idle {
+            if self.tried == 0 && idle || in_vain {
                 self.answers.learn(now.since(sent));
             }
             self.console.answered(self.tried, late);
             needed &= !in_vain;
         }
         Heard { answered, tried: self.stop(), needed }
+    }
+
+    /// Whether an answer most likely was late, and nothing lost: chance loses any frame of a
+    /// batch, so it seldom takes but a few repeats to find it, and hardly ever twice in a row.
+    /// Where queues lose the tails of batches it does: so this is believed for a few times only,
+    /// until a batch is answered without repeats.
+    fn was_late(&mut self) -> bool {
+        let few = (1..Self::FEW).contains(&self.tried);
+        self.in_few = match (self.tried, few) {
+            (0, _) => 0,
+            (_, true) => self.in_few + 1,
+            (_, false) => self.in_few.min(1),
+        };
+        few && (2..Self::MOST_LATE).contains(&self.in_few)
     }
 
     /// Whether the sled's time to drop a frame is to be measured at `now`, by
@@ -164,167 +189,6 @@ impl Repair {
                 (self.rounds < Self::ROUNDS).then(|| self.console.busy_until.max(now) + patience);
         }
         Some(unacknowledged[index])
-    }
-}
-
-/// How long a sled takes from the last frame of a batch to its next READ.
-#[derive(Debug)]
-struct Answers {
-    /// Smoothed mean, and mean deviation from it.
-    smoothed: Option<(Duration, Duration)>,
-    /// The least of the last few hundred: what the way takes when nothing waits on it.
-    least: Duration,
-    /// The least since `counted` was zero, which takes the place of `least` in the end.
-    least_since: Duration,
-    counted: u32,
-    /// Answers since a repair.
-    calm: u32,
-    /// The least time beyond the mean that a sled is given.
-    margin: Duration,
-}
-
-impl Default for Answers {
-    fn default() -> Self {
-        Self {
-            smoothed: None,
-            least: Self::UNKNOWN,
-            least_since: Self::UNKNOWN,
-            counted: 0,
-            calm: 0,
-            margin: Self::LEAST_MARGIN,
-        }
-    }
-}
-
-impl Answers {
-    /// Before a sled has answered once, nothing is known about the way to it.
-    const UNKNOWN: Duration = Duration::from_millis(20);
-    /// Above this, the sled's own timer is faster.
-    const MOST: Duration = Duration::from_millis(800);
-    /// Where a machine at either end was busy and looked like a lost frame, more is allowed.
-    const LEAST_MARGIN: Duration = Duration::from_micros(250);
-    /// More is allowed to a sled that has not answered a few batches.
-    const FIRST_MARGIN: Duration = Duration::from_millis(2);
-    const MOST_MARGIN: Duration = Duration::from_millis(8);
-
-    /// Answers after which the least is forgotten: the way may have changed.
-    const MEMORY: u32 = 512;
-    const FEW: u32 = 4;
-    const MANY: u32 = 16;
-
-    fn patience(&self) -> Duration {
-        let (mean, deviation) = self.smoothed.unwrap_or((Self::UNKNOWN, Duration::ZERO));
-        let first = if self.counted < Self::FEW { Self::FIRST_MARGIN } else { Duration::ZERO };
-        (mean + (4 * deviation).max(self.margin).max(first)).min(Self::MOST)
-    }
-
-    /// A repair was begun in vain: the answer was on its way.
-    fn too_hasty(&mut self) {
-        self.margin = (self.margin * 2).min(Self::MOST_MARGIN);
-    }
-
-    /// A repair was needed.
-    fn not_too_hasty(&mut self) {
-        self.margin = (self.margin * 3 / 4).max(Self::LEAST_MARGIN);
-    }
-
-    /// How much later than it may be expected an answer is that took `time`, if that is known.
-    fn late(&self, time: Duration) -> Option<Duration> {
-        let (mean, deviation) = self.smoothed.filter(|_| self.counted > 0)?;
-        let steady = self.calm >= Self::MANY && deviation < mean / 8;
-        let soonest = if steady { mean.saturating_sub(2 * deviation) } else { self.least };
-        Some(time.saturating_sub(soonest))
-    }
-
-    /// Whether an answer can't have come so soon.
-    fn rule_out(&self, soon: Duration) -> bool {
-        self.smoothed.is_some() && soon < self.least / 2
-    }
-
-    /// An answer took no longer than this, but nobody knows how long.
-    fn learn_most(&mut self, most: Duration) {
-        self.calm = 0;
-        if self.smoothed.is_none_or(|(mean, _)| mean > most) {
-            self.smoothed = Some((most, Duration::ZERO));
-            self.least = self.least.min(most);
-            self.least_since = self.least_since.min(most);
-        }
-    }
-
-    fn learn(&mut self, sample: Duration) {
-        let Some((mean, deviation)) = self.smoothed else {
-            self.smoothed = Some((sample, sample / 2));
-            (self.least, self.least_since) = (sample, sample);
-            return;
-        };
-        let error = sample.abs_diff(mean);
-        self.smoothed = Some(((mean * 7 + sample) / 8, (deviation * 3 + error) / 4));
-        self.least = self.least.min(sample);
-        self.least_since = self.least_since.min(sample);
-        self.counted += 1;
-        self.calm = self.calm.saturating_add(1);
-        if self.counted == Self::MEMORY {
-            self.least = self.least_since;
-            (self.least_since, self.counted) = (sample, Self::FEW);
-        }
-    }
-}
-
-/// What it costs a sled to drop a frame that it did not need: on a real one, the time to print
-/// a line. Repeats are sent as fast as it can drop them, or they would pile up before it.
-///
-/// It is measured, once there have been losses: a few frames that the sled has long had go out
-/// before the last one of a batch, and by no more than that its answer is late.
-#[derive(Debug)]
-struct Console {
-    cost: Duration,
-    /// The last measurements. Nothing makes them too small, and much too large.
-    measured: [Duration; 4],
-    /// The sled has dropped all repeats by then.
-    busy_until: Instant,
-    /// Repairs until it is measured again.
-    repairs: u32,
-    /// Whether the batch that is out now measures it.
-    measuring: bool,
-}
-
-impl Console {
-    /// 45 characters at 3 Mbaud.
-    const ASSUMED: Duration = Duration::from_micros(150);
-    const LEAST: Duration = Duration::from_micros(2);
-    const MOST: Duration = Duration::from_micros(300);
-    const REPAIRS: u32 = 64;
-
-    fn new() -> Self {
-        Self {
-            cost: Self::ASSUMED,
-            measured: [Self::ASSUMED; 4],
-            busy_until: Instant::ZERO,
-            repairs: 1,
-            measuring: false,
-        }
-    }
-
-    /// A frame was sent that the sled may have to drop.
-    fn repeat(&mut self, now: Instant) {
-        self.busy_until = self.busy_until.max(now) + self.cost;
-    }
-
-    /// The sled answered a batch, of which `repeats` were sent; if there were none, its answer
-    /// was so `late`.
-    fn answered(&mut self, repeats: u32, late: Option<Duration>) {
-        if repeats > 0 {
-            self.repairs = self.repairs.saturating_sub(1);
-        }
-        if std::mem::take(&mut self.measuring)
-            && repeats == 0
-            && let Some(late) = late
-        {
-            self.measured.rotate_left(1);
-            self.measured[3] = (late / Repair::PROBES).clamp(Self::LEAST, Self::MOST);
-            self.cost = self.measured.into_iter().min().unwrap_or(Self::ASSUMED);
-            self.repairs = Self::REPAIRS;
-        }
     }
 }
 
