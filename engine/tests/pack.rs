@@ -82,6 +82,16 @@ impl Made {
     }
 }
 
+/// Bytes that no compressor makes fewer.
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 1_u64;
+    let next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 33) as u8
+    };
+    std::iter::repeat_with(next).take(length).collect()
+}
+
 /// Text-like content with some structure, from a seed.
 fn content(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed | 1;
@@ -169,14 +179,25 @@ fn zero_runs_of_every_length_are_no_trap() {
 }
 
 #[test]
+fn a_slice_that_ends_with_the_contents_is_no_trap() {
+    // Two buffers come out of it, and nothing out of what ends the stream or begins a block.
+    let noise = noise(900);
+    for length in 400..900 {
+        let mut raw = noise[..length].to_vec();
+        raw.resize(2 * BUFFER, 0);
+        for behind in [0, 900] {
+            raw.extend_from_slice(&noise[..behind]);
+            let made = make(&raw, &options(Some(6))).unwrap();
+            let image = ImageFile::open(&made.path).unwrap();
+            assert_eq!(image.slice_traps().unwrap(), SliceTraps::default(), "{length} {behind}");
+            assert!(sled_inflates(made.payload(), 974).is_ok_and(|out| out == raw));
+        }
+    }
+}
+
+#[test]
 fn what_does_not_shrink_is_stored() {
-    let mut state = 1_u64;
-    let raw: Vec<u8> = (0..3 * MIB)
-        .map(|_| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (state >> 33) as u8
-        })
-        .collect();
+    let raw = noise(3 * MIB);
     let made = make(&raw, &options(Some(6))).unwrap();
     assert!(made.packed.incompressible && !made.packed.header.compressed);
     made.check(&raw);

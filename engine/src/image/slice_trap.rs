@@ -46,14 +46,17 @@ impl Follower {
         self.trap
     }
 
+    /// Whether the slice at hand is a trap if `output` bytes come out up to its end.
+    pub(super) fn traps(&self, output: u64) -> bool {
+        self.output
+            .is_some_and(|before| output > before && (output - before).is_multiple_of(BUFFER))
+    }
+
     /// Passes the next boundary, up to which `output` bytes come out. Not to know is to know
     /// that the slices on both sides of it give less than a buffer.
     pub(super) fn pass(&mut self, output: Option<u64>) {
-        if let (Some(before), Some(now)) = (self.output, output) {
-            let came = now - before;
-            if came > 0 && came.is_multiple_of(BUFFER) {
-                self.trap = self.trap.or(Some(self.next - self.slice));
-            }
+        if output.is_some_and(|output| self.traps(output)) {
+            self.trap = self.trap.or(Some(self.next - self.slice));
         }
         self.output = output;
         self.next += self.slice;

@@ -14,7 +14,7 @@ use rayon::{Scope, ThreadPoolBuilder};
 
 use super::chunks::{Chunk, Chunks};
 use super::source::Source;
-use super::stitch::{BadPiece, Piece, Seam, Workbench, ZLIB_HEADER};
+use super::stitch::{BadPiece, Piece, Seam, Trapped, Workbench, ZLIB_HEADER};
 use super::{PackError, Progress, Stages, write_at};
 use crate::image::{Checksum, Header};
 
@@ -235,6 +235,10 @@ fn failed(BadPiece: BadPiece) -> PackError {
     PackError::Worker("one that compresses")
 }
 
+fn trapped(Trapped(at): Trapped) -> PackError {
+    PackError::Trapped { at }
+}
+
 /// Writes pieces one behind the other.
 struct Writer<'a> {
     image: &'a File,
@@ -251,7 +255,7 @@ impl<'a> Writer<'a> {
     }
 
     fn write(&mut self, piece: &Piece) -> Result<(), PackError> {
-        let shift = self.seam.before(piece);
+        let shift = self.seam.before(piece).map_err(trapped)?;
         self.append(&shift)?;
         self.append(&piece.bytes)?;
         self.written += 1;
@@ -260,7 +264,7 @@ impl<'a> Writer<'a> {
 
     /// Returns the length of the stream.
     fn finish(&mut self) -> Result<u64, PackError> {
-        let end = self.seam.end();
+        let end = self.seam.end().map_err(trapped)?;
         self.append(&end)?;
         Ok(self.length)
     }

@@ -102,6 +102,15 @@ pub enum PackError {
         /// The target size.
         most: u64,
     },
+    /// No stream of it could be found that sleds take: never seen, and a trapped one is not made.
+    #[error(
+        "compressed like this, a sled would give up at byte {at} of the payload: another level \
+         may do, and none will"
+    )]
+    Trapped {
+        /// The payload offset of the slice.
+        at: u64,
+    },
     /// The caller said stop.
     #[error("interrupted")]
     Interrupted,
