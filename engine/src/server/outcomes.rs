@@ -42,6 +42,8 @@ pub(super) struct Outcomes {
 
 #[derive(Clone, Copy, Debug)]
 struct Outcome {
+    begun: Instant,
+    at: Instant,
     /// Time in which it was on its way, and no other answered.
     took: Duration,
     sled: SledId,
@@ -51,6 +53,7 @@ struct Outcome {
 
 impl Outcomes {
     const FADING: f64 = 0.997;
+    const MORE: usize = 4;
 
     pub(super) fn new(window: usize) -> Self {
         let last = VecDeque::with_capacity(window);
@@ -74,7 +77,7 @@ impl Outcomes {
         let took = now.since(self.answered.max(first));
         self.answered = now;
         self.added += 1;
-        self.last.push_back(Outcome { took, sled, frames, repeats });
+        self.last.push_back(Outcome { begun: first, at: now, took, sled, frames, repeats });
         self.carried *= Self::FADING;
     }
 
@@ -115,6 +118,16 @@ impl Outcomes {
         };
         let bad = enough(8, 0) || enough(8.max(self.window / 2), self.window / 8);
         bad && self.is_general(bearable)
+    }
+
+    /// Whether batches that were begun after the first bad answer were bad too: a machine that
+    /// stops for a moment spoils what is on its way, and no more.
+    pub(super) fn stay_bad(&self) -> bool {
+        let mut bad = self.last.iter().filter(|outcome| outcome.repeats > 0);
+        let Some(first) = bad.next().map(|outcome| outcome.at) else {
+            return false;
+        };
+        bad.filter(|outcome| outcome.begun >= first).count() >= Self::MORE
     }
 
     /// Whether more than one sled has answered.

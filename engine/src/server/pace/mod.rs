@@ -105,8 +105,10 @@ impl Pacer {
     const CARRIED: f64 = 0.8;
     /// More repeats per frame never count as usual.
     const MOST_USUAL: f64 = 1.0;
-    /// So many repeats per frame never call for a lower rate.
-    const BEARABLE: f64 = 0.02;
+    /// So many repeats per frame never call for a lower rate: busy machines cause as many.
+    const BEARABLE: f64 = 0.1;
+    /// Where no rate has been too high yet.
+    const BEARABLE_OPEN: f64 = 0.15;
     /// How much the rate grows with each answer, while it is being found.
     const GROWTH: f64 = 1.5;
     /// What is tried, as a share of a rate that is about what is carried.
@@ -234,7 +236,7 @@ impl Pacer {
                     self.try_lower(now);
                 }
             }
-            _ if self.outcomes.are_bad(self.bearable()) => self.try_lower(now),
+            _ if self.is_bad() => self.try_lower(now),
             State::Finding { .. } if clean && carried > Self::CARRIED * self.rate => {
                 self.state = State::FINDING;
                 self.set(now, self.rate * Self::GROWTH);
@@ -258,9 +260,16 @@ impl Pacer {
         }
     }
 
+    /// Whether a lower rate ought to be tried.
+    fn is_bad(&self) -> bool {
+        let bad = self.outcomes.are_bad(self.bearable());
+        bad && (!self.is_open() || self.outcomes.stay_bad())
+    }
+
     /// Repeats per frame that give no cause for concern.
     fn bearable(&self) -> f64 {
-        (2.0 * self.usual.max(self.general)).max(Self::BEARABLE)
+        let least = if self.is_open() { Self::BEARABLE_OPEN } else { Self::BEARABLE };
+        (2.0 * self.usual.max(self.general)).max(least)
     }
 
     /// Tries a rate so low that it must help if the rate was to blame.
@@ -336,7 +345,7 @@ impl Pacer {
 
     /// A rate is good, or no worse than another one; whether a higher one is, time must tell.
     fn near(&mut self, now: Instant, rate: f64) {
-        self.state = State::Nearing(Nearing::new(now, 1, rate, rate));
+        self.state = State::Nearing(Nearing::quick(now, rate));
         self.set(now, rate);
     }
 
