@@ -91,6 +91,11 @@ impl Batch {
         self.len() == 0
     }
 
+    /// How many frames it holds at most.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
     /// How many more frames can be appended. Room taken by consumed frames comes back when
     /// the last frame is consumed, so that a batch is sent whole before the next is filled.
     pub fn room(&self) -> usize {

@@ -273,6 +273,40 @@ fn a_silent_sled_costs_five_frames_for_each_that_it_asked_for() {
 }
 
 #[test]
+fn a_caller_with_small_batches_is_served_after_a_loss_too() {
+    let mut server =
+        Server::new(Config { pace: Pace::Unlimited, ..Config::new(SERVER, Serve::All) });
+    server.set_images(vec![contents(SIZE, 0)]);
+    let mut now = Instant::ZERO + Duration::from_secs(1);
+    let mut give = |server: &mut Server, to, kind, body: &[u8], after: Duration| {
+        now += after;
+        let head = Head::new(to, sled(1), kind, body.len());
+        server.handle_frame(now, &[head.as_bytes(), body].concat());
+        let mut batch = Batch::with_capacity(8);
+        let mut sent = 0;
+        while server.poll_timeout().is_some_and(|due| due <= now) {
+            server.poll_transmit(now, &mut batch);
+            assert!(!batch.is_empty(), "it wants to be called and sends nothing");
+            sent += batch.len();
+            batch.clear();
+        }
+        sent
+    };
+    give(&mut server, MacAddr::BROADCAST, FrameType::Hello, b"hello", Duration::ZERO);
+    // The second answer is late, so that its batch is repaired; later ones are not.
+    for (batch, millis) in (0..7_u64).zip([1, 1, 400, 1, 1, 1, 1]) {
+        let offsets = std::array::from_fn(|slot| (batch * 128 + slot as u64) * 1024);
+        let body = emit_read(128, &offsets);
+        // Time passes in small steps, as repairs need it.
+        for _ in 0..millis - 1 {
+            give(&mut server, SERVER, FrameType::Offer, &[], Duration::from_millis(1));
+        }
+        let sent = give(&mut server, SERVER, FrameType::Read, &body, Duration::from_millis(1));
+        assert!(sent >= 128, "batch {batch}: {sent}");
+    }
+}
+
+#[test]
 fn a_new_image_is_for_new_boots_only() {
     let (old, new) = (contents(SIZE, 0), contents(SIZE, 7));
     let mut bench = Bench::with(Config::new(SERVER, Serve::All), vec![old.clone()]);

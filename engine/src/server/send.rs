@@ -104,7 +104,9 @@ impl Server {
         let mut frames = 0;
         let mut whole = true;
         while frames < Turns::QUANTUM && batch.room() > 0 && sled.asked.is_pending() {
-            if let Some(offset) = sled.wants_probes(now) {
+            if let Some(offset) = sled.wants_probes(now)
+                && batch.capacity() > PROBES
+            {
                 whole = batch.room() > PROBES;
                 if !whole {
                     break;
