@@ -168,3 +168,38 @@ fn in_every_scenario_every_sled_boots_that_can() {
         }
     }
 }
+
+/// The median time of a few boots of one sled, on a link that has no bottleneck, with a console
+/// that costs next to nothing.
+fn alone(image: &Contents, loss: f64) -> Duration {
+    let port = PortConfig::new(7 * GIGABIT, 100_000);
+    let mut times: Vec<_> = (1..=5)
+        .map(|seed| {
+            let scenario = Scenario {
+                seed,
+                trunk: port,
+                sled_port: port,
+                server_port: PortConfig::new(9 * GIGABIT, 256),
+                console: Duration::from_micros(2),
+                delay: Duration::from_micros(60),
+                faults: Faults { loss, ..Faults::NONE },
+                ..Scenario::new(1, image.clone(), 7 * GIGABIT)
+            };
+            let outcome = scenario.run();
+            assert_eq!(outcome.booted, 1);
+            outcome.time
+        })
+        .collect();
+    times.sort();
+    times[times.len() / 2]
+}
+
+#[test]
+fn a_lone_sled_with_a_fast_console_hardly_feels_a_loss() {
+    let image = image(64);
+    let lossless = alone(&image, 0.0);
+    for (loss, times) in [(0.001, 1.5), (0.01, 4.0)] {
+        let time = alone(&image, loss);
+        assert!(time < lossless.mul_f64(times), "{loss}: {time:?} of {lossless:?}");
+    }
+}

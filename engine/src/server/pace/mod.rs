@@ -47,6 +47,8 @@ pub(super) struct Pacer {
     /// Batches by which the rate is judged, and what became of the last ones.
     window: usize,
     outcomes: Outcomes,
+    /// Frames per second that reached a lone sled as fast as they were sent, of late.
+    proven: f64,
     /// Repeats per frame that no rate avoids; and of a sled's link, to all.
     usual: f64,
     general: f64,
@@ -97,8 +99,10 @@ impl Pacer {
     /// The rate at the start: about half of what a link of 1 Gbit/s carries.
     const START: f64 = 60_000.0;
     const DOUBLE: f64 = 2.0;
-    /// Batches in a row that had to be repaired, after which a lower rate is tried at the start.
+    /// Batches in a row that had to be repaired, after which a lower rate is tried at the start;
+    /// of a lone sled, chance spoils as many too often.
     const BAD: u32 = 4;
+    const BAD_ALONE: u32 = 8;
     /// Answers in a row after which it is not by chance that less is carried.
     const SLOW: u32 = 3;
     /// If less than this share of the rate is carried, something else sets the pace.
@@ -111,6 +115,8 @@ impl Pacer {
     const BEARABLE_OPEN: f64 = 0.15;
     /// How much the rate grows with each answer, while it is being found.
     const GROWTH: f64 = 1.5;
+    /// How much less each answer makes of what was proven before.
+    const FADING: f64 = 0.97;
     /// What is tried, as a share of a rate that is about what is carried.
     const LOWER: f64 = 0.6;
     /// Frames that may go out at once.
@@ -145,6 +151,7 @@ impl Pacer {
             changed: Instant::ZERO,
             window,
             outcomes: Outcomes::new(window),
+            proven: 0.0,
             usual: 0.0,
             general: 0.0,
         }
@@ -223,20 +230,25 @@ impl Pacer {
             self.outcomes.carried = self.outcomes.carried.max(carried);
         }
         let sending = answer.last.since(answer.first).as_secs_f64();
+        let sent = (answer.passed as f64 / sending.max(1e-9)).min(self.rate);
         let at_pace = sending * self.rate > Self::CARRIED * answer.passed as f64;
+        self.prove(clean, carried, sent);
+        let innocent = self.proven > Self::CARRIED * sent;
         match self.state {
             State::Trying(trial) => self.judge(now, trial),
             State::Starting { .. } if clean => {
                 self.state = State::STARTING;
                 self.set(now, self.rate * Self::DOUBLE);
             }
+            State::Starting { .. } if innocent => self.state = State::STARTING,
             State::Starting { bad } => {
                 self.state = State::Starting { bad: bad + 1 };
-                if bad + 1 == Self::BAD {
+                let most = if self.is_shared() { Self::BAD } else { Self::BAD_ALONE };
+                if bad + 1 >= most {
                     self.try_lower(now);
                 }
             }
-            _ if self.is_bad() => self.try_lower(now),
+            _ if !innocent && self.is_bad() => self.try_lower(now),
             State::Finding { .. } if clean && carried > Self::CARRIED * self.rate => {
                 self.state = State::FINDING;
                 self.set(now, self.rate * Self::GROWTH);
@@ -257,6 +269,18 @@ impl Pacer {
         if self.outcomes.is_renewed() {
             let found = self.outcomes.repeats();
             self.usual += (found - self.usual).min(0.0) / 4.0;
+        }
+    }
+
+    /// A batch was `sent` at a rate and carried at another. Where only one is on its way at a
+    /// time, one that is carried as fast as it is sent, and whole, shows that the way bears it;
+    /// among those of others it may just have been lucky.
+    fn prove(&mut self, clean: bool, carried: f64, sent: f64) {
+        self.proven *= Self::FADING;
+        if self.is_shared() {
+            self.proven = 0.0;
+        } else if clean && carried > Self::CARRIED * sent {
+            self.proven = self.proven.max(carried.min(sent));
         }
     }
 
@@ -300,10 +324,11 @@ impl Pacer {
         let least = if then.is_none() { Self::FIRST } else { Self::FLOOR };
         let goodput = self.outcomes.goodput().max(least);
         let rate = then.map_or(goodput, |then| goodput.min(then.low * Self::LOWER));
+        let rate = rate.max(self.proven);
         let rate = rate.min(before * Self::LOWER);
         // At the start, nobody knows yet how costly repeats are, so it had better not take long.
         let batches = match self.state {
-            State::Starting { .. } => Self::SLED_WINDOW,
+            State::Starting { .. } if self.is_shared() => Self::SLED_WINDOW,
             _ => self.window / 2,
         };
         self.state =

@@ -16,6 +16,8 @@ pub(super) struct Answers {
     calm: u32,
     /// The least time beyond the mean that a sled is given.
     margin: Duration,
+    /// What it costs the sled to be hasty: see [`Answers::set_cost`].
+    cost: Duration,
 }
 
 impl Default for Answers {
@@ -26,7 +28,8 @@ impl Default for Answers {
             least_since: Self::UNKNOWN,
             counted: 0,
             calm: 0,
-            margin: Self::LEAST_MARGIN,
+            margin: Self::MARGIN.1,
+            cost: Duration::MAX,
         }
     }
 }
@@ -36,11 +39,22 @@ impl Answers {
     const UNKNOWN: Duration = Duration::from_millis(20);
     /// Above this, the sled's own timer is faster.
     const MOST: Duration = Duration::from_millis(800);
-    /// Where a machine at either end was busy and looked like a lost frame, more is allowed.
-    const LEAST_MARGIN: Duration = Duration::from_micros(250);
-    /// More is allowed to a sled that has not answered a few batches.
-    const FIRST_MARGIN: Duration = Duration::from_millis(2);
+    /// The least and the most for a sled that answers as it usually does, by what it costs to be
+    /// hasty. Where a machine at either end was busy and looked like a lost frame, more is
+    /// allowed.
+    const MARGIN: (Duration, Duration) = (Duration::from_micros(50), Duration::from_micros(250));
+    /// The same for one that has not answered a few batches.
+    const FIRST_MARGIN: (Duration, Duration) =
+        (Duration::from_micros(250), Duration::from_millis(2));
     const MOST_MARGIN: Duration = Duration::from_millis(8);
+    /// How many needless frames cost as much as is allowed: usually, at first, and at most.
+    const HASTE: u32 = 16;
+    const FIRST_HASTE: u32 = 128;
+    const MOST_HASTE: u32 = 64;
+    /// A frame costs a sled little if it costs no more than this.
+    const CHEAP: Duration = Duration::from_micros(16);
+    /// An answer that is no later than this is hardly late.
+    const HARDLY: Duration = Duration::from_micros(400);
 
     /// Answers after which the least is forgotten: the way may have changed.
     const MEMORY: u32 = 512;
@@ -49,8 +63,29 @@ impl Answers {
 
     pub(super) fn patience(&self) -> Duration {
         let (mean, deviation) = self.smoothed.unwrap_or((Self::UNKNOWN, Duration::ZERO));
-        let first = if self.counted < Self::FEW { Self::FIRST_MARGIN } else { Duration::ZERO };
-        (mean + (4 * deviation).max(self.margin).max(first)).min(Self::MOST)
+        let first = if self.is_settled() {
+            Duration::ZERO
+        } else {
+            self.by_cost(Self::FIRST_HASTE, Self::FIRST_MARGIN)
+        };
+        let most = if self.cost <= Self::CHEAP { Self::MOST_HASTE * self.cost } else { Self::MOST };
+        let usual = (4 * deviation).min(most);
+        (mean + usual.max(self.margin).max(first)).min(Self::MOST)
+    }
+
+    /// Whether a few answers have been counted.
+    fn is_settled(&self) -> bool {
+        self.counted >= Self::FEW
+    }
+
+    /// So much it costs the sled to drop a frame that it did not need. Where that is little,
+    /// there is less reason to wait.
+    pub(super) fn set_cost(&mut self, cost: Duration) {
+        self.cost = cost;
+    }
+
+    fn by_cost(&self, frames: u32, (least, most): (Duration, Duration)) -> Duration {
+        self.cost.saturating_mul(frames).clamp(least, most)
     }
 
     /// A repair was begun in vain: the answer was on its way.
@@ -60,26 +95,32 @@ impl Answers {
 
     /// A repair was needed.
     pub(super) fn not_too_hasty(&mut self) {
-        self.margin = (self.margin * 3 / 4).max(Self::LEAST_MARGIN);
+        self.margin = (self.margin * 3 / 4).max(self.by_cost(Self::HASTE, Self::MARGIN));
     }
 
     /// How much later than it may be expected an answer is that took `time`, if that is known.
     pub(super) fn late(&self, time: Duration) -> Option<Duration> {
-        let (mean, deviation) = self.smoothed.filter(|_| self.counted > 0)?;
+        let (mean, deviation) = self.smoothed?;
         let steady = self.calm >= Self::MANY && deviation < mean / 8;
-        let soonest = if steady { mean.saturating_sub(2 * deviation) } else { self.least };
-        Some(time.saturating_sub(soonest))
+        let usual = time.saturating_sub(mean.saturating_sub(2 * deviation));
+        let most = time.saturating_sub(self.least);
+        // Where it is hardly late at all, there was nothing in the way of the answers before.
+        Some(if steady || self.is_settled() && most < Self::HARDLY { usual } else { most })
     }
 
     /// Whether an answer can't have come so soon.
     pub(super) fn rule_out(&self, soon: Duration) -> bool {
-        self.smoothed.is_some() && soon < self.least / 2
+        self.least < Self::UNKNOWN && soon < self.least / 2
     }
 
     /// An answer took no longer than this, but nobody knows how long.
     pub(super) fn learn_most(&mut self, most: Duration) {
         self.calm = 0;
-        if self.smoothed.is_none_or(|(mean, _)| mean > most) {
+        // It answers one frame, and so comes sooner than the answer to a batch would: to believe
+        // it is to be hasty, which is right only where nothing is known, or where it must not be
+        // that each batch is waited for too long.
+        let stays = |(mean, _)| mean <= most || self.counted > 0 && self.cost <= Self::CHEAP;
+        if !self.smoothed.is_some_and(stays) {
             self.smoothed = Some((most, Duration::ZERO));
             self.least = self.least.min(most);
             self.least_since = self.least_since.min(most);
@@ -87,9 +128,11 @@ impl Answers {
     }
 
     pub(super) fn learn(&mut self, sample: Duration) {
-        let Some((mean, deviation)) = self.smoothed else {
-            self.smoothed = Some((sample, sample / 2));
-            (self.least, self.least_since) = (sample, sample);
+        let Some((mean, deviation)) = self.smoothed.filter(|_| self.counted > 0) else {
+            self.smoothed = Some((sample, sample / 4));
+            self.least = self.least.min(sample);
+            self.least_since = self.least_since.min(sample);
+            self.counted = 1;
             return;
         };
         let error = sample.abs_diff(mean);

@@ -13,12 +13,13 @@ use crate::time::Instant;
 #[derive(Debug)]
 pub(super) struct Console {
     pub(super) cost: Duration,
-    /// The last measurements. Nothing makes them too small, and much too large.
+    /// The last measurements. Little makes them too small, and much too large.
     measured: [Duration; 4],
     /// The sled has dropped all repeats by then.
     pub(super) busy_until: Instant,
-    /// Repairs until it is measured again.
+    /// Repairs until it is measured again, and from then until the next time.
     pub(super) repairs: u32,
+    pause: u32,
     /// Whether the batch that is out now measures it.
     pub(super) measuring: bool,
 }
@@ -26,9 +27,12 @@ pub(super) struct Console {
 impl Console {
     /// 45 characters at 3 Mbaud.
     const ASSUMED: Duration = Duration::from_micros(150);
-    const LEAST: Duration = Duration::from_micros(2);
+    const LEAST: Duration = Duration::from_micros(1);
     const MOST: Duration = Duration::from_micros(300);
-    const REPAIRS: u32 = 64;
+    const PAUSE: u32 = 16;
+    const MOST_PAUSE: u32 = 64;
+    /// By such a factor no two measurements should differ: the next one has to decide.
+    const FAR: u32 = 8;
 
     pub(super) fn new() -> Self {
         Self {
@@ -36,8 +40,14 @@ impl Console {
             measured: [Self::ASSUMED; 4],
             busy_until: Instant::ZERO,
             repairs: 1,
+            pause: Self::PAUSE,
             measuring: false,
         }
+    }
+
+    /// Whether the sled has dropped all repeats at `now`, but for the last perhaps.
+    pub(super) fn is_idle(&self, now: Instant) -> bool {
+        self.busy_until <= now + self.cost
     }
 
     /// A frame was sent that the sled may have to drop.
@@ -55,10 +65,58 @@ impl Console {
             && repeats == 0
             && let Some(late) = late
         {
-            self.measured.rotate_left(1);
-            self.measured[3] = (late / Repair::PROBES).clamp(Self::LEAST, Self::MOST);
+            let measured = (late / Repair::PROBES).clamp(Self::LEAST, Self::MOST);
+            self.repairs = self.pause;
+            self.pause = (2 * self.pause).min(Self::MOST_PAUSE);
+            if measured > Self::FAR * self.cost {
+                // What was measured before was wrong.
+                self.measured = [measured; 4];
+                self.pause = Self::PAUSE;
+            } else {
+                self.measured.rotate_left(1);
+                self.measured[3] = measured;
+            }
+            if Self::FAR * measured < self.cost {
+                self.repairs = 0;
+            }
             self.cost = self.measured.into_iter().min().unwrap_or(Self::ASSUMED);
-            self.repairs = Self::REPAIRS;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measured(console: &mut Console, frame: Duration) {
+        console.measuring = true;
+        console.answered(0, Some(frame * Repair::PROBES));
+    }
+
+    #[test]
+    fn a_measurement_far_from_others_is_checked_by_the_next_repair_and_may_be_dropped() {
+        let mut console = Console::new();
+        measured(&mut console, Duration::from_micros(3));
+        assert_eq!((console.cost, console.repairs), (Duration::from_micros(3), 0));
+        measured(&mut console, Duration::from_micros(140));
+        assert_eq!(console.cost, Duration::from_micros(140));
+    }
+
+    #[test]
+    fn of_measurements_near_each_other_the_least_counts() {
+        let mut console = Console::new();
+        for micros in [140, 120, 170] {
+            measured(&mut console, Duration::from_micros(micros));
+        }
+        assert_eq!(console.cost, Duration::from_micros(120));
+        assert!(console.repairs > 0);
+    }
+
+    #[test]
+    fn an_answer_after_repeats_measures_nothing() {
+        let mut console = Console::new();
+        console.measuring = true;
+        console.answered(5, Some(Duration::ZERO));
+        assert_eq!(console.cost, Console::ASSUMED);
     }
 }

@@ -58,6 +58,9 @@ impl Repair {
     /// The first few are sent slowly: most late answers are under way already.
     const SLOW: usize = 3;
     const SLOW_SPACING: Duration = Duration::from_micros(40);
+    const SLOWER: u32 = 4;
+    /// What a caller who comes late may make up for, if that is more than a few.
+    const LATE: Duration = Duration::from_micros(32);
 
     pub(super) fn new() -> Self {
         Self {
@@ -96,11 +99,12 @@ impl Repair {
                 self.answers.learn_most(since_try);
             }
             let late = self.answers.late(now.since(sent)).filter(|_| self.tried == 0);
-            let idle = self.console.busy_until <= sent && !self.console.measuring;
+            let idle = self.console.is_idle(sent) && !self.console.measuring;
             if self.tried == 0 && idle || in_vain {
                 self.answers.learn(now.since(sent));
             }
             self.console.answered(self.tried, late);
+            self.answers.set_cost(self.console.cost);
             needed &= !in_vain;
         }
         Heard { answered, tried: self.stop(), needed }
@@ -126,7 +130,7 @@ impl Repair {
         let console = &self.console;
         console.repairs == 0
             && !console.measuring
-            && console.busy_until <= now
+            && console.is_idle(now)
             && self.answers.counted > 0
     }
 
@@ -177,10 +181,12 @@ impl Repair {
         self.tried += 1;
         self.console.repeat(now);
         let slow = self.rounds == 0 && self.in_round < Self::SLOW;
-        let least = if slow { Self::SLOW_SPACING } else { Duration::ZERO };
-        let spacing = self.console.cost.max(least);
+        let cost = self.console.cost;
+        let slowest = Self::SLOW_SPACING.min(Self::SLOWER * cost);
+        let spacing = if slow { cost.max(slowest) } else { cost };
         // A caller who comes late may catch up on a few, not on all.
-        self.due = Some(due.max(now - 4 * spacing) + spacing);
+        let late = (4 * spacing).max(Self::LATE);
+        self.due = Some(due.max(now - late) + spacing);
         if index == 0 {
             self.rounds += 1;
             self.in_round = 0;
