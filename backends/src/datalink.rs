@@ -20,8 +20,8 @@ pub trait Datalink {
     /// The most bytes that a frame can have after its 14-byte Ethernet header.
     fn mtu(&self) -> usize;
 
-    /// Sends frames from the front of `batch`, in order, without waiting for room, and
-    /// consumes those that are done with, as [`Sent`] tells. A frame whose payload the system
+    /// Sends frames from the front of `batch`, in order, without waiting for room or for a link
+    /// that is down, and consumes those that are done with, as [`Sent`] tells. A frame whose payload the system
     /// could not read is dropped and noted in the batch.
     ///
     /// # Errors
@@ -29,7 +29,7 @@ pub trait Datalink {
     /// If the link is gone for good. A frame that could not go out is no error: it is counted.
     fn send(&mut self, batch: &mut Batch) -> Result<Sent, LinkError>;
 
-    /// Waits until a frame is there, or there is room to send again if `want_room`, or
+    /// Waits until a frame is there, or it may be worth while to send again if `want_room`, or
     /// `timeout` has passed, or a signal came; then hands every frame that is there to `sink`,
     /// up to a bounded number, without waiting again. A zero timeout only looks.
     ///
@@ -64,6 +64,9 @@ pub struct LinkCounters {
     /// Frames that were refused for good: the link was down, the frame too long, its payload
     /// unreadable.
     pub dropped: u64,
+    /// Frames that found the link down and waited for it; those that did so in vain are among the
+    /// dropped.
+    pub held: u64,
     /// Those of the dropped ones whose payload could not be read: a mapped file has become
     /// shorter.
     pub unreadable: u64,
@@ -87,6 +90,7 @@ impl AddAssign for LinkCounters {
     fn add_assign(&mut self, more: Self) {
         self.taken += more.taken;
         self.dropped += more.dropped;
+        self.held += more.held;
         self.unreadable += more.unreadable;
         self.full += more.full;
         self.queue_full += more.queue_full;

@@ -4,6 +4,7 @@
 mod filter;
 mod link;
 mod mmsg;
+mod outage;
 mod qdisc;
 mod room;
 mod socket;
@@ -66,8 +67,8 @@ pub(crate) fn open(
     }
     let mut links: Vec<Box<dyn Datalink + Send>> = Vec::new();
     for (queue, (socket, facts)) in (0..).zip(sockets) {
-        let (path, described) = choose(options, &facts, queue);
-        links.push(Box::new(PacketLink::new(name, facts, socket, path, described)));
+        let path = choose(options, &facts, queue);
+        links.push(Box::new(PacketLink::new(name, facts, socket, path, options.patience)));
     }
     Ok(links)
 }

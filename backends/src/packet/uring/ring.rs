@@ -10,7 +10,7 @@ use io_uring::{CompletionQueue, IoUring, SubmissionQueue};
 
 /// A ring for the thread that made it.
 pub(super) struct Ring {
-    ring: IoUring,
+    uring: IoUring,
     owner: ThreadId,
     /// The ring's place among the owner's registered descriptors, if it could be had.
     place: Option<u32>,
@@ -42,7 +42,7 @@ impl Ring {
         ring.submitter().register_files(&[fd])?;
         // Before Linux 5.18, and for a thread's seventeenth ring, the file is looked up.
         let place = register(&ring).ok();
-        Ok(Self { ring, owner: thread::current().id(), place })
+        Ok(Self { uring: ring, owner: thread::current().id(), place })
     }
 
     /// Whether the calling thread may use it.
@@ -58,12 +58,12 @@ impl Ring {
 
     /// The entries that have not been submitted.
     pub(super) fn submission(&mut self) -> SubmissionQueue<'_> {
-        self.ring.submission()
+        self.uring.submission()
     }
 
     /// What has completed.
     pub(super) fn completion(&mut self) -> CompletionQueue<'_> {
-        self.ring.completion()
+        self.uring.completion()
     }
 
     /// Submits all entries, and waits until one has completed.
@@ -79,7 +79,7 @@ impl Ring {
             return Err(io::Error::from_raw_os_error(libc::EEXIST));
         }
         let Some(place) = self.place else {
-            return self.ring.submit_and_wait(1).map(drop);
+            return self.uring.submit_and_wait(1).map(drop);
         };
         let count = self.submission().len() as u32;
         // SAFETY: the owner calls, whose descriptor at this place is this ring's until it is
@@ -107,7 +107,7 @@ impl Drop for Ring {
         if let Some(offset) = self.place.filter(|_| self.is_own()) {
             let mut update = Update { offset, reserved: 0, data: 0 };
             // That the place was ours is all that could be wrong.
-            let _ = change(&self.ring, UNREGISTER, &mut update);
+            let _ = change(&self.uring, UNREGISTER, &mut update);
         }
     }
 }

@@ -22,6 +22,10 @@ use crate::library::Library;
 use crate::log::Log;
 use crate::state;
 
+/// How long frames wait for a link that is down: longer than it takes to plug a cable in again or
+/// to agree on a speed anew. Sleds wait for what they asked for until they get it.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Serves until a signal, a failure, or the end that the options ask for.
 pub(crate) fn run(options: ServeOptions) -> anyhow::Result<Exit> {
     let signals = Signals::install()?;
@@ -31,7 +35,12 @@ pub(crate) fn run(options: ServeOptions) -> anyhow::Result<Exit> {
             places.push(image.clone());
         }
     }
-    let how = OpenOptions { tx: options.tx, mapped: options.map, ..OpenOptions::default() };
+    let how = OpenOptions {
+        tx: options.tx,
+        mapped: options.map,
+        patience: PATIENCE,
+        ..OpenOptions::default()
+    };
     let mut links = Vec::new();
     for name in &options.links {
         let workers = boot_backends::open_workers(name, how, options.workers)?;
