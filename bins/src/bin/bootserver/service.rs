@@ -1,6 +1,6 @@
 //! Serving on real links: the workers of each, and what they share.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,6 +20,7 @@ use crate::args::{Assignment, ServeOptions};
 use crate::counts::Counts;
 use crate::library::Library;
 use crate::log::Log;
+use crate::sled_at::{self, SledAt};
 use crate::state;
 
 /// How long frames wait for a link that is down: longer than it takes to plug a cable in again or
@@ -59,7 +60,8 @@ pub(crate) fn run(options: ServeOptions) -> anyhow::Result<Exit> {
         clock: Clock::new(),
         library: Arc::new(Library::open(places, options.map)?),
         signals,
-        serve: Mutex::new(options.serve.clone()),
+        links: links.iter().map(|link| link.name().to_owned()).collect(),
+        first: Mutex::new(None),
         booted: Mutex::new(BTreeSet::new()),
         booting: links.iter().map(|_| AtomicUsize::new(0)).collect(),
         counts: Mutex::new(vec![Counts::default(); links.len()]),
@@ -87,7 +89,7 @@ pub(crate) fn run(options: ServeOptions) -> anyhow::Result<Exit> {
     }
     shared.tell_counts();
     if let Some(path) = &shared.options.state {
-        state::write(path, lock(&shared.taken).iter().map(|(&sled, &image)| (sled, image)))?;
+        state::write(path, &lock(&shared.taken))?;
     }
     result
 }
@@ -107,32 +109,34 @@ struct Shared {
     library: Arc<Library>,
     signals: Signals,
     options: ServeOptions,
-    /// Who is served; with `any`, the one sled as soon as there is one.
-    serve: Mutex<Serve>,
+    /// The name of each worker's link; the workers of a link stand side by side.
+    links: Vec<String>,
+    /// With `any`, the one sled that is served, as soon as there is one.
+    first: Mutex<Option<SledAt>>,
     /// Which sleds have booted.
     booted: Mutex<BTreeSet<MacAddr>>,
     /// Boots under way, for each worker.
     booting: Vec<AtomicUsize>,
-    /// What each worker had counted when it last looked up. The workers of a link stand side by
-    /// side, in the order of the links.
+    /// What each worker had counted when it last looked up.
     counts: Mutex<Vec<Counts>>,
     /// When any worker last heard from a sled: nanoseconds of the clock.
     last_heard: AtomicU64,
     ended: AtomicBool,
     /// Which image each sled took last, as far as workers that have ended know.
-    taken: Mutex<BTreeMap<MacAddr, Checksum>>,
+    taken: Mutex<BTreeMap<SledAt, Checksum>>,
 }
 
 impl Shared {
     /// Says what went over each link.
     fn tell_counts(&self) {
         let counts = lock(&self.counts).clone();
-        for (name, workers) in self.options.links.iter().zip(counts.chunks(self.options.workers)) {
+        let mut rest = counts.into_iter();
+        for workers in self.links.chunk_by(|one, other| one == other) {
             let mut all = Counts::default();
-            for &worker in workers {
+            for worker in rest.by_ref().take(workers.len()) {
                 all += worker;
             }
-            eprintln!("bootserver: {name}: {all}");
+            eprintln!("bootserver: {}: {all}", workers[0]);
         }
     }
 }
@@ -141,6 +145,8 @@ impl Shared {
 /// and knows when to end.
 struct Attendant<'a> {
     index: usize,
+    /// The name of the worker's link.
+    link: &'a str,
     shared: &'a Shared,
     log: Log,
     edition: u64,
@@ -159,15 +165,17 @@ fn work(index: usize, shared: &Shared, link: &mut dyn Datalink) -> anyhow::Resul
     };
     let config = Config { pace, ..Config::new(link.address(), sleds.clone()) };
     let mut server = Server::new(config);
-    let known = lock(&shared.taken).clone();
+    let name = &shared.links[index];
+    let known = sled_at::on(name, lock(&shared.taken).iter().map(|(sled, &image)| (sled, image)));
     for (&sled, &image) in &known {
         server.remember(sled, image);
     }
     // With one link its name would say nothing.
     let several = shared.options.links.len() > 1;
-    let prefix = if several { format!("{} ", link.name()) } else { String::new() };
+    let prefix = if several { format!("{name} ") } else { String::new() };
     let mut attendant = Attendant {
         index,
+        link: name,
         shared,
         log: Log::new(shared.options.quiet, prefix),
         edition: 0,
@@ -178,7 +186,8 @@ fn work(index: usize, shared: &Shared, link: &mut dyn Datalink) -> anyhow::Resul
         attendant.attend(now, server, link)
     });
     let learnt = server.remembered().filter(|(sled, image)| known.get(sled) != Some(image));
-    lock(&shared.taken).extend(learnt);
+    let at = |address| SledAt { link: Some(name.clone()), address };
+    lock(&shared.taken).extend(learnt.map(|(address, image)| (at(address), image)));
     attendant.publish(&server, link);
     result?
 }
@@ -236,25 +245,28 @@ impl Attendant<'_> {
     /// Has this server serve the first sled of all workers', which is `sled` if none was before.
     /// Says whether it is.
     fn settle(&mut self, sled: MacAddr, server: &mut Server) -> bool {
-        let mut serve = lock(&self.shared.serve);
-        let first = *serve == Serve::First;
-        if first {
-            *serve = Serve::These(BTreeSet::from([sled]));
-        }
-        server.set_serve(serve.clone());
+        let mut first = lock(&self.shared.first);
+        let is_first = first.is_none();
+        let this = || SledAt { link: Some(self.link.to_owned()), address: sled };
+        server.set_serve(self.only(first.get_or_insert_with(this)));
         self.unsettled = false;
-        first
+        is_first
     }
 
     /// Takes over whom another worker has settled on.
     fn adopt_settled(&mut self, server: &mut Server) {
-        if self.unsettled {
-            let serve = lock(&self.shared.serve);
-            if *serve != Serve::First {
-                server.set_serve(serve.clone());
-                self.unsettled = false;
-            }
+        if self.unsettled
+            && let Some(first) = &*lock(&self.shared.first)
+        {
+            server.set_serve(self.only(first));
+            self.unsettled = false;
         }
+    }
+
+    /// Whom this worker serves if `sled` is to be served and no other.
+    fn only(&self, sled: &SledAt) -> Serve {
+        let here = sled.link.as_deref() == Some(self.link);
+        Serve::These(here.then_some(sled.address).into_iter().collect())
     }
 
     /// Draws the conclusions from an event. Returns why the server has to end, if it has to.
@@ -302,10 +314,9 @@ impl Attendant<'_> {
             self.edition = edition;
             server.set_images(library.images());
             let assigned = self.shared.options.assigned.iter();
-            let assigned = assigned.filter_map(|Assignment { sled, image }| {
-                Some((*sled, library.checksum_of(image)?))
-            });
-            server.assign(assigned.collect::<HashMap<_, _>>());
+            let assigned = assigned
+                .filter_map(|Assignment { sled, image }| Some((sled, library.checksum_of(image)?)));
+            server.assign(sled_at::on(self.link, assigned));
         }
         server.hold_offers(loading);
         loading
@@ -339,9 +350,11 @@ impl Attendant<'_> {
 
     fn all_have_booted(&self) -> bool {
         let booted = lock(&self.shared.booted);
-        match &*lock(&self.shared.serve) {
+        match &self.shared.options.serve {
             Serve::These(sleds) => sleds.is_subset(&booted),
-            Serve::First => false,
+            Serve::First => {
+                lock(&self.shared.first).as_ref().is_some_and(|sled| booted.contains(&sled.address))
+            }
             Serve::All => {
                 let idle = |booting: &AtomicUsize| booting.load(Ordering::Acquire) == 0;
                 !booted.is_empty() && self.shared.booting.iter().all(idle)
