@@ -25,8 +25,13 @@ fn unpack(payload: &[u8], raw: &[u8]) -> Result<(), String> {
         at += bytes.len();
         Ok(())
     });
-    result.map_err(|error| error.to_string())?;
+    let result = result.map_err(|error| error.to_string());
+    let mut memory = vec![0xa5; raw.len()];
+    let read = image.read_to(&mut memory).map_err(|error| error.to_string());
+    assert_eq!(read, result, "what is read to its place is judged by another measure");
+    result?;
     assert!(!differs && at == raw.len(), "called good, and unpacked to something else");
+    assert!(memory == raw, "called good, and read to its place as something else");
     Ok(())
 }
 
