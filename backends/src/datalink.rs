@@ -76,9 +76,11 @@ pub struct LinkCounters {
     pub queue_full: u64,
     /// How often the link went down, as far as sending or receiving noticed.
     pub downs: u64,
-    /// How long it was down, from the moment that this was noticed to the next frame that went
-    /// out, or to now.
+    /// How long it was down, as far as was noticed: to the moment at which it was found up again,
+    /// or to now.
     pub down_time: Duration,
+    /// Whether it is down now.
+    pub is_down: bool,
     /// Frames received.
     pub received: u64,
     /// Frames that came while the receive buffer was full, or that were not whole, and were
@@ -96,6 +98,7 @@ impl AddAssign for LinkCounters {
         self.queue_full += more.queue_full;
         self.downs += more.downs;
         self.down_time += more.down_time;
+        self.is_down |= more.is_down;
         self.received += more.received;
         self.missed += more.missed;
     }
@@ -122,14 +125,14 @@ impl AddAssign for Sent {
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
     /// A call failed; the text says which call, on which link, and what may help.
-    #[error("{link}: {what}: {source}")]
+    #[error("{link}: {what}: {cause}")]
     System {
         /// The link's name.
         link: String,
         /// What was being done.
         what: &'static str,
-        /// The system's answer.
-        source: std::io::Error,
+        /// The system's answer, which the text has in it.
+        cause: std::io::Error,
     },
     /// No link has this name.
     #[error("{link}: there is no such link; there are: {known}")]

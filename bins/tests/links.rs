@@ -54,6 +54,9 @@ fn a_boot_outlives_a_link_that_goes_down_at_either_end() {
             let (status, _, log) = server.end(SOON);
             assert_eq!(status, 0, "{tx}, {end}: {log}");
             assert!(log.contains("; the link was down 1 times, "), "{tx}, {end}: {log}");
+            let lines = ["the link is down", "the link is up again, after "];
+            let told = lines.map(|line| log.find(&format!("bootserver: {NEAR}: {line}")));
+            assert!(told[0].is_some() && told[0] < told[1], "{tx}, {end}: {log}");
         });
     }
 }

@@ -135,7 +135,7 @@ impl PacketLink {
         let link = self.name.clone();
         match source.raw_os_error() {
             Some(libc::ENXIO | libc::ENODEV) => LinkError::Gone { link },
-            _ => LinkError::System { link, what, source },
+            _ => LinkError::System { link, what, cause: source },
         }
     }
 
@@ -277,6 +277,10 @@ impl Datalink for PacketLink {
             },
         };
         self.counters.received += received as u64;
+        if self.outage.is_on() && self.socket.link_runs() {
+            self.look_for_link()?;
+            self.counters.down_time += self.outage.end();
+        }
         self.waited |= pausing && received == 0 && timeout == self.room.pause();
         if pending {
             let round = self.path.flush().map_err(|error| self.fail("send", error))?;
@@ -296,6 +300,10 @@ impl Datalink for PacketLink {
     fn counters(&mut self) -> LinkCounters {
         // Nothing is lost by not knowing: the sled asks again.
         self.counters.missed += self.socket.take_missed().unwrap_or(0);
-        LinkCounters { down_time: self.counters.down_time + self.outage.time(), ..self.counters }
+        LinkCounters {
+            down_time: self.counters.down_time + self.outage.time(),
+            is_down: self.outage.is_on(),
+            ..self.counters
+        }
     }
 }

@@ -35,7 +35,12 @@ impl Outage {
         (waiting.elapsed() < self.patience, first)
     }
 
-    /// A frame has gone out. Returns how long none could.
+    /// Whether the link is down, as far as is known.
+    pub(super) fn is_on(&self) -> bool {
+        self.since.is_some()
+    }
+
+    /// The link is up again. Returns for how long it was not.
     pub(super) fn end(&mut self) -> Duration {
         self.waiting = None;
         self.since.take().map_or(Duration::ZERO, |since| since.elapsed())

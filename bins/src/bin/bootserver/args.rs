@@ -73,7 +73,7 @@ pub(crate) struct Args {
 
     /// Threads that serve each link, the sleds spread among them by the kernel; made from the
     /// number of cores if not given, and 1 for a single sled
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = workers)]
     workers: Option<NonZeroUsize>,
 
     /// How fast each link is used: `auto` finds the rate that it carries, on the whole and to
@@ -233,6 +233,13 @@ fn serve(args: Args) -> anyhow::Result<ServeOptions> {
     })
 }
 
+fn workers(text: &str) -> Result<NonZeroUsize, String> {
+    /// What Linux spreads a link's frames over at most.
+    const MOST: usize = 256;
+    let count: NonZeroUsize = text.parse().map_err(|error| format!("{error}"))?;
+    if count.get() > MOST { Err(format!("a link has {MOST} at most")) } else { Ok(count) }
+}
+
 /// Each sled can have one image, and must be on a link that is served.
 fn check_assigned(assigned: &[Assignment], links: &[String]) -> anyhow::Result<()> {
     for (index, Assignment { sled, .. }) in assigned.iter().enumerate() {
@@ -377,6 +384,7 @@ mod tests {
             ("--assign net1/2:0:0:0:0:1=a net0 zfs.img all", "net1 is not served; LINK is net0"),
             ("--assign 2:0:0:0:0:1=a --assign 2:0:0:0:0:1=b net0 zfs.img all", "twice"),
             ("--assign ff:ff:ff:ff:ff:ff=a net0 zfs.img all", "no single sled"),
+            ("--workers 257 net0 zfs.img all", "256 at most"),
             ("--rate 5 net0 zfs.img all", "as in 9.4Gbit"),
         ] {
             let error = format!("{:#}", options(line).unwrap_err());

@@ -153,6 +153,8 @@ struct Attendant<'a> {
     /// Whether the first sled of all is still to come.
     unsettled: bool,
     next_look: Instant,
+    /// How long the link had been down in all when it was last up again.
+    told_down: Duration,
 }
 
 /// Runs one worker's server to its end.
@@ -181,6 +183,7 @@ fn work(index: usize, shared: &Shared, link: &mut dyn Datalink) -> anyhow::Resul
         edition: 0,
         unsettled: shared.options.serve == Serve::First,
         next_look: Instant::ZERO,
+        told_down: Duration::ZERO,
     };
     let result = serve(shared.clock, link, &mut server, |now, server, link| {
         attendant.attend(now, server, link)
@@ -362,10 +365,23 @@ impl Attendant<'_> {
         }
     }
 
-    /// Shows all workers what this one has counted.
-    fn publish(&self, server: &Server, link: &mut dyn Datalink) {
+    /// Shows all workers what this one has counted. Of a link that goes down or comes up again
+    /// its first worker tells.
+    fn publish(&mut self, server: &Server, link: &mut dyn Datalink) {
         let counts = Counts { link: link.counters(), server: server.counters() };
-        lock(&self.shared.counts)[self.index] = counts;
+        let before = std::mem::replace(&mut lock(&self.shared.counts)[self.index], counts).link;
+        let now = counts.link;
+        if self.index == 0 || self.shared.links[self.index - 1] != self.link {
+            let went_down = now.downs > before.downs;
+            if went_down {
+                eprintln!("bootserver: {}: the link is down", self.link);
+            }
+            if (went_down || before.is_down) && !now.is_down {
+                let time = now.down_time.saturating_sub(self.told_down).as_secs_f64();
+                eprintln!("bootserver: {}: the link is up again, after {time:.1} s", self.link);
+                self.told_down = now.down_time;
+            }
+        }
     }
 }
 
