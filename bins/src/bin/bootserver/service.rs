@@ -153,6 +153,7 @@ struct Attendant<'a> {
     /// Whether the first sled of all is still to come.
     unsettled: bool,
     next_look: Instant,
+    next_files: Instant,
     /// How long the link had been down in all when it was last up again.
     told_down: Duration,
 }
@@ -183,6 +184,7 @@ fn work(index: usize, shared: &Shared, link: &mut dyn Datalink) -> anyhow::Resul
         edition: 0,
         unsettled: shared.options.serve == Serve::First,
         next_look: Instant::ZERO,
+        next_files: Instant::ZERO,
         told_down: Duration::ZERO,
     };
     let result = serve(shared.clock, link, &mut server, |now, server, link| {
@@ -206,6 +208,8 @@ fn who(serve: &Serve) -> String {
 impl Attendant<'_> {
     /// How often to look at what gives no sign of itself: signals, other workers.
     const TICK: Duration = Duration::from_millis(200);
+    /// A flood of HELLOs must not become a flood of looks at files.
+    const FILES: Duration = Duration::from_millis(5);
     /// While an image is being checked, sleds wait.
     const IMPATIENT: Duration = Duration::from_millis(10);
 
@@ -226,7 +230,7 @@ impl Attendant<'_> {
                 continue;
             }
             self.log.event(now, &event);
-            if let Some(error) = self.handle(&event) {
+            if let Some(error) = self.handle(now, &event) {
                 return ControlFlow::Break(Err(error));
             }
         }
@@ -273,12 +277,15 @@ impl Attendant<'_> {
     }
 
     /// Draws the conclusions from an event. Returns why the server has to end, if it has to.
-    fn handle(&mut self, event: &Event) -> Option<anyhow::Error> {
+    fn handle(&mut self, now: Instant, event: &Event) -> Option<anyhow::Error> {
         let Event { sled, kind } = event;
         let sled = *sled;
         let shared = self.shared;
         match kind {
-            EventKind::Hello { .. } => shared.library.look(false),
+            EventKind::Hello { .. } if now >= self.next_files => {
+                self.next_files = now + Self::FILES;
+                shared.library.look(false);
+            }
             EventKind::Finished(_) => {
                 lock(&shared.booted).insert(sled);
             }
