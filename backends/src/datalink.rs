@@ -20,8 +20,8 @@ pub trait Datalink {
     /// The most bytes that a frame can have after its 14-byte Ethernet header.
     fn mtu(&self) -> usize;
 
-    /// Sends frames from the front of `batch`, in order, without waiting for room, and
-    /// consumes those that are done with, as [`Sent`] tells. A frame whose payload the system
+    /// Sends frames from the front of `batch`, in order, without waiting for room or for a link
+    /// that is down, and consumes those that are done with, as [`Sent`] tells. A frame whose payload the system
     /// could not read is dropped and noted in the batch.
     ///
     /// # Errors
@@ -29,7 +29,7 @@ pub trait Datalink {
     /// If the link is gone for good. A frame that could not go out is no error: it is counted.
     fn send(&mut self, batch: &mut Batch) -> Result<Sent, LinkError>;
 
-    /// Waits until a frame is there, or there is room to send again if `want_room`, or
+    /// Waits until a frame is there, or it may be worth while to send again if `want_room`, or
     /// `timeout` has passed, or a signal came; then hands every frame that is there to `sink`,
     /// up to a bounded number, without waiting again. A zero timeout only looks.
     ///
@@ -64,6 +64,9 @@ pub struct LinkCounters {
     /// Frames that were refused for good: the link was down, the frame too long, its payload
     /// unreadable.
     pub dropped: u64,
+    /// Frames that found the link down and waited for it; those that did so in vain are among the
+    /// dropped.
+    pub held: u64,
     /// Those of the dropped ones whose payload could not be read: a mapped file has become
     /// shorter.
     pub unreadable: u64,
@@ -73,9 +76,11 @@ pub struct LinkCounters {
     pub queue_full: u64,
     /// How often the link went down, as far as sending or receiving noticed.
     pub downs: u64,
-    /// How long it was down, from the moment that this was noticed to the next frame that went
-    /// out, or to now.
+    /// How long it was down, as far as was noticed: to the moment at which it was found up again,
+    /// or to now.
     pub down_time: Duration,
+    /// Whether it is down now.
+    pub is_down: bool,
     /// Frames received.
     pub received: u64,
     /// Frames that came while the receive buffer was full, or that were not whole, and were
@@ -87,11 +92,13 @@ impl AddAssign for LinkCounters {
     fn add_assign(&mut self, more: Self) {
         self.taken += more.taken;
         self.dropped += more.dropped;
+        self.held += more.held;
         self.unreadable += more.unreadable;
         self.full += more.full;
         self.queue_full += more.queue_full;
         self.downs += more.downs;
         self.down_time += more.down_time;
+        self.is_down |= more.is_down;
         self.received += more.received;
         self.missed += more.missed;
     }
@@ -118,14 +125,14 @@ impl AddAssign for Sent {
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
     /// A call failed; the text says which call, on which link, and what may help.
-    #[error("{link}: {what}: {source}")]
+    #[error("{link}: {what}: {cause}")]
     System {
         /// The link's name.
         link: String,
         /// What was being done.
         what: &'static str,
-        /// The system's answer.
-        source: std::io::Error,
+        /// The system's answer, which the text has in it.
+        cause: std::io::Error,
     },
     /// No link has this name.
     #[error("{link}: there is no such link; there are: {known}")]

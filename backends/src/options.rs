@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// How to open a link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,6 +15,9 @@ pub struct OpenOptions {
     /// Payloads may be mapped from files, which nobody in this process may read: take no path
     /// that copies them here.
     pub mapped: bool,
+    /// How long frames wait for a link that is down, to go out when it is up again; then, and
+    /// until it is, frames are dropped. A Linux link's; others drop at once.
+    pub patience: Duration,
 }
 
 /// How frames get from memory to the kernel. All paths send the same frames; they differ in

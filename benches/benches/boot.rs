@@ -178,7 +178,8 @@ mod linux {
         sleds: u16,
         server: impl FnOnce() -> u64 + Send,
     ) -> Boot {
-        let options = OpenOptions { all_addresses: true, tx: TxPath::Mmsg, mapped: false };
+        let options =
+            OpenOptions { all_addresses: true, tx: TxPath::Mmsg, ..OpenOptions::default() };
         let mut far = open(FAR, options).expect("the far end is there");
         thread::scope(|scope| {
             let server = scope.spawn(|| {

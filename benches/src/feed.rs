@@ -75,11 +75,13 @@ impl Datalink for Feed<'_> {
 
     fn receive(
         &mut self,
-        _: Duration,
+        timeout: Duration,
         want_room: bool,
         sink: &mut dyn FnMut(&[u8]),
     ) -> Result<(), LinkError> {
-        self.link.receive(Duration::ZERO, want_room, sink)?;
+        // With nothing to say, all there is to wait for is the server's own pace.
+        let silent = self.sleds.iter().all(|sled| sled.unsent > 0);
+        self.link.receive(if silent { timeout } else { Duration::ZERO }, want_room, sink)?;
         let server = self.link.address();
         for sled in self.sleds.iter_mut().filter(|sled| sled.unsent == 0) {
             let Some(batch) = sled.next.filter(|&batch| batch < self.batches) else {

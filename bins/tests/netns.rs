@@ -197,7 +197,7 @@ fn of_many_images_each_sled_gets_the_one_that_it_wants() {
         server.end(SOON);
         let learnt = String::from_utf8(desk.read("learnt")).unwrap();
         let expected = format!(
-            "02:00:00:00:00:0a {}\n02:00:00:00:00:0b {}\n",
+            "{NEAR}/02:00:00:00:00:0a {}\n{NEAR}/02:00:00:00:00:0b {}\n",
             tool::hex(&desk.read("a.img.csum")),
             tool::hex(&desk.read("b.img.csum"))
         );

@@ -140,6 +140,10 @@ fn contents(image: &ImageFile) -> Result<Vec<u8>, String> {
         Ok(())
     });
     assert!(out.len() as u64 <= image.header().image_size);
+    let mut memory = vec![0; image.header().image_size as usize];
+    let read = image.read_to(&mut memory);
+    assert_eq!(read.is_ok(), result.is_ok(), "{read:?}");
+    assert!(result.is_err() || memory == out);
     result.map(|()| out).map_err(|error| error.to_string())
 }
 

@@ -25,8 +25,14 @@ fn unpack(payload: &[u8], raw: &[u8]) -> Result<(), String> {
         at += bytes.len();
         Ok(())
     });
-    result.map_err(|error| error.to_string())?;
+    let result = result.map_err(|error| error.to_string());
+    let mut memory = vec![0xa5; raw.len()];
+    let read = image.read_to(&mut memory).map_err(|error| error.to_string());
+    // Of several things that are wrong, either may name another one.
+    assert_eq!(read.is_ok(), result.is_ok(), "{read:?} in its place, else {result:?}");
+    result?;
     assert!(!differs && at == raw.len(), "called good, and unpacked to something else");
+    assert!(memory == raw, "called good, and read to its place as something else");
     Ok(())
 }
 

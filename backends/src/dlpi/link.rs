@@ -99,7 +99,7 @@ impl DlpiLink {
         match failure {
             // A stream that hung up says nothing, or one of these.
             Failure::System(0 | libc::ENXIO | libc::ENODEV | libc::EIO) => LinkError::Gone { link },
-            _ => LinkError::System { link, what, source: failure.into_error() },
+            _ => LinkError::System { link, what, cause: failure.into_error() },
         }
     }
 
@@ -252,7 +252,7 @@ impl Datalink for DlpiLink {
         }
         let room = want_room && !self.starved;
         let ready = wait(&self.receiving, &self.sending, room, timeout).map_err(|source| {
-            LinkError::System { link: self.name.clone(), what: "wait", source }
+            LinkError::System { link: self.name.clone(), what: "wait", cause: source }
         })?;
         if ready.notes {
             self.take_notes()?;

@@ -39,15 +39,11 @@ pub(crate) fn open(
     workers: usize,
 ) -> Result<Vec<Box<dyn Datalink + Send>>, LinkError> {
     if options.mapped {
-        let source = io::Error::new(
+        let cause = io::Error::new(
             io::ErrorKind::Unsupported,
             "DLPI has frames gathered by this process: serve images from memory",
         );
-        return Err(LinkError::System {
-            link: name.to_owned(),
-            what: "send mapped images",
-            source,
-        });
+        return Err(LinkError::System { link: name.to_owned(), what: "send mapped images", cause });
     }
     let raw = options.all_addresses;
     let workers = workers.clamp(1, MOST_WORKERS) as u32;
@@ -80,7 +76,7 @@ fn explain(name: &str, trouble: Trouble) -> LinkError {
         }
         Trouble::NotEthernet(found) => LinkError::NotEthernet { link, found },
         Trouble::Failed(what, failure) => {
-            LinkError::System { link, what, source: failure.into_error() }
+            LinkError::System { link, what, cause: failure.into_error() }
         }
     }
 }

@@ -2,11 +2,12 @@
 
 use std::io;
 use std::mem;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use boot_engine::batch::Batch;
 use boot_engine::wire::MacAddr;
 
+use super::outage::Outage;
 use super::room::Room;
 use super::socket::{LinkFacts, ReceiveScratch, Socket};
 use crate::{Datalink, LinkCounters, LinkError, Sent};
@@ -98,21 +99,21 @@ pub(super) struct PacketLink {
     blocked: Option<Stop>,
     /// Whether a wait for room has gone its full length since the last send.
     waited: bool,
-    /// Since when the link has been down.
-    down: Option<Instant>,
+    outage: Outage,
     counters: LinkCounters,
     /// What became of pending frames since the last send.
     late: Sent,
 }
 
 impl PacketLink {
-    /// Sends over `path`, which `described` says in words.
+    /// Sends over `path`, which `described` says in words. While the link is down, frames wait
+    /// for up to `patience`.
     pub(super) fn new(
         name: &str,
         facts: LinkFacts,
         socket: Socket,
-        path: Box<dyn Transmit>,
-        described: String,
+        (path, described): (Box<dyn Transmit>, String),
+        patience: Duration,
     ) -> Self {
         Self {
             name: name.to_owned(),
@@ -124,7 +125,7 @@ impl PacketLink {
             room: Room::new(),
             blocked: None,
             waited: false,
-            down: None,
+            outage: Outage::new(patience),
             counters: LinkCounters::default(),
             late: Sent::default(),
         }
@@ -134,7 +135,7 @@ impl PacketLink {
         let link = self.name.clone();
         match source.raw_os_error() {
             Some(libc::ENXIO | libc::ENODEV) => LinkError::Gone { link },
-            _ => LinkError::System { link, what, source },
+            _ => LinkError::System { link, what, cause: source },
         }
     }
 
@@ -162,16 +163,19 @@ impl PacketLink {
     }
 
     fn note_down(&mut self) {
-        if self.down.is_none() {
-            self.down = Some(Instant::now());
-            self.counters.downs += 1;
-        }
+        self.counters.downs += u64::from(self.outage.begin());
     }
 
-    /// Loses the frames of a batch, since the link is down.
-    fn drop_all(&mut self, batch: &mut Batch) -> Result<Sent, LinkError> {
+    /// The link is down: the frames of a batch wait for it, or are lost.
+    fn hold_or_drop(&mut self, batch: &mut Batch) -> Result<Sent, LinkError> {
         self.note_down();
         self.look_for_link()?;
+        let (may_wait, first) = self.outage.wait();
+        if may_wait {
+            self.counters.held += if first { batch.len() as u64 } else { 0 };
+            self.blocked = Some(Stop::Down);
+            return Ok(Sent::default());
+        }
         let dropped = Sent { taken: 0, dropped: batch.len() };
         batch.clear();
         self.count(&Round { sent: dropped, ..Round::default() });
@@ -183,10 +187,8 @@ impl PacketLink {
         self.counters.dropped += round.sent.dropped as u64;
         self.counters.unreadable += round.unreadable as u64;
         self.counters.queue_full += u64::from(round.stop == Some(Stop::QueueFull));
-        if round.sent.taken > 0
-            && let Some(down) = self.down.take()
-        {
-            self.counters.down_time += down.elapsed();
+        if round.sent.taken > 0 {
+            self.counters.down_time += self.outage.end();
         }
     }
 }
@@ -209,9 +211,9 @@ impl Datalink for PacketLink {
         let mut once_more = true;
         self.blocked = None;
         if !batch.is_empty() && !self.socket.link_runs() {
-            sent += self.drop_all(batch)?;
+            sent += self.hold_or_drop(batch)?;
         }
-        while !batch.is_empty() {
+        while !batch.is_empty() && self.blocked.is_none() {
             let round = self.path.transmit(&self.socket, batch);
             let round = round.map_err(|error| self.fail("send", error))?;
             sent += round.sent;
@@ -220,11 +222,10 @@ impl Datalink for PacketLink {
                 None => {}
                 // The socket reports that the link went down even when it is up again.
                 Some(Stop::Down) if mem::take(&mut once_more) => {}
-                Some(Stop::Down) => sent += self.drop_all(batch)?,
+                Some(Stop::Down) => sent += self.hold_or_drop(batch)?,
                 Some(stop) => {
                     self.counters.full += 1;
                     self.blocked = Some(stop);
-                    break;
                 }
             }
         }
@@ -243,9 +244,15 @@ impl Datalink for PacketLink {
     ) -> Result<(), LinkError> {
         let mut timeout = timeout;
         let mut writable = want_room;
-        let pending = self.path.pending() > 0;
+        // What a link takes that has no carrier is lost.
+        let late = self.path.pending() > 0;
+        let pending = late && self.socket.link_runs();
+        let down = late && !pending || want_room && self.blocked == Some(Stop::Down);
         let pausing = pending || (want_room && self.blocked == Some(Stop::QueueFull));
-        if pausing {
+        if down {
+            writable = false;
+            timeout = timeout.min(Outage::PAUSE);
+        } else if pausing {
             // The socket calls itself writable while the queue behind it is full: so wait for
             // a little time instead.
             writable = false;
@@ -270,6 +277,10 @@ impl Datalink for PacketLink {
             },
         };
         self.counters.received += received as u64;
+        if self.outage.is_on() && self.socket.link_runs() {
+            self.look_for_link()?;
+            self.counters.down_time += self.outage.end();
+        }
         self.waited |= pausing && received == 0 && timeout == self.room.pause();
         if pending {
             let round = self.path.flush().map_err(|error| self.fail("send", error))?;
@@ -289,7 +300,10 @@ impl Datalink for PacketLink {
     fn counters(&mut self) -> LinkCounters {
         // Nothing is lost by not knowing: the sled asks again.
         self.counters.missed += self.socket.take_missed().unwrap_or(0);
-        let down = self.down.map_or(Duration::ZERO, |down| down.elapsed());
-        LinkCounters { down_time: self.counters.down_time + down, ..self.counters }
+        LinkCounters {
+            down_time: self.counters.down_time + self.outage.time(),
+            is_down: self.outage.is_on(),
+            ..self.counters
+        }
     }
 }

@@ -4,6 +4,7 @@
 mod filter;
 mod link;
 mod mmsg;
+mod outage;
 mod qdisc;
 mod room;
 mod socket;
@@ -41,7 +42,8 @@ pub(crate) fn open(
     options: OpenOptions,
     workers: usize,
 ) -> Result<Vec<Box<dyn Datalink + Send>>, LinkError> {
-    let fail = |what| move |source| LinkError::System { link: name.to_owned(), what, source };
+    let fail =
+        |what| move |source| LinkError::System { link: name.to_owned(), what, cause: source };
     let mut sockets = Vec::new();
     let mut group = None;
     for _ in 0..workers {
@@ -66,8 +68,8 @@ pub(crate) fn open(
     }
     let mut links: Vec<Box<dyn Datalink + Send>> = Vec::new();
     for (queue, (socket, facts)) in (0..).zip(sockets) {
-        let (path, described) = choose(options, &facts, queue);
-        links.push(Box::new(PacketLink::new(name, facts, socket, path, described)));
+        let path = choose(options, &facts, queue);
+        links.push(Box::new(PacketLink::new(name, facts, socket, path, options.patience)));
     }
     Ok(links)
 }
@@ -83,11 +85,11 @@ fn look(name: &str) -> Result<(Socket, LinkFacts), LinkError> {
                 format!("run as root, or grant the capability: setcap cap_net_raw+ep {program}");
             LinkError::NotPermitted { link: link.clone(), remedy }
         }
-        _ => LinkError::System { link: link.clone(), what: "open a packet socket", source },
+        _ => LinkError::System { link: link.clone(), what: "open a packet socket", cause: source },
     })?;
     let facts = socket.facts(name).map_err(|source| match source.raw_os_error() {
         Some(libc::ENODEV) => LinkError::NoSuchLink { link: link.clone(), known: known_links() },
-        _ => LinkError::System { link: link.clone(), what: "look for the link", source },
+        _ => LinkError::System { link: link.clone(), what: "look for the link", cause: source },
     })?;
     if facts.hardware != ETHERNET {
         let found = format!("hardware type {}, Ethernet is 1", facts.hardware);

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use boot_backends::{LinkError, OpenOptions, Sent, TxPath, open};
@@ -50,6 +51,116 @@ fn a_link_that_goes_down_drops_frames_and_comes_back_by_itself() {
             assert_eq!(counters.taken, (taken + up) as u64, "{tx}, {end}");
             assert_eq!(counters.downs, 1, "{tx}, {end}");
             assert!(counters.dropped >= 15 * 128, "{tx}, {end}: {counters:?}");
+        });
+    }
+}
+
+/// Opens the near end; frames wait for so long while it is down.
+fn patient(tx: TxPath, patience: Duration) -> Link {
+    open(NEAR, OpenOptions { tx, patience, ..OpenOptions::default() }).unwrap()
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn frames_wait_for_a_link_that_is_down_and_go_out_in_order_when_it_is_up() {
+    for (tx, end) in PATHS.into_iter().flat_map(|tx| [(tx, NEAR), (tx, FAR)]) {
+        inside(1, || {
+            let mut link = patient(tx, Duration::from_secs(20));
+            let image = image(128);
+            let mut batch = Batch::with_capacity(128);
+            let mut taken = 0;
+            ip(&format!("link set {end} down"));
+            (0..128).for_each(|block| push(&mut batch, &image, block));
+            let (start, before) = (Instant::now(), cpu());
+            assert_eq!(link.send(&mut batch).unwrap(), Sent::default(), "{tx}, {end}");
+            assert_eq!(batch.len(), 128, "{tx}, {end}");
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    thread::sleep(Duration::from_millis(300));
+                    ip(&format!("link set {end} up"));
+                });
+                send_all(&mut link, &mut batch, &mut taken);
+            });
+            let (time, spent) = (start.elapsed(), cpu().saturating_sub(before));
+            assert!(spent < time / 20, "{tx}, {end}: {spent:?} of {time:?}");
+            assert_eq!((taken, sent_by(NEAR)), (128, 128), "{tx}, {end}");
+            let counters = link.counters();
+            assert_eq!((counters.held, counters.dropped), (128, 0), "{tx}, {end}");
+            assert_eq!(counters.downs, 1, "{tx}, {end}");
+            let down = counters.down_time;
+            assert!(down > Duration::from_millis(250) && down <= time, "{tx}, {end}: {down:?}");
+        });
+    }
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn a_batch_that_a_link_goes_down_under_is_sent_to_its_end() {
+    for tx in PATHS {
+        inside(1, || {
+            let mut link = patient(tx, Duration::from_secs(20));
+            let mut far = far();
+            let image = image(1024);
+            let mut batch = Batch::with_capacity(128);
+            let (mut taken, mut arrived) = (0, Vec::new());
+            let mut sink = |frame: &[u8]| arrived.push(frame[26..34].to_vec());
+            thread::scope(|scope| {
+                let toggle = scope.spawn(|| {
+                    for _ in 0..3 {
+                        thread::sleep(Duration::from_millis(20));
+                        ip(&format!("link set {NEAR} down"));
+                        thread::sleep(Duration::from_millis(20));
+                        ip(&format!("link set {NEAR} up"));
+                    }
+                });
+                while !toggle.is_finished() || link.counters().downs < 3 {
+                    (0..128).for_each(|block| push(&mut batch, &image, block));
+                    send_all(&mut link, &mut batch, &mut taken);
+                    far.receive(Duration::ZERO, false, &mut sink).unwrap();
+                    far.receive(Duration::ZERO, false, &mut sink).unwrap();
+                }
+            });
+            let counters = link.counters();
+            let dropped = counters.dropped as usize;
+            assert_eq!((taken + dropped) % 128, 0, "{tx}: {counters:?}");
+            // AF_XDP gives up a frame that a driver has no room for, as one that stops has.
+            assert!(dropped <= if tx == TxPath::Xdp { 3 } else { 0 }, "{tx}: {counters:?}");
+            let sent = sent_by(NEAR) as usize;
+            while arrived.len() < sent {
+                let before = arrived.len();
+                let mut sink = |frame: &[u8]| arrived.push(frame[26..34].to_vec());
+                far.receive(Duration::from_millis(200), false, &mut sink).unwrap();
+                assert!(arrived.len() > before, "{tx}: {before} of {sent} frames arrived");
+            }
+            // What the driver takes in the moment in which it is stopped, it throws away.
+            assert!(taken - sent < 3 * 128, "{tx}: {sent} of {taken}");
+            let number = |frame: &Vec<u8>| u64::from_be_bytes(frame[..].try_into().unwrap()) / 1024;
+            let follows = |pair: &&[Vec<u8>]| (number(&pair[0]) + 1) % 128 == number(&pair[1]);
+            let gaps = arrived.windows(2).filter(|pair| !follows(pair)).count();
+            assert!(gaps <= 3 + dropped, "{tx}: {gaps} gaps");
+        });
+    }
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn frames_wait_no_longer_than_they_may() {
+    for tx in PATHS {
+        inside(1, || {
+            let mut link = patient(tx, Duration::from_millis(100));
+            let image = image(1);
+            let mut batch = Batch::with_capacity(128);
+            ip(&format!("link set {NEAR} down"));
+            let start = Instant::now();
+            // Until the next time that the link is up, nothing waits again.
+            for _ in 0..3 {
+                (0..64).for_each(|_| push(&mut batch, &image, 0));
+                send_all(&mut link, &mut batch, &mut 0);
+            }
+            let time = start.elapsed();
+            assert!((100..150).contains(&time.as_millis()), "{tx}: {time:?}");
+            let counters = link.counters();
+            assert_eq!((counters.held, counters.dropped), (64, 3 * 64), "{tx}");
         });
     }
 }

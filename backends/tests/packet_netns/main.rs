@@ -40,7 +40,8 @@ fn via(tx: TxPath) -> Link {
 }
 
 fn far() -> Link {
-    open(FAR, OpenOptions { all_addresses: true, tx: TxPath::Mmsg, mapped: false }).unwrap()
+    open(FAR, OpenOptions { all_addresses: true, tx: TxPath::Mmsg, ..OpenOptions::default() })
+        .unwrap()
 }
 
 fn image(blocks: usize) -> Contents {

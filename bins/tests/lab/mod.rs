@@ -73,12 +73,14 @@ impl Running {
         Duration::from_millis(ticks.map(|ticks| 10 * ticks.parse::<u64>().unwrap()).sum())
     }
 
-    /// KiB of memory that it has for itself, without its program.
+    /// The most KiB of memory that it has ever had, without what it has of its program.
     pub(crate) fn memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
-        let mut lines = status.lines();
-        let line = lines.find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse().unwrap()
+        let kib = |name| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            line.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
+        };
+        kib("VmHWM:") - kib("RssFile:")
     }
 
     pub(crate) fn signal(&self, name: &str) {

@@ -69,7 +69,7 @@ impl Contents {
 
     fn pin(image: &ImageFile) -> Result<Self, ImageError> {
         let mut memory = memory(servable_size(image)?).map_err(|error| image.error(error))?;
-        image.read_into(&mut memory)?;
+        image.read_to(&mut memory)?;
         let bytes = memory.make_read_only().map_err(|error| image.error(error))?;
         Ok(Self::of(image, bytes, false))
     }

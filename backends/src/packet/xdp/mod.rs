@@ -3,8 +3,15 @@
 //! A frame is copied into a slot of the UMEM, from there into a socket buffer by the kernel, and
 //! goes to the driver past the queueing discipline. The kernel's share of that is so much less
 //! than on an AF_PACKET socket's way that the second copy is well spent. Receiving stays with
-//! the AF_PACKET socket, so no XDP program is needed; and zero-copy mode is not for us, since it
-//! would take the queue's receive buffers from it.
+//! the AF_PACKET socket, so no XDP program is needed.
+//!
+//! Zero-copy mode is not for us. Once a socket is bound that way, the queue receives into the
+//! socket's UMEM and nowhere else: with an empty fill ring it is deaf, and with a full one it
+//! still takes an XDP program that passes every frame on. Drivers such as i40e do not send from
+//! the socket at all without one, and reset the card when it comes and goes, under the boots of
+//! everybody on it. It would also take CAP_NET_ADMIN and CAP_BPF, where copy mode needs
+//! CAP_NET_RAW; and a frame counts as sent once the driver has read its descriptor, whatever
+//! becomes of it.
 
 #![expect(unsafe_code, reason = "memory and rings are shared with the kernel")]
 

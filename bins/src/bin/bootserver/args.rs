@@ -16,6 +16,8 @@ use boot_engine::wire::{BLOCK, DATA_HEAD_LEN, MacAddr};
 use boot_tools::units::BitRate;
 use clap::Parser;
 
+use crate::sled_at::SledAt;
+
 /// Serve boot images to sleds that ask for one on an Ethernet link.
 #[derive(Debug, Parser)]
 #[command(
@@ -49,11 +51,12 @@ pub(crate) struct Args {
     #[arg(long = "image", value_name = "PATH")]
     images: Vec<PathBuf>,
 
-    /// Offer the image PATH, and no other, to the sled MAC
-    #[arg(long = "assign", value_name = "MAC=PATH")]
+    /// Offer the image PATH, and no other, to the sled MAC; or LINK/MAC=PATH, to that sled on
+    /// that link, whatever is said of others with its address
+    #[arg(long = "assign", value_name = "[LINK/]MAC=PATH")]
     assigned: Vec<Assignment>,
 
-    /// Keep in FILE which sled took which image, and read it at the start
+    /// Keep in FILE which sled, by link and address, took which image, and read it at the start
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
 
@@ -70,7 +73,7 @@ pub(crate) struct Args {
 
     /// Threads that serve each link, the sleds spread among them by the kernel; made from the
     /// number of cores if not given, and 1 for a single sled
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = workers)]
     workers: Option<NonZeroUsize>,
 
     /// How fast each link is used: `auto` finds the rate that it carries, on the whole and to
@@ -127,7 +130,7 @@ pub(crate) struct ServeOptions {
 /// One sled's image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Assignment {
-    pub(crate) sled: MacAddr,
+    pub(crate) sled: SledAt,
     pub(crate) image: PathBuf,
 }
 
@@ -136,7 +139,7 @@ impl FromStr for Assignment {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (sled, image) = text.split_once('=').ok_or("there is no `=` between MAC and PATH")?;
-        let sled = sled.parse().map_err(|error| format!("{sled:?}: {error}"))?;
+        let sled = sled.parse()?;
         if image.is_empty() {
             return Err("there is no PATH behind the `=`".to_owned());
         }
@@ -202,6 +205,7 @@ fn serve(args: Args) -> anyhow::Result<ServeOptions> {
     if let Some((_, link)) = twice {
         bail!("LINK: {link} stands there twice");
     }
+    check_assigned(&args.assigned, &links)?;
     let mut images = args.images;
     // With --image, IMAGE may be left out: what then stands in its place says who is served.
     let named = positional.next_if(|text| images.is_empty() || who(text).is_err());
@@ -227,6 +231,26 @@ fn serve(args: Args) -> anyhow::Result<ServeOptions> {
         workers,
         pace: args.rate,
     })
+}
+
+fn workers(text: &str) -> Result<NonZeroUsize, String> {
+    /// What Linux spreads a link's frames over at most.
+    const MOST: usize = 256;
+    let count: NonZeroUsize = text.parse().map_err(|error| format!("{error}"))?;
+    if count.get() > MOST { Err(format!("a link has {MOST} at most")) } else { Ok(count) }
+}
+
+/// Each sled can have one image, and must be on a link that is served.
+fn check_assigned(assigned: &[Assignment], links: &[String]) -> anyhow::Result<()> {
+    for (index, Assignment { sled, .. }) in assigned.iter().enumerate() {
+        if assigned[..index].iter().any(|before| before.sled == *sled) {
+            bail!("--assign: {sled} stands there twice");
+        }
+        if let Some(link) = sled.link.as_ref().filter(|link| !links.contains(link)) {
+            bail!("--assign {sled}: {link} is not served; LINK is {}", links.join(","));
+        }
+    }
+    Ok(())
 }
 
 fn pace(text: &str) -> Result<Pace, String> {
@@ -357,6 +381,10 @@ mod tests {
             ("net0,net1,net0 zfs.img all", "net0 stands there twice"),
             ("-t 0 net0 zfs.img all", "more than nothing"),
             ("--assign x net0 zfs.img all", "no `=`"),
+            ("--assign net1/2:0:0:0:0:1=a net0 zfs.img all", "net1 is not served; LINK is net0"),
+            ("--assign 2:0:0:0:0:1=a --assign 2:0:0:0:0:1=b net0 zfs.img all", "twice"),
+            ("--assign ff:ff:ff:ff:ff:ff=a net0 zfs.img all", "no single sled"),
+            ("--workers 257 net0 zfs.img all", "256 at most"),
             ("--rate 5 net0 zfs.img all", "as in 9.4Gbit"),
         ] {
             let error = format!("{:#}", options(line).unwrap_err());

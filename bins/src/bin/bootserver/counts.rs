@@ -36,6 +36,7 @@ impl Display for Counts {
             if count == 0 { Ok(()) } else { write!(f, "; {count} {what}") }
         };
         rest(link.queue_full, "times the link's queue was full (ENOBUFS)")?;
+        rest(link.held, "waited for the link to come up again")?;
         rest(link.unreadable, "dropped because a mapped image was cut short")?;
         rest(link.missed, "lost for want of receive buffer")?;
         rest(server.malformed, "of them broken")?;

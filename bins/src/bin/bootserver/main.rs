@@ -6,6 +6,7 @@ mod demo;
 mod library;
 mod log;
 mod service;
+mod sled_at;
 mod state;
 
 use boot_tools::exit::{Exit, main_of};

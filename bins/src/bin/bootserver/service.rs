@@ -1,6 +1,6 @@
 //! Serving on real links: the workers of each, and what they share.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,7 +20,12 @@ use crate::args::{Assignment, ServeOptions};
 use crate::counts::Counts;
 use crate::library::Library;
 use crate::log::Log;
+use crate::sled_at::{self, SledAt};
 use crate::state;
+
+/// How long frames wait for a link that is down: longer than it takes to plug a cable in again or
+/// to agree on a speed anew. Sleds wait for what they asked for until they get it.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Serves until a signal, a failure, or the end that the options ask for.
 pub(crate) fn run(options: ServeOptions) -> anyhow::Result<Exit> {
@@ -31,7 +36,12 @@ pub(crate) fn run(options: ServeOptions) -> anyhow::Result<Exit> {
             places.push(image.clone());
         }
     }
-    let how = OpenOptions { tx: options.tx, mapped: options.map, ..OpenOptions::default() };
+    let how = OpenOptions {
+        tx: options.tx,
+        mapped: options.map,
+        patience: PATIENCE,
+        ..OpenOptions::default()
+    };
     let mut links = Vec::new();
     for name in &options.links {
         let workers = boot_backends::open_workers(name, how, options.workers)?;
@@ -50,7 +60,8 @@ pub(crate) fn run(options: ServeOptions) -> anyhow::Result<Exit> {
         clock: Clock::new(),
         library: Arc::new(Library::open(places, options.map)?),
         signals,
-        serve: Mutex::new(options.serve.clone()),
+        links: links.iter().map(|link| link.name().to_owned()).collect(),
+        first: Mutex::new(None),
         booted: Mutex::new(BTreeSet::new()),
         booting: links.iter().map(|_| AtomicUsize::new(0)).collect(),
         counts: Mutex::new(vec![Counts::default(); links.len()]),
@@ -78,7 +89,7 @@ pub(crate) fn run(options: ServeOptions) -> anyhow::Result<Exit> {
     }
     shared.tell_counts();
     if let Some(path) = &shared.options.state {
-        state::write(path, lock(&shared.taken).iter().map(|(&sled, &image)| (sled, image)))?;
+        state::write(path, &lock(&shared.taken))?;
     }
     result
 }
@@ -98,32 +109,34 @@ struct Shared {
     library: Arc<Library>,
     signals: Signals,
     options: ServeOptions,
-    /// Who is served; with `any`, the one sled as soon as there is one.
-    serve: Mutex<Serve>,
+    /// The name of each worker's link; the workers of a link stand side by side.
+    links: Vec<String>,
+    /// With `any`, the one sled that is served, as soon as there is one.
+    first: Mutex<Option<SledAt>>,
     /// Which sleds have booted.
     booted: Mutex<BTreeSet<MacAddr>>,
     /// Boots under way, for each worker.
     booting: Vec<AtomicUsize>,
-    /// What each worker had counted when it last looked up. The workers of a link stand side by
-    /// side, in the order of the links.
+    /// What each worker had counted when it last looked up.
     counts: Mutex<Vec<Counts>>,
     /// When any worker last heard from a sled: nanoseconds of the clock.
     last_heard: AtomicU64,
     ended: AtomicBool,
     /// Which image each sled took last, as far as workers that have ended know.
-    taken: Mutex<BTreeMap<MacAddr, Checksum>>,
+    taken: Mutex<BTreeMap<SledAt, Checksum>>,
 }
 
 impl Shared {
     /// Says what went over each link.
     fn tell_counts(&self) {
         let counts = lock(&self.counts).clone();
-        for (name, workers) in self.options.links.iter().zip(counts.chunks(self.options.workers)) {
+        let mut rest = counts.into_iter();
+        for workers in self.links.chunk_by(|one, other| one == other) {
             let mut all = Counts::default();
-            for &worker in workers {
+            for worker in rest.by_ref().take(workers.len()) {
                 all += worker;
             }
-            eprintln!("bootserver: {name}: {all}");
+            eprintln!("bootserver: {}: {all}", workers[0]);
         }
     }
 }
@@ -132,12 +145,17 @@ impl Shared {
 /// and knows when to end.
 struct Attendant<'a> {
     index: usize,
+    /// The name of the worker's link.
+    link: &'a str,
     shared: &'a Shared,
     log: Log,
     edition: u64,
     /// Whether the first sled of all is still to come.
     unsettled: bool,
     next_look: Instant,
+    next_files: Instant,
+    /// How long the link had been down in all when it was last up again.
+    told_down: Duration,
 }
 
 /// Runs one worker's server to its end.
@@ -150,26 +168,31 @@ fn work(index: usize, shared: &Shared, link: &mut dyn Datalink) -> anyhow::Resul
     };
     let config = Config { pace, ..Config::new(link.address(), sleds.clone()) };
     let mut server = Server::new(config);
-    let known = lock(&shared.taken).clone();
+    let name = &shared.links[index];
+    let known = sled_at::on(name, lock(&shared.taken).iter().map(|(sled, &image)| (sled, image)));
     for (&sled, &image) in &known {
         server.remember(sled, image);
     }
     // With one link its name would say nothing.
     let several = shared.options.links.len() > 1;
-    let prefix = if several { format!("{} ", link.name()) } else { String::new() };
+    let prefix = if several { format!("{name} ") } else { String::new() };
     let mut attendant = Attendant {
         index,
+        link: name,
         shared,
         log: Log::new(shared.options.quiet, prefix),
         edition: 0,
         unsettled: shared.options.serve == Serve::First,
         next_look: Instant::ZERO,
+        next_files: Instant::ZERO,
+        told_down: Duration::ZERO,
     };
     let result = serve(shared.clock, link, &mut server, |now, server, link| {
         attendant.attend(now, server, link)
     });
     let learnt = server.remembered().filter(|(sled, image)| known.get(sled) != Some(image));
-    lock(&shared.taken).extend(learnt);
+    let at = |address| SledAt { link: Some(name.clone()), address };
+    lock(&shared.taken).extend(learnt.map(|(address, image)| (at(address), image)));
     attendant.publish(&server, link);
     result?
 }
@@ -185,6 +208,8 @@ fn who(serve: &Serve) -> String {
 impl Attendant<'_> {
     /// How often to look at what gives no sign of itself: signals, other workers.
     const TICK: Duration = Duration::from_millis(200);
+    /// A flood of HELLOs must not become a flood of looks at files.
+    const FILES: Duration = Duration::from_millis(5);
     /// While an image is being checked, sleds wait.
     const IMPATIENT: Duration = Duration::from_millis(10);
 
@@ -205,7 +230,7 @@ impl Attendant<'_> {
                 continue;
             }
             self.log.event(now, &event);
-            if let Some(error) = self.handle(&event) {
+            if let Some(error) = self.handle(now, &event) {
                 return ControlFlow::Break(Err(error));
             }
         }
@@ -227,34 +252,40 @@ impl Attendant<'_> {
     /// Has this server serve the first sled of all workers', which is `sled` if none was before.
     /// Says whether it is.
     fn settle(&mut self, sled: MacAddr, server: &mut Server) -> bool {
-        let mut serve = lock(&self.shared.serve);
-        let first = *serve == Serve::First;
-        if first {
-            *serve = Serve::These(BTreeSet::from([sled]));
-        }
-        server.set_serve(serve.clone());
+        let mut first = lock(&self.shared.first);
+        let is_first = first.is_none();
+        let this = || SledAt { link: Some(self.link.to_owned()), address: sled };
+        server.set_serve(self.only(first.get_or_insert_with(this)));
         self.unsettled = false;
-        first
+        is_first
     }
 
     /// Takes over whom another worker has settled on.
     fn adopt_settled(&mut self, server: &mut Server) {
-        if self.unsettled {
-            let serve = lock(&self.shared.serve);
-            if *serve != Serve::First {
-                server.set_serve(serve.clone());
-                self.unsettled = false;
-            }
+        if self.unsettled
+            && let Some(first) = &*lock(&self.shared.first)
+        {
+            server.set_serve(self.only(first));
+            self.unsettled = false;
         }
     }
 
+    /// Whom this worker serves if `sled` is to be served and no other.
+    fn only(&self, sled: &SledAt) -> Serve {
+        let here = sled.link.as_deref() == Some(self.link);
+        Serve::These(here.then_some(sled.address).into_iter().collect())
+    }
+
     /// Draws the conclusions from an event. Returns why the server has to end, if it has to.
-    fn handle(&mut self, event: &Event) -> Option<anyhow::Error> {
+    fn handle(&mut self, now: Instant, event: &Event) -> Option<anyhow::Error> {
         let Event { sled, kind } = event;
         let sled = *sled;
         let shared = self.shared;
         match kind {
-            EventKind::Hello { .. } => shared.library.look(false),
+            EventKind::Hello { .. } if now >= self.next_files => {
+                self.next_files = now + Self::FILES;
+                shared.library.look(false);
+            }
             EventKind::Finished(_) => {
                 lock(&shared.booted).insert(sled);
             }
@@ -293,10 +324,9 @@ impl Attendant<'_> {
             self.edition = edition;
             server.set_images(library.images());
             let assigned = self.shared.options.assigned.iter();
-            let assigned = assigned.filter_map(|Assignment { sled, image }| {
-                Some((*sled, library.checksum_of(image)?))
-            });
-            server.assign(assigned.collect::<HashMap<_, _>>());
+            let assigned = assigned
+                .filter_map(|Assignment { sled, image }| Some((sled, library.checksum_of(image)?)));
+            server.assign(sled_at::on(self.link, assigned));
         }
         server.hold_offers(loading);
         loading
@@ -330,9 +360,11 @@ impl Attendant<'_> {
 
     fn all_have_booted(&self) -> bool {
         let booted = lock(&self.shared.booted);
-        match &*lock(&self.shared.serve) {
+        match &self.shared.options.serve {
             Serve::These(sleds) => sleds.is_subset(&booted),
-            Serve::First => false,
+            Serve::First => {
+                lock(&self.shared.first).as_ref().is_some_and(|sled| booted.contains(&sled.address))
+            }
             Serve::All => {
                 let idle = |booting: &AtomicUsize| booting.load(Ordering::Acquire) == 0;
                 !booted.is_empty() && self.shared.booting.iter().all(idle)
@@ -340,10 +372,23 @@ impl Attendant<'_> {
         }
     }
 
-    /// Shows all workers what this one has counted.
-    fn publish(&self, server: &Server, link: &mut dyn Datalink) {
+    /// Shows all workers what this one has counted. Of a link that goes down or comes up again
+    /// its first worker tells.
+    fn publish(&mut self, server: &Server, link: &mut dyn Datalink) {
         let counts = Counts { link: link.counters(), server: server.counters() };
-        lock(&self.shared.counts)[self.index] = counts;
+        let before = std::mem::replace(&mut lock(&self.shared.counts)[self.index], counts).link;
+        let now = counts.link;
+        if self.index == 0 || self.shared.links[self.index - 1] != self.link {
+            let went_down = now.downs > before.downs;
+            if went_down {
+                eprintln!("bootserver: {}: the link is down", self.link);
+            }
+            if (went_down || before.is_down) && !now.is_down {
+                let time = now.down_time.saturating_sub(self.told_down).as_secs_f64();
+                eprintln!("bootserver: {}: the link is up again, after {time:.1} s", self.link);
+                self.told_down = now.down_time;
+            }
+        }
     }
 }
 

@@ -1,20 +1,23 @@
 //! The file in which the server keeps which sled took which image.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::Context;
 use boot_engine::image::Checksum;
-use boot_engine::wire::MacAddr;
 
-/// What the file says: a line for each sled, its address and a checksum. A file that does not
-/// exist says nothing.
+use crate::sled_at::SledAt;
+
+/// What the file says: a line for each sled, with its link and address, and a checksum. Lines
+/// without a link, as files of old have them, are about the sled on every link. A file that does
+/// not exist says nothing.
 ///
 /// # Errors
 ///
 /// If the file can't be read or has a line of another form.
-pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<(MacAddr, Checksum)>> {
+pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<(SledAt, Checksum)>> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -23,7 +26,8 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<(MacAddr, Checksum)>> {
     let line = |(number, line): (usize, &str)| {
         let place = || format!("{}, line {}", path.display(), number + 1);
         let (sled, image) = line.split_once(' ').with_context(place)?;
-        anyhow::Ok((sled.parse().with_context(place)?, image.trim().parse().with_context(place)?))
+        let sled = sled.parse().map_err(anyhow::Error::msg).with_context(place)?;
+        anyhow::Ok((sled, image.trim().parse().with_context(place)?))
     };
     text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).map(line).collect()
 }
@@ -33,16 +37,11 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<(MacAddr, Checksum)>> {
 /// # Errors
 ///
 /// If it can't be written.
-pub(crate) fn write(
-    path: &Path,
-    taken: impl Iterator<Item = (MacAddr, Checksum)>,
-) -> anyhow::Result<()> {
-    let mut taken: Vec<_> = taken.collect();
-    taken.sort_unstable();
+pub(crate) fn write(path: &Path, taken: &BTreeMap<SledAt, Checksum>) -> anyhow::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let replace = || {
         let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
-        for (sled, image) in &taken {
+        for (sled, image) in taken {
             writeln!(file, "{sled} {image}")?;
         }
         file.persist(path)?;
@@ -53,6 +52,8 @@ pub(crate) fn write(
 
 #[cfg(test)]
 mod tests {
+    use boot_engine::wire::MacAddr;
+
     use super::*;
 
     #[test]
@@ -60,11 +61,23 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
         assert_eq!(read(&path).unwrap(), []);
-        let taken: Vec<_> = (0..3)
-            .map(|n| (MacAddr::new([2, 0, 0, 0, 0, n]), Checksum::from_bytes([n; 32])))
-            .collect();
-        write(&path, taken.iter().rev().copied()).unwrap();
+        let address = MacAddr::new([2, 0, 0, 0, 0, 1]);
+        let taken = [None, Some("net0"), Some("net1")].map(|link| {
+            let sled = SledAt { link: link.map(str::to_owned), address };
+            (sled, Checksum::from_bytes([7; 32]))
+        });
+        let lines = BTreeMap::from(taken.clone());
+        write(&path, &lines).unwrap();
         assert_eq!(read(&path).unwrap(), taken);
+    }
+
+    #[test]
+    fn a_file_of_old_names_no_links() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        fs::write(&path, format!("02:00:00:00:00:01 {}\n", "07".repeat(32))).unwrap();
+        let sled = SledAt { link: None, address: MacAddr::new([2, 0, 0, 0, 0, 1]) };
+        assert_eq!(read(&path).unwrap(), [(sled, Checksum::from_bytes([7; 32]))]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use crossbeam::channel::{self, Receiver, Sender};
 use rayon::{Scope, ThreadPoolBuilder};
 
+use super::in_place::Place;
 use super::libdeflate::Inflater;
 use super::segments::{Scanner, Segment, Trailer};
 use super::sequential::Progress;
@@ -75,6 +76,44 @@ pub(super) fn inflate(image: &ImageFile, emit: &mut Emit<'_>) -> Result<(), Imag
         Outcome::Done => progress.check_end(image.header.data_size - ZLIB_TRAILER),
         Outcome::Stuck => progress.go_on(emit),
     }
+}
+
+/// The same to where it belongs, segment by segment, with no memory but for one of them.
+pub(super) fn inflate_in(image: &ImageFile, place: &mut Place<'_>) -> Result<(), ImageErrorKind> {
+    check_header(image)?;
+    let mut progress = Progress::new(image);
+    let end = image.header.data_size - ZLIB_TRAILER;
+    let mut scanner = Scanner::new(image, ZLIB_HEADER, end);
+    let trailer = Trailer::new();
+    let Some(mut inflater) = Inflater::new() else {
+        return progress.go_on_in(place);
+    };
+    let mut spare = Vec::new();
+    while let Some(mut segment) = scanner.next(spare)? {
+        let mut joined = 0;
+        let given = loop {
+            let given = trailer.inflate_to(&mut inflater, &mut segment, place.rest());
+            if given.is_some() || segment.is_last || joined == Line::MOST_JOINED {
+                break given;
+            }
+            let Some(next) = scanner.next(Vec::new())? else {
+                break None;
+            };
+            segment = segment.join(&next);
+            joined += 1;
+        };
+        let Some(given) = given else {
+            break;
+        };
+        let bytes = &place.rest()[..given];
+        progress.advance(segment.bytes.len() as u64, bytes, Adler::of(bytes))?;
+        place.filled(given);
+        if segment.is_last {
+            return progress.check_end(end);
+        }
+        spare = segment.bytes;
+    }
+    progress.go_on_in(place)
 }
 
 /// The two bytes at the start, as zlib takes them.
@@ -205,7 +244,8 @@ impl Line<'_> {
             let is_last = segment.is_last;
             match output {
                 Some((bytes, adler)) => {
-                    progress.advance(segment.bytes.len() as u64, bytes, adler, emit)?;
+                    progress.advance(segment.bytes.len() as u64, &bytes, adler)?;
+                    emit.emit(bytes)?;
                     self.spare.push_back(segment.bytes);
                     if is_last {
                         return Ok(Outcome::Done);

@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "the safe interface does not say where a stream ends")]
 
+use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
 use libdeflate_sys as sys;
@@ -35,7 +36,29 @@ impl Inflater {
     /// contents it replaces. Returns how many bytes of `input` the stream takes.
     pub(super) fn inflate(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<usize, Refusal> {
         output.clear();
-        let room = output.spare_capacity_mut();
+        let (taken, given) = self.fill(input, output.spare_capacity_mut())?;
+        // SAFETY: so many bytes have been written.
+        unsafe { output.set_len(given) };
+        Ok(taken)
+    }
+
+    /// Inflates the deflate stream at the start of `input` to the start of `output`. Returns how
+    /// many bytes of `input` the stream takes and how many it gives.
+    pub(super) fn inflate_to(
+        &mut self,
+        input: &[u8],
+        output: &mut [u8],
+    ) -> Result<(usize, usize), Refusal> {
+        // SAFETY: nothing but bytes is written there.
+        let room = unsafe { &mut *(std::ptr::from_mut(output) as *mut [MaybeUninit<u8>]) };
+        self.fill(input, room)
+    }
+
+    fn fill(
+        &mut self,
+        input: &[u8],
+        room: &mut [MaybeUninit<u8>],
+    ) -> Result<(usize, usize), Refusal> {
         let (mut taken, mut given) = (0, 0);
         // SAFETY: input and room are valid for their lengths, and what is returned goes to two
         // numbers that live here.
@@ -51,11 +74,7 @@ impl Inflater {
             )
         };
         match result {
-            sys::libdeflate_result_LIBDEFLATE_SUCCESS => {
-                // SAFETY: so many bytes have been written.
-                unsafe { output.set_len(given) };
-                Ok(taken)
-            }
+            sys::libdeflate_result_LIBDEFLATE_SUCCESS => Ok((taken, given)),
             sys::libdeflate_result_LIBDEFLATE_INSUFFICIENT_SPACE => Err(Refusal::Room),
             _ => Err(Refusal::Bad),
         }

@@ -1,5 +1,6 @@
 //! Image to raw contents: read, inflated, and checked against all that the header says.
 
+mod in_place;
 mod inflate;
 mod libdeflate;
 mod segments;
@@ -85,8 +86,9 @@ pub enum ImageErrorKind {
 pub type Sink<'a> = dyn FnMut(&[u8]) -> io::Result<()> + Send + 'a;
 
 impl ImageFile {
-    /// Bytes read at a time.
-    const BLOCK: usize = 1 << 20;
+    /// Bytes read or inflated at a time: about what is still in a processor's cache when another
+    /// one hashes it.
+    const BLOCK: usize = 256 << 10;
     /// Deflate codes 258 bytes in two bits at best.
     const MOST_RATIO: u64 = 1032;
 
@@ -124,21 +126,6 @@ impl ImageFile {
     /// An error about this image.
     pub fn error(&self, kind: impl Into<ImageErrorKind>) -> ImageError {
         ImageError { path: self.path.clone(), kind: kind.into() }
-    }
-
-    /// Reads the raw contents into `memory`, which has the image's size, and checks them.
-    ///
-    /// # Errors
-    ///
-    /// As [`ImageFile::unpack`].
-    pub(super) fn read_into(&self, memory: &mut [u8]) -> Result<(), ImageError> {
-        let mut rest = memory;
-        self.unpack(&mut |bytes| {
-            let (now, later) = std::mem::take(&mut rest).split_at_mut(bytes.len());
-            now.copy_from_slice(bytes);
-            rest = later;
-            Ok(())
-        })
     }
 
     /// Whether the sizes in the header can be true, so that memory may be set aside for them.
@@ -192,6 +179,15 @@ impl ImageFile {
             drop(emit);
             (fed, hash.join().expect("hashing does not panic"))
         });
+        self.check_contents(fed, found)
+    }
+
+    /// What is wrong with contents that were `fed` in so far and have the checksum `found`.
+    fn check_contents(
+        &self,
+        fed: Result<(), ImageErrorKind>,
+        found: Checksum,
+    ) -> Result<(), ImageError> {
         fed.map_err(|kind| self.error(kind))?;
         let wanted = self.header.checksum;
         if found != wanted {

@@ -41,7 +41,7 @@ pub(super) struct Scanner<'a> {
 }
 
 impl<'a> Scanner<'a> {
-    const BLOCK: u64 = 256 << 10;
+    const BLOCK: u64 = 64 << 10;
     /// Bytes in a segment at least, so that makers who flush all the time are no burden.
     const LEAST: usize = 512;
     /// Bytes in a segment at most.
@@ -126,20 +126,56 @@ impl Trailer {
         output: &mut Vec<u8>,
         most: u64,
     ) -> bool {
+        let most = most.saturating_add(Self::LEN as u64);
+        let taken = self.behind(segment, |bytes| inflate(inflater, bytes, output, most));
+        let Some(given) = taken.and_then(|()| self.check(segment, output)) else {
+            return false;
+        };
+        output.truncate(given);
+        true
+    }
+
+    /// The same to the start of `room`, beyond which nothing may come out. Returns how many bytes
+    /// the segment gives; if it is none, `room` holds anything.
+    pub(super) fn inflate_to(
+        &self,
+        inflater: &mut Inflater,
+        segment: &mut Segment,
+        room: &mut [u8],
+    ) -> Option<usize> {
+        let mut given = 0;
+        self.behind(segment, |bytes| {
+            let taken;
+            (taken, given) = inflater.inflate_to(bytes, room).ok()?;
+            Some(taken)
+        })?;
+        self.check(segment, &room[..given])
+    }
+
+    /// Has `inflate` inflate `segment` with the trailer behind it. Says whether it took all of it.
+    fn behind(
+        &self,
+        segment: &mut Segment,
+        inflate: impl FnOnce(&[u8]) -> Option<usize>,
+    ) -> Option<()> {
         let length = segment.bytes.len();
         if !segment.is_last {
             segment.bytes.extend_from_slice(&self.block);
         }
-        let most = most.saturating_add(Self::LEN as u64);
-        let taken = inflate(inflater, &segment.bytes, output, most);
+        let taken = inflate(&segment.bytes);
         let all = taken == Some(segment.bytes.len());
         segment.bytes.truncate(length);
-        if segment.is_last || !all {
-            return all;
+        all.then_some(())
+    }
+
+    /// How many bytes `segment` gives, which inflates to `output` with the trailer behind it;
+    /// nothing if it is none.
+    fn check(&self, segment: &Segment, output: &[u8]) -> Option<usize> {
+        if segment.is_last {
+            return Some(output.len());
         }
-        let is_seen = output.ends_with(&self.block[Self::HEAD.len()..]);
-        output.truncate(output.len().saturating_sub(Self::LEN));
-        is_seen && !output.ends_with(&Self::HEAD)
+        let own = output.strip_suffix(&self.block[Self::HEAD.len()..])?;
+        (!own.ends_with(&Self::HEAD)).then_some(own.len())
     }
 }
 

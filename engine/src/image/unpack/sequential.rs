@@ -1,9 +1,13 @@
 //! A deflate stream inflated from start to end, or from where others got stuck.
 
-use flate2::{Decompress, FlushDecompress, Status};
+use std::ops::Range;
 
+use flate2::{Decompress, DecompressError, FlushDecompress, Status};
+
+use super::in_place::Place;
 use super::inflate::{InflateError, ZLIB_HEADER, ZLIB_TRAILER};
 use super::{Emit, ImageErrorKind, ImageFile};
+use crate::image::Header;
 use crate::image::adler::Adler;
 
 /// How far a stream has been inflated: to the end of some block, at the start of a byte.
@@ -26,17 +30,16 @@ impl<'a> Progress<'a> {
         Self { image, at: ZLIB_HEADER, output: 0, adler: Adler::EMPTY, window: Vec::new() }
     }
 
-    /// Takes note of `taken` more bytes of payload that gave `bytes`, and emits these.
+    /// Takes note of `taken` more bytes of payload that gave `bytes`.
     pub(super) fn advance(
         &mut self,
         taken: u64,
-        bytes: Vec<u8>,
+        bytes: &[u8],
         adler: Adler,
-        emit: &mut Emit<'_>,
     ) -> Result<(), ImageErrorKind> {
         self.at += taken;
-        self.keep(&bytes);
-        self.emit(bytes, adler, emit)
+        self.keep(bytes);
+        self.count(bytes, adler)
     }
 
     fn keep(&mut self, bytes: &[u8]) {
@@ -48,60 +51,54 @@ impl<'a> Progress<'a> {
         self.window.extend_from_slice(&bytes[bytes.len().saturating_sub(Self::WINDOW)..]);
     }
 
-    fn emit(
-        &mut self,
-        bytes: Vec<u8>,
-        adler: Adler,
-        emit: &mut Emit<'_>,
-    ) -> Result<(), ImageErrorKind> {
+    fn count(&mut self, bytes: &[u8], adler: Adler) -> Result<(), ImageErrorKind> {
         let wanted = self.image.header.image_size;
         self.output += bytes.len() as u64;
         if self.output > wanted {
             return Err(InflateError::Long { wanted }.into());
         }
         self.adler = self.adler.then(adler);
-        Ok(emit.emit(bytes)?)
+        Ok(())
     }
 
     /// Inflates the rest of the stream, and checks how it ends.
-    pub(super) fn go_on(mut self, emit: &mut Emit<'_>) -> Result<(), ImageErrorKind> {
-        let data_size = self.image.header.data_size;
-        let wanted = self.image.header.image_size;
-        let mut stream = Decompress::new(false);
-        let start = self.at;
-        let window = &self.window[self.window.len().saturating_sub(Self::WINDOW)..];
-        if !window.is_empty() {
-            stream.set_dictionary(window).map_err(|error| corrupt(start, &error))?;
-        }
-        let mut input = vec![0; ImageFile::BLOCK];
-        let (mut next, mut end) = (0, 0);
+    pub(super) fn go_on(self, emit: &mut Emit<'_>) -> Result<(), ImageErrorKind> {
+        let mut rest = Rest::new(self)?;
         loop {
-            if next == end && self.at < data_size {
-                end = (data_size - self.at).min(ImageFile::BLOCK as u64) as usize;
-                next = 0;
-                self.image.read_payload(&mut input[..end], self.at)?;
-                self.at += end as u64;
-            }
             let mut output = emit.fresh();
             output.clear();
-            // A byte more than there may be, so that a stream that goes on is found out.
-            let left = (wanted - self.output).saturating_add(1);
-            output.reserve_exact(left.min(ImageFile::BLOCK as u64) as usize);
-            let before = (stream.total_in(), stream.total_out());
-            let status = stream
-                .decompress_vec(&input[next..end], &mut output, FlushDecompress::None)
-                .map_err(|error| corrupt(start + stream.total_in(), &error))?;
-            next += (stream.total_in() - before.0) as usize;
-            let stuck = (stream.total_in(), stream.total_out()) == before;
+            output.reserve_exact(rest.room().min(ImageFile::BLOCK as u64) as usize);
+            let step = rest.inflate(|stream, input| {
+                stream.decompress_vec(input, &mut output, FlushDecompress::None)
+            })?;
             if !output.is_empty() {
-                let adler = Adler::of(&output);
-                self.emit(output, adler, emit)?;
+                rest.progress.count(&output, Adler::of(&output))?;
+                emit.emit(output)?;
             }
-            if status == Status::StreamEnd {
-                return self.check_end(start + stream.total_in());
+            if rest.has_ended(step)? {
+                return Ok(());
             }
-            if stuck && self.at == data_size && next == end {
-                return Err(InflateError::Truncated { found: self.output, wanted }.into());
+        }
+    }
+
+    /// Inflates the rest of the stream to where it belongs, and checks how it ends.
+    pub(super) fn go_on_in(self, place: &mut Place<'_>) -> Result<(), ImageErrorKind> {
+        let mut rest = Rest::new(self)?;
+        loop {
+            // A byte more than there may be, so that a stream that goes on is found out.
+            let mut beyond = [0];
+            let room = match place.room(ImageFile::BLOCK) {
+                [] => &mut beyond,
+                room => room,
+            };
+            let before = rest.stream.total_out();
+            let step = rest
+                .inflate(|stream, input| stream.decompress(input, room, FlushDecompress::None))?;
+            let given = (rest.stream.total_out() - before) as usize;
+            rest.progress.count(&room[..given], Adler::of(&room[..given]))?;
+            place.filled(given);
+            if rest.has_ended(step)? {
+                return Ok(());
             }
         }
     }
@@ -132,6 +129,77 @@ impl<'a> Progress<'a> {
     }
 }
 
-fn corrupt(at: u64, error: &flate2::DecompressError) -> InflateError {
+/// The rest of a stream, which is inflated from start to end.
+struct Rest<'a> {
+    progress: Progress<'a>,
+    stream: Decompress,
+    /// Payload offset of its start.
+    start: u64,
+    input: Vec<u8>,
+    /// What of the input has not been inflated.
+    left: Range<usize>,
+}
+
+/// What came of inflating some.
+#[derive(Clone, Copy)]
+struct Step {
+    status: Status,
+    /// Nothing was taken and nothing given.
+    stuck: bool,
+}
+
+impl<'a> Rest<'a> {
+    /// Bytes of payload read at a time.
+    const INPUT: usize = 128 << 10;
+
+    fn new(progress: Progress<'a>) -> Result<Self, ImageErrorKind> {
+        let mut stream = Decompress::new(false);
+        let start = progress.at;
+        let window = &progress.window[progress.window.len().saturating_sub(Progress::WINDOW)..];
+        if !window.is_empty() {
+            stream.set_dictionary(window).map_err(|error| corrupt(start, &error))?;
+        }
+        Ok(Self { progress, stream, start, input: vec![0; Self::INPUT], left: 0..0 })
+    }
+
+    /// Bytes that may come out, and one more, so that a stream that goes on is found out.
+    fn room(&self) -> u64 {
+        (self.progress.image.header.image_size - self.progress.output).saturating_add(1)
+    }
+
+    /// Has `inflate` inflate some of the input.
+    fn inflate(
+        &mut self,
+        inflate: impl FnOnce(&mut Decompress, &[u8]) -> Result<Status, DecompressError>,
+    ) -> Result<Step, ImageErrorKind> {
+        let image = self.progress.image;
+        if self.left.is_empty() && self.progress.at < image.header.data_size {
+            let length = (image.header.data_size - self.progress.at).min(Self::INPUT as u64);
+            self.left = 0..length as usize;
+            image.read_payload(&mut self.input[self.left.clone()], self.progress.at)?;
+            self.progress.at += length;
+        }
+        let before = (self.stream.total_in(), self.stream.total_out());
+        let status = inflate(&mut self.stream, &self.input[self.left.clone()])
+            .map_err(|error| corrupt(self.start + self.stream.total_in(), &error))?;
+        self.left.start += (self.stream.total_in() - before.0) as usize;
+        Ok(Step { status, stuck: (self.stream.total_in(), self.stream.total_out()) == before })
+    }
+
+    /// Whether the stream has ended, as it should.
+    fn has_ended(&self, step: Step) -> Result<bool, ImageErrorKind> {
+        let Header { data_size, image_size: wanted, .. } = self.progress.image.header;
+        if step.status == Status::StreamEnd {
+            self.progress.check_end(self.start + self.stream.total_in())?;
+            return Ok(true);
+        }
+        if step.stuck && self.progress.at == data_size && self.left.is_empty() {
+            return Err(InflateError::Truncated { found: self.progress.output, wanted }.into());
+        }
+        Ok(false)
+    }
+}
+
+fn corrupt(at: u64, error: &DecompressError) -> InflateError {
     InflateError::Corrupt { at, what: error.message().unwrap_or("broken").to_owned() }
 }

@@ -3,15 +3,18 @@
 
 #![expect(unsafe_code, reason = "the kernel reads frames through the pointers in the ring")]
 
+mod ring;
+
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixDatagram;
 
 use boot_engine::batch::{Batch, FrameSlices};
+use io_uring::opcode;
 use io_uring::squeue::{Entry, Flags};
 use io_uring::types::Fixed;
-use io_uring::{IoUring, opcode};
 
+use self::ring::Ring;
 use super::link::{Refusal, Round, Stop, Transmit};
 use super::socket::Socket;
 
@@ -23,7 +26,7 @@ use super::socket::Socket;
 /// entries and the last report their completion.
 pub(super) struct Uring {
     /// Made by the thread that sends, since the kernel then takes no other.
-    ring: Option<IoUring>,
+    ring: Option<Ring>,
     entries: Entries,
     /// Frames to try at once: few while the queue is full, for each that does not fit is paid for.
     burst: usize,
@@ -104,18 +107,13 @@ impl Transmit for Uring {
     fn transmit(&mut self, socket: &Socket, batch: &mut Batch) -> io::Result<Round> {
         let count = batch.len().min(self.burst);
         self.results.clear();
-        let mut ring = match self.ring.take() {
+        // Once the link has moved to another thread, that one needs a ring of its own.
+        let mut ring = match self.ring.take().filter(Ring::is_own) {
             Some(ring) => ring,
-            None => new_ring(socket.as_raw_fd())?,
+            None => Ring::new(Self::MOST as u32, socket.as_raw_fd())?,
         };
-        match self.entries.submit(&mut ring, batch.iter().take(count), &mut self.results) {
-            Ok(()) => self.ring = Some(ring),
-            // The link has moved to another thread: that one needs a ring of its own.
-            Err(error) if error.raw_os_error() == Some(libc::EEXIST) => {
-                return Ok(Round::default());
-            }
-            Err(error) => return Err(error),
-        }
+        self.entries.submit(&mut ring, batch.iter().take(count), &mut self.results)?;
+        self.ring = Some(ring);
         self.settle(batch, count)
     }
 }
@@ -149,7 +147,7 @@ impl Entries {
     /// On an error the ring must not be used again: it may hold entries.
     fn submit<'a>(
         &mut self,
-        ring: &mut IoUring,
+        ring: &mut Ring,
         frames: impl Iterator<Item = FrameSlices<'a>>,
         refused: &mut Vec<(usize, i32)>,
     ) -> io::Result<()> {
@@ -175,7 +173,7 @@ impl Entries {
         }
         let mut complete = count == 0;
         while !complete {
-            match ring.submit_and_wait(1) {
+            match ring.submit_and_wait() {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
                 _ => {}
             }
@@ -213,7 +211,7 @@ impl Entries {
     fn gathers(mut self) -> io::Result<()> {
         let (near, far) = UnixDatagram::pair()?;
         far.set_nonblocking(true)?;
-        let mut ring = new_ring(near.as_raw_fd())?;
+        let mut ring = Ring::new(Uring::MOST as u32, near.as_raw_fd())?;
         let mut refused = Vec::new();
         let frame = FrameSlices { head: b"he", payload: b"ad" };
         self.submit(&mut ring, [frame, frame].into_iter(), &mut refused)?;
@@ -231,27 +229,13 @@ impl Entries {
     }
 }
 
-/// A ring for the thread that calls, with `fd` as its first registered file.
-fn new_ring(fd: RawFd) -> io::Result<IoUring> {
-    let ring = IoUring::builder()
-        .setup_single_issuer()
-        .setup_submit_all()
-        .setup_coop_taskrun()
-        .build(Uring::MOST as u32)?;
-    if !ring.params().is_feature_skip_cqe_on_success() {
-        return Err(io::Error::from_raw_os_error(libc::EINVAL));
-    }
-    ring.submitter().register_files(&[fd])?;
-    Ok(ring)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn both_kinds_of_entries_gather_where_a_ring_can_be_had() {
-        if let Err(error) = IoUring::new(1) {
+        if let Err(error) = io_uring::IoUring::new(1) {
             assert!(Uring::open().is_err(), "{error}");
             return;
         }
