@@ -2,13 +2,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, PoisonError};
 
 use crossbeam::channel::{self, Receiver, Sender};
 use rayon::{Scope, ThreadPoolBuilder};
 
-use super::libdeflate::Inflater;
-use super::segments::{Scanner, Segment, Trailer};
+use super::segments::{Scanner, Segment};
 use super::sequential::Progress;
 use super::{Emit, ImageErrorKind, ImageFile};
 use crate::image::adler::Adler;
@@ -114,11 +112,10 @@ fn in_segments(
     let Ok(pool) = ThreadPoolBuilder::new().build() else {
         return Ok(Outcome::Stuck);
     };
-    let most = image.header.image_size;
-    let workers = Workers { trailer: Trailer::new(), most, idle: Mutex::default() };
     let end = image.header.data_size - ZLIB_TRAILER;
     let mut line = Line {
         scanner: Scanner::new(image, ZLIB_HEADER, end),
+        most: image.header.image_size,
         done: channel::unbounded(),
         waiting: BTreeMap::new(),
         spare: VecDeque::new(),
@@ -127,27 +124,12 @@ fn in_segments(
         is_open: true,
     };
     let window = 2 * pool.current_num_threads() + 2;
-    pool.in_place_scope(|scope| line.run(scope, &workers, window, progress, emit))
+    pool.in_place_scope(|scope| line.run(scope, window, progress, emit))
 }
 
-/// What the workers share.
-struct Workers {
-    trailer: Trailer,
-    /// Bytes that may come out of a segment.
-    most: u64,
-    idle: Mutex<Vec<Inflater>>,
-}
-
-impl Workers {
-    /// Inflates a segment if it can be inflated by itself.
-    fn inflate(&self, segment: &mut Segment, output: &mut Vec<u8>) -> Option<Adler> {
-        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let free = idle().pop();
-        let mut inflater = free.or_else(Inflater::new)?;
-        let is_good = self.trailer.inflate(&mut inflater, segment, output, self.most);
-        idle().push(inflater);
-        is_good.then(|| Adler::of(output))
-    }
+/// Inflates a segment into `output` if it can be inflated by itself.
+fn inflate_segment(segment: &Segment, output: &mut Vec<u8>, most: u64) -> Option<Adler> {
+    segment.inflate(output, most).then(|| Adler::of(output))
 }
 
 /// A segment that a worker is done with.
@@ -161,6 +143,8 @@ struct Done {
 /// From segments to raw contents in their order.
 struct Line<'a> {
     scanner: Scanner<'a>,
+    /// Bytes that may come out of a segment.
+    most: u64,
     done: (Sender<Done>, Receiver<Done>),
     /// Segments whose turn has not come.
     waiting: BTreeMap<usize, Done>,
@@ -178,10 +162,9 @@ impl Line<'_> {
     /// segments need each other, all of them do.
     const MOST_JOINED: usize = 4;
 
-    fn run<'scope>(
+    fn run(
         &mut self,
-        scope: &Scope<'scope>,
-        workers: &'scope Workers,
+        scope: &Scope<'_>,
         window: usize,
         progress: &mut Progress<'_>,
         emit: &mut Emit<'_>,
@@ -189,7 +172,7 @@ impl Line<'_> {
         let mut joined: Option<(Segment, usize)> = None;
         loop {
             while self.is_open && self.begun - self.taken < window {
-                self.begin(scope, workers, emit)?;
+                self.begin(scope, emit)?;
             }
             let Some(Done { mut segment, mut output, .. }) = self.next() else {
                 return Ok(Outcome::Stuck);
@@ -199,7 +182,7 @@ impl Line<'_> {
                 count = joins + 1;
                 segment = before.join(&segment);
                 let mut bytes = emit.fresh();
-                let adler = workers.inflate(&mut segment, &mut bytes);
+                let adler = inflate_segment(&segment, &mut bytes, self.most);
                 output = adler.map(|adler| (bytes, adler));
             }
             let is_last = segment.is_last;
@@ -217,24 +200,18 @@ impl Line<'_> {
         }
     }
 
-    fn begin<'scope>(
-        &mut self,
-        scope: &Scope<'scope>,
-        workers: &'scope Workers,
-        emit: &mut Emit<'_>,
-    ) -> Result<(), ImageErrorKind> {
-        let Some(mut segment) = self.scanner.next(self.spare.pop_front().unwrap_or_default())?
-        else {
+    fn begin(&mut self, scope: &Scope<'_>, emit: &mut Emit<'_>) -> Result<(), ImageErrorKind> {
+        let Some(segment) = self.scanner.next(self.spare.pop_front().unwrap_or_default())? else {
             self.is_open = false;
             return Ok(());
         };
         self.is_open = !segment.is_last;
         let done = self.done.0.clone();
-        let index = self.begun;
+        let (index, most) = (self.begun, self.most);
         let mut bytes = emit.fresh();
         scope.spawn(move |_| {
             // What panics is no segment, and its stream is inflated sequentially.
-            let work = || workers.inflate(&mut segment, &mut bytes);
+            let work = || inflate_segment(&segment, &mut bytes, most);
             let adler = catch_unwind(AssertUnwindSafe(work)).ok().flatten();
             let output = adler.map(|adler| (bytes, adler));
             let _ = done.send(Done { index, segment, output });

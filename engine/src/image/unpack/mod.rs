@@ -1,7 +1,6 @@
 //! Image to raw contents: read, inflated, and checked against all that the header says.
 
 mod inflate;
-mod libdeflate;
 mod segments;
 mod sequential;
 mod traps;

@@ -1,12 +1,11 @@
 //! A stream cut at its sync markers, and what each part of it gives by itself.
 
-use std::hash::{BuildHasher, RandomState};
 use std::io;
 
 use memchr::memmem;
 
 use super::ImageFile;
-use super::libdeflate::{Inflater, Refusal};
+use crate::image::deflate::{BrokenStream, Flaw, inflate_blocks, inflate_observed};
 
 /// What stands between blocks where a maker has flushed: the end of an empty stored block.
 const MARKER: [u8; 4] = [0, 0, 0xff, 0xff];
@@ -94,78 +93,32 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// What is put behind a segment to make a stream of it: a final stored block with bytes that
-/// nobody can foresee.
-///
-/// If they come out at the end, the segment ended where a block did. Were they swallowed by
-/// a block that goes on past the marker, then by a stored one that shows the head before them
-/// too, or by one whose codes map bytes that it can't know to themselves.
-pub(super) struct Trailer {
-    block: [u8; Trailer::HEAD.len() + Trailer::LEN],
-}
-
-impl Trailer {
-    const LEN: usize = 16;
-    const HEAD: [u8; 5] = [1, Self::LEN as u8, 0, !(Self::LEN as u8), 0xff];
-
-    pub(super) fn new() -> Self {
-        let mut block = [0; Self::HEAD.len() + Self::LEN];
-        block[..Self::HEAD.len()].copy_from_slice(&Self::HEAD);
-        for part in block[Self::HEAD.len()..].chunks_exact_mut(8) {
-            part.copy_from_slice(&RandomState::new().hash_one(0).to_le_bytes());
-        }
-        Self { block }
-    }
-
-    /// Inflates `segment`, if it is whole blocks that need nothing before them and give no more
-    /// than `most` bytes, into `output`. Says whether it is.
-    pub(super) fn inflate(
-        &self,
-        inflater: &mut Inflater,
-        segment: &mut Segment,
-        output: &mut Vec<u8>,
-        most: u64,
-    ) -> bool {
-        let length = segment.bytes.len();
-        if !segment.is_last {
-            segment.bytes.extend_from_slice(&self.block);
-        }
-        let most = most.saturating_add(Self::LEN as u64);
-        let taken = inflate(inflater, &segment.bytes, output, most);
-        let all = taken == Some(segment.bytes.len());
-        segment.bytes.truncate(length);
-        if segment.is_last || !all {
-            return all;
-        }
-        let is_seen = output.ends_with(&self.block[Self::HEAD.len()..]);
-        output.truncate(output.len().saturating_sub(Self::LEN));
-        is_seen && !output.ends_with(&Self::HEAD)
-    }
-}
-
-/// Inflates the stream at the start of `input`, and says how much of it that takes: nothing if
-/// it is none, or gives more than `most` bytes or what a segment should.
-fn inflate(
-    inflater: &mut Inflater,
-    input: &[u8],
-    output: &mut Vec<u8>,
-    most: u64,
-) -> Option<usize> {
-    const LEAST_ROOM: u64 = (2 << 20) + 64;
-    const MOST_ROOM: u64 = 16 << 20;
-    let bound = (input.len() as u64).saturating_mul(ImageFile::MOST_RATIO);
-    let bound = bound.min(most).min(MOST_ROOM) as usize;
-    output.clear();
-    // The same for all, so that memory can go from one to the other as it is.
-    output.reserve_exact(most.min(LEAST_ROOM) as usize);
-    loop {
-        match inflater.inflate(input, output) {
-            Ok(taken) => return Some(taken),
-            Err(Refusal::Room) if output.capacity() < bound => {
-                let more = (output.capacity() * 2).min(bound);
-                output.reserve_exact(more);
+impl Segment {
+    /// Inflates it into `output`, if it is whole blocks that need nothing before them and give no
+    /// more than `most` bytes. Says whether it is.
+    pub(super) fn inflate(&self, output: &mut Vec<u8>, most: u64) -> bool {
+        const LEAST_ROOM: u64 = (2 << 20) + 64;
+        const MOST_ROOM: u64 = 16 << 20;
+        let bytes = &self.bytes;
+        let bound = (bytes.len() as u64).saturating_mul(ImageFile::MOST_RATIO);
+        let bound = bound.min(most).min(MOST_ROOM) as usize;
+        output.clear();
+        // The same for all, so that memory can go from one to the other as it is.
+        output.reserve_exact(most.min(LEAST_ROOM) as usize);
+        loop {
+            let inflated = if self.is_last {
+                inflate_observed(bytes, output, &mut (), u64::MAX)
+                    .map(|walk| walk.end.div_ceil(8) == bytes.len() as u64)
+            } else {
+                inflate_blocks(bytes, output).map(|()| true)
+            };
+            match inflated {
+                Err(BrokenStream { flaw: Flaw::Room, .. }) if output.capacity() < bound => {
+                    let more = (output.capacity() * 2).min(bound);
+                    output.reserve_exact(more);
+                }
+                inflated => return inflated == Ok(true),
             }
-            Err(_) => return None,
         }
     }
 }
@@ -174,17 +127,10 @@ fn inflate(
 mod tests {
     use super::*;
 
-    fn segment(bytes: &[u8]) -> Segment {
-        Segment { bytes: bytes.to_vec(), is_last: false }
-    }
-
     fn inflates(bytes: &[u8]) -> Option<Vec<u8>> {
         let mut output = Vec::new();
-        let mut inflater = Inflater::new().unwrap();
-        let mut segment = segment(bytes);
-        let good = Trailer::new().inflate(&mut inflater, &mut segment, &mut output, 1000);
-        assert_eq!(segment.bytes, bytes);
-        good.then_some(output)
+        let segment = Segment { bytes: bytes.to_vec(), is_last: false };
+        segment.inflate(&mut output, 1000).then_some(output)
     }
 
     #[test]
@@ -196,11 +142,11 @@ mod tests {
         let hello = stored(0, 5, b"hello");
         assert_eq!(inflates(&hello).unwrap(), b"hello");
         assert_eq!(inflates(&[&hello[..], &stored(0, 0, b"")].concat()).unwrap(), b"hello");
-        // A marker within a stored block, which swallows the trailer, is none.
-        for swallowed in 0..40 {
+        // A marker within a stored block, which goes on, is none.
+        for rest in 0..40 {
             for is_final in [0, 1] {
-                let bytes = stored(is_final, 4 + swallowed, &MARKER);
-                assert_eq!(inflates(&bytes).is_some(), swallowed == 0 && is_final == 0);
+                let bytes = stored(is_final, 4 + rest, &MARKER);
+                assert_eq!(inflates(&bytes).is_some(), rest == 0 && is_final == 0);
             }
         }
         // A stream that ends within it, or refers to what was before.

@@ -5,7 +5,7 @@ use std::io;
 use super::inflate::{InflateError, ZLIB_HEADER, ZLIB_TRAILER};
 use super::{ImageError, ImageErrorKind, ImageFile};
 use crate::image::SliceTraps;
-use crate::image::deflate::{Place, walk_block};
+use crate::image::deflate::{Flaw, Place, walk_block};
 use crate::image::slice_trap::Finder;
 
 impl ImageFile {
@@ -39,7 +39,7 @@ impl ImageFile {
                     }
                 }
                 // What stands behind the end may make it look broken.
-                Err(broken) if broken.ended || part.is_near_end(broken.at) => {
+                Err(broken) if broken.flaw == Flaw::Ended || part.is_near_end(broken.at) => {
                     let passed = place.bit / 8;
                     if !part.go_on(passed)? {
                         return Err(part.broken(broken.at).into());
