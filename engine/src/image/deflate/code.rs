@@ -101,6 +101,8 @@ pub(super) struct Code<const INDEX: u32, const SIZE: usize> {
     table: [Entry; SIZE],
     /// Bits of the index of the tables of longer codes.
     rest: u32,
+    /// Those that have a code, in the order of these.
+    symbols: [u16; 288],
 }
 
 /// For literals and lengths. Codes longer than the index come in pairs at least, so there are
@@ -120,7 +122,7 @@ pub(super) struct Codes<'a> {
 
 impl<const INDEX: u32, const SIZE: usize> Code<INDEX, SIZE> {
     pub(super) fn new(alphabet: Alphabet) -> Self {
-        Self { alphabet, table: [Entry::NONE; SIZE], rest: 0 }
+        Self { alphabet, table: [Entry::NONE; SIZE], rest: 0, symbols: [0; 288] }
     }
 
     /// The code with these lengths, which are those of one.
@@ -156,25 +158,26 @@ impl<const INDEX: u32, const SIZE: usize> Code<INDEX, SIZE> {
         for length in 0..16 {
             offsets[length + 1] = offsets[length] + counts[length];
         }
-        let mut symbols = [0_u16; 288];
+        let symbols = &mut self.symbols;
         for (symbol, &length) in lengths.iter().enumerate().filter(|&(_, &length)| length > 0) {
             let offset = &mut offsets[usize::from(length)];
             symbols[usize::from(*offset)] = symbol as u16;
             *offset += 1;
         }
-        self.fill(&counts, &symbols[..used]);
+        self.fill(&counts, used);
         Some(())
     }
 
-    /// Fills the tables for `symbols`, in the order of their codes, of which there are so many
-    /// of each length.
-    fn fill(&mut self, counts: &[u16; 16], symbols: &[u16]) {
+    /// Fills the tables for the symbols that are `used`, in the order of their codes, of which
+    /// there are so many of each length.
+    fn fill(&mut self, counts: &[u16; 16], used: usize) {
         let of_alphabet: &[Entry] = match self.alphabet {
             Alphabet::Lengths => &LENGTH_ENTRIES,
             Alphabet::Literals => &LITERAL_ENTRIES,
             Alphabet::Distances => &DISTANCE_ENTRIES,
         };
-        let mut symbols = symbols.iter().map(|&symbol| of_alphabet[usize::from(symbol)]);
+        let mut symbols =
+            self.symbols[..used].iter().map(|&symbol| of_alphabet[usize::from(symbol)]);
         // Codes with their first bit lowest, as the stream has them.
         let mut code = 0_usize;
         self.table[0] = Entry::NONE;

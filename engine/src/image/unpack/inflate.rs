@@ -1,6 +1,6 @@
 //! A zlib stream to raw contents, accepting all that the sled's inflater accepts.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crossbeam::channel::{self, Receiver, Sender};
@@ -8,8 +8,9 @@ use rayon::{Scope, ThreadPoolBuilder};
 
 use super::segments::{Scanner, Segment};
 use super::sequential::Progress;
-use super::{Emit, ImageErrorKind, ImageFile};
+use super::{Emit, ImageErrorKind, ImageFile, Part};
 use crate::image::adler::Adler;
+use crate::image::holes::is_zero;
 
 /// What is wrong with a zlib stream. Offsets count from the start of the payload.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -118,7 +119,8 @@ fn in_segments(
         most: image.header.image_size,
         done: channel::unbounded(),
         waiting: BTreeMap::new(),
-        spare: VecDeque::new(),
+        spare: Vec::new(),
+        zeros: Vec::new(),
         begun: 0,
         taken: 0,
         is_open: true,
@@ -137,7 +139,13 @@ struct Done {
     index: usize,
     segment: Segment,
     /// Its output and the sum of that, if it gave any.
-    output: Option<(Vec<u8>, Adler)>,
+    output: Option<(Part, Adler)>,
+}
+
+/// A segment's bytes, and how many zeros they give.
+struct ZeroSegment {
+    bytes: Vec<u8>,
+    zeros: u64,
 }
 
 /// From segments to raw contents in their order.
@@ -149,7 +157,9 @@ struct Line<'a> {
     /// Segments whose turn has not come.
     waiting: BTreeMap<usize, Done>,
     /// Segments' memory, to be used again.
-    spare: VecDeque<Vec<u8>>,
+    spare: Vec<Segment>,
+    /// Segments that are known to give nothing but zeros.
+    zeros: Vec<ZeroSegment>,
     begun: usize,
     /// Segments whose turn has been.
     taken: usize,
@@ -161,6 +171,11 @@ impl Line<'_> {
     /// Markers that may turn out to be none before all of them are given up. Where a stream's
     /// segments need each other, all of them do.
     const MOST_JOINED: usize = 4;
+    /// Bytes of a segment that may be known to give zeros, and how many such are known at most:
+    /// a maker gives the same zeros the same bytes.
+    const ZEROS_LEAST: u64 = 64 << 10;
+    const ZEROS_BYTES: usize = 8 << 10;
+    const ZEROS_KNOWN: usize = 8;
 
     fn run(
         &mut self,
@@ -183,13 +198,14 @@ impl Line<'_> {
                 segment = before.join(&segment);
                 let mut bytes = emit.fresh();
                 let adler = inflate_segment(&segment, &mut bytes, self.most);
-                output = adler.map(|adler| (bytes, adler));
+                output = adler.map(|adler| (Part::Bytes(bytes), adler));
             }
             let is_last = segment.is_last;
             match output {
-                Some((bytes, adler)) => {
-                    progress.advance(segment.bytes.len() as u64, bytes, adler, emit)?;
-                    self.spare.push_back(segment.bytes);
+                Some((part, adler)) => {
+                    self.learn(&segment, &part);
+                    progress.advance(segment.bytes().len() as u64, part, adler, emit)?;
+                    self.spare.push(segment);
                     if is_last {
                         return Ok(Outcome::Done);
                     }
@@ -201,23 +217,49 @@ impl Line<'_> {
     }
 
     fn begin(&mut self, scope: &Scope<'_>, emit: &mut Emit<'_>) -> Result<(), ImageErrorKind> {
-        let Some(segment) = self.scanner.next(self.spare.pop_front().unwrap_or_default())? else {
+        let Some(segment) = self.scanner.next(self.spare.pop().unwrap_or_default())? else {
             self.is_open = false;
             return Ok(());
         };
         self.is_open = !segment.is_last;
         let done = self.done.0.clone();
         let (index, most) = (self.begun, self.most);
+        self.begun += 1;
+        let is_known = |known: &&ZeroSegment| known.bytes == segment.bytes();
+        if let Some(&ZeroSegment { zeros, .. }) = self.zeros.iter().find(is_known)
+            && zeros <= most
+            && !segment.is_last
+        {
+            let output = Some((Part::Zeros(zeros), Adler::of_zeros(zeros)));
+            self.waiting.insert(index, Done { index, segment, output });
+            return Ok(());
+        }
         let mut bytes = emit.fresh();
         scope.spawn(move |_| {
             // What panics is no segment, and its stream is inflated sequentially.
             let work = || inflate_segment(&segment, &mut bytes, most);
             let adler = catch_unwind(AssertUnwindSafe(work)).ok().flatten();
-            let output = adler.map(|adler| (bytes, adler));
+            let output = adler.map(|adler| (Part::Bytes(bytes), adler));
             let _ = done.send(Done { index, segment, output });
         });
-        self.begun += 1;
         Ok(())
+    }
+
+    /// Takes note of a segment that gives nothing but zeros: the next one like it is not inflated.
+    fn learn(&mut self, segment: &Segment, part: &Part) {
+        let Part::Bytes(output) = part else {
+            return;
+        };
+        let zeros = output.len() as u64;
+        let bytes = segment.bytes();
+        if self.zeros.len() < Self::ZEROS_KNOWN
+            && bytes.len() <= Self::ZEROS_BYTES
+            && zeros >= Self::ZEROS_LEAST
+            && self.zeros.iter().all(|known| known.bytes != bytes)
+            && is_zero(output)
+        {
+            self.zeros.push(ZeroSegment { bytes: bytes.to_vec(), zeros });
+        }
     }
 
     /// The next segment in order; nothing if there is no more.

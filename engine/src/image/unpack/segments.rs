@@ -12,9 +12,11 @@ const MARKER: [u8; 4] = [0, 0, 0xff, 0xff];
 
 /// Bytes between two markers, which look as if a stream could be cut there. Whether it can, and
 /// whether what follows does without what came before, shows when it is inflated.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Segment {
-    pub(super) bytes: Vec<u8>,
+    /// Memory, of which the first `length` bytes count.
+    memory: Vec<u8>,
+    length: usize,
     /// Whether it goes up to the end of the stream.
     pub(super) is_last: bool,
 }
@@ -22,25 +24,39 @@ pub(super) struct Segment {
 impl Segment {
     /// This segment and the next one in one, cut at one place less.
     pub(super) fn join(mut self, next: &Self) -> Self {
-        self.bytes.extend_from_slice(&next.bytes);
+        self.grow(next.length).copy_from_slice(next.bytes());
         Self { is_last: next.is_last, ..self }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.memory[..self.length]
+    }
+
+    /// So many more bytes of it, with whatever is in them.
+    fn grow(&mut self, more: usize) -> &mut [u8] {
+        let start = self.length;
+        self.length += more;
+        if self.memory.len() < self.length {
+            self.memory.resize(self.length, 0);
+        }
+        &mut self.memory[start..self.length]
     }
 }
 
 /// Cuts the payload into segments, while it reads it.
 pub(super) struct Scanner<'a> {
     image: &'a ImageFile,
-    block: Vec<u8>,
-    /// How much of the block has been cut.
+    /// What has been read behind a segment, and how much of it has been cut.
+    rest: Vec<u8>,
     cut: usize,
-    /// Payload offset of the end of the block, and of the stream.
+    /// Payload offset of what is to be read next, and of the end of the stream.
     read: u64,
     end: u64,
     finder: memmem::Finder<'static>,
 }
 
 impl<'a> Scanner<'a> {
-    const BLOCK: u64 = 256 << 10;
+    const BLOCK: u64 = 128 << 10;
     /// Bytes in a segment at least, so that makers who flush all the time are no burden.
     const LEAST: usize = 512;
     /// Bytes in a segment at most.
@@ -49,47 +65,42 @@ impl<'a> Scanner<'a> {
     /// For the deflate stream that stands between the payload's bytes `start` and `end`.
     pub(super) fn new(image: &'a ImageFile, start: u64, end: u64) -> Self {
         let finder = memmem::Finder::new(&MARKER).into_owned();
-        Self { image, block: Vec::new(), cut: 0, read: start, end, finder }
+        Self { image, rest: Vec::new(), cut: 0, read: start, end, finder }
     }
 
-    /// The next segment, in `bytes`: nothing if the stream ends, or goes on for too long
-    /// without a marker.
-    pub(super) fn next(&mut self, mut bytes: Vec<u8>) -> io::Result<Option<Segment>> {
-        bytes.clear();
-        if self.cut == self.block.len() && self.read == self.end {
-            return Ok(None);
-        }
-        while bytes.len() <= Self::MOST {
-            if self.cut == self.block.len() {
-                let length = (self.end - self.read).min(Self::BLOCK) as usize;
-                self.block.resize(length, 0);
+    /// The next segment, in the memory of one that is `spent`: nothing if the stream ends, or
+    /// goes on for too long without a marker.
+    pub(super) fn next(&mut self, spent: Segment) -> io::Result<Option<Segment>> {
+        let mut segment = Segment { length: 0, ..spent };
+        let rest = &self.rest[self.cut..];
+        let mut found = self.find(rest, 0);
+        let taken = &rest[..found.unwrap_or(rest.len())];
+        segment.grow(taken.len()).copy_from_slice(taken);
+        self.cut += taken.len();
+        while found.is_none() && self.read < self.end && segment.length <= Self::MOST {
+            let searched = segment.length;
+            let length = (self.end - self.read).min(Self::BLOCK);
+            self.image.read_payload(segment.grow(length as usize), self.read)?;
+            self.read += length;
+            found = self.find(segment.bytes(), searched);
+            if let Some(end) = found {
+                self.rest.clear();
+                self.rest.extend_from_slice(&segment.bytes()[end..]);
                 self.cut = 0;
-                self.image.read_payload(&mut self.block, self.read)?;
-                self.read += length as u64;
-            }
-            let rest = &self.block[self.cut..];
-            let found = self.find(&bytes, rest);
-            bytes.extend_from_slice(&rest[..found.unwrap_or(rest.len())]);
-            self.cut += found.unwrap_or(rest.len());
-            let is_last = self.cut == self.block.len() && self.read == self.end;
-            if found.is_some() || is_last {
-                return Ok(Some(Segment { bytes, is_last }));
+                segment.length = end;
             }
         }
-        Ok(None)
+        segment.is_last = self.cut == self.rest.len() && self.read == self.end;
+        Ok(Some(segment)
+            .filter(|segment| segment.length > 0 && (found.is_some() || segment.is_last)))
     }
 
-    /// How many bytes of `rest` belong to a segment that begins with `bytes`, if it ends there.
-    fn find(&self, bytes: &[u8], rest: &[u8]) -> Option<usize> {
-        for split in 1..MARKER.len() {
-            let (before, after) = MARKER.split_at(split);
-            if bytes.len() >= Self::LEAST && bytes.ends_with(before) && rest.starts_with(after) {
-                return Some(after.len());
-            }
-        }
-        let least = Self::LEAST.saturating_sub(bytes.len()).min(rest.len());
-        let found = self.finder.find(&rest[least..])?;
-        Some(least + found + MARKER.len())
+    /// Where the first marker ends that does not end within the first `searched` bytes, which
+    /// have none.
+    fn find(&self, bytes: &[u8], searched: usize) -> Option<usize> {
+        let from = searched.saturating_sub(MARKER.len() - 1).max(Self::LEAST);
+        let found = self.finder.find(bytes.get(from..)?)?;
+        Some(from + found + MARKER.len())
     }
 }
 
@@ -99,7 +110,7 @@ impl Segment {
     pub(super) fn inflate(&self, output: &mut Vec<u8>, most: u64) -> bool {
         const LEAST_ROOM: u64 = (2 << 20) + 64;
         const MOST_ROOM: u64 = 16 << 20;
-        let bytes = &self.bytes;
+        let bytes = self.bytes();
         let bound = (bytes.len() as u64).saturating_mul(ImageFile::MOST_RATIO);
         let bound = bound.min(most).min(MOST_ROOM) as usize;
         output.clear();
@@ -129,7 +140,8 @@ mod tests {
 
     fn inflates(bytes: &[u8]) -> Option<Vec<u8>> {
         let mut output = Vec::new();
-        let segment = Segment { bytes: bytes.to_vec(), is_last: false };
+        let (memory, length) = (bytes.to_vec(), bytes.len());
+        let segment = Segment { memory, length, is_last: false };
         segment.inflate(&mut output, 1000).then_some(output)
     }
 

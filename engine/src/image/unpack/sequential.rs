@@ -3,8 +3,9 @@
 use flate2::{Decompress, FlushDecompress, Status};
 
 use super::inflate::{InflateError, ZLIB_HEADER, ZLIB_TRAILER};
-use super::{Emit, ImageErrorKind, ImageFile};
+use super::{Emit, ImageErrorKind, ImageFile, Part};
 use crate::image::adler::Adler;
+use crate::image::holes::zeros;
 
 /// How far a stream has been inflated: to the end of some block, at the start of a byte.
 pub(super) struct Progress<'a> {
@@ -26,17 +27,22 @@ impl<'a> Progress<'a> {
         Self { image, at: ZLIB_HEADER, output: 0, adler: Adler::EMPTY, window: Vec::new() }
     }
 
-    /// Takes note of `taken` more bytes of payload that gave `bytes`, and emits these.
+    /// Takes note of `taken` more bytes of payload that gave `part`, and emits that.
     pub(super) fn advance(
         &mut self,
         taken: u64,
-        bytes: Vec<u8>,
+        part: Part,
         adler: Adler,
         emit: &mut Emit<'_>,
     ) -> Result<(), ImageErrorKind> {
         self.at += taken;
-        self.keep(&bytes);
-        self.emit(bytes, adler, emit)
+        match &part {
+            Part::Bytes(bytes) => self.keep(bytes),
+            Part::Zeros(length) => {
+                zeros((*length).min(Self::WINDOW as u64)).for_each(|zeros| self.keep(zeros));
+            }
+        }
+        self.emit(part, adler, emit)
     }
 
     fn keep(&mut self, bytes: &[u8]) {
@@ -50,17 +56,17 @@ impl<'a> Progress<'a> {
 
     fn emit(
         &mut self,
-        bytes: Vec<u8>,
+        part: Part,
         adler: Adler,
         emit: &mut Emit<'_>,
     ) -> Result<(), ImageErrorKind> {
         let wanted = self.image.header.image_size;
-        self.output += bytes.len() as u64;
+        self.output += part.length();
         if self.output > wanted {
             return Err(InflateError::Long { wanted }.into());
         }
         self.adler = self.adler.then(adler);
-        Ok(emit.emit(bytes)?)
+        Ok(emit.emit(part)?)
     }
 
     /// Inflates the rest of the stream, and checks how it ends.
@@ -95,7 +101,7 @@ impl<'a> Progress<'a> {
             let stuck = (stream.total_in(), stream.total_out()) == before;
             if !output.is_empty() {
                 let adler = Adler::of(&output);
-                self.emit(output, adler, emit)?;
+                self.emit(Part::Bytes(output), adler, emit)?;
             }
             if status == Status::StreamEnd {
                 return self.check_end(start + stream.total_in());
