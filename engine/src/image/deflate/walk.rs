@@ -309,7 +309,11 @@ impl<O: Observer, W: Output> Walker<'_, O, W> {
             }
             self.bits.skip(entry.bits())?;
             let (value, repeat) = match entry.base() {
-                symbol @ 0..16 => (symbol as u8, 1),
+                symbol @ 0..16 => {
+                    all[at] = symbol as u8;
+                    at += 1;
+                    continue;
+                }
                 16 if at > 0 => (all[at - 1], 3 + self.bits.take(2)? as usize),
                 17 => (0, 3 + self.bits.take(3)? as usize),
                 18 => (0, 11 + self.bits.take(7)? as usize),

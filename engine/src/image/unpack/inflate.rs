@@ -77,7 +77,7 @@ pub(super) fn inflate(image: &ImageFile, emit: &mut Emit<'_>) -> Result<(), Imag
 }
 
 /// The two bytes at the start, as zlib takes them.
-fn check_header(image: &ImageFile) -> Result<(), ImageErrorKind> {
+pub(super) fn check_header(image: &ImageFile) -> Result<(), ImageErrorKind> {
     if image.header.data_size < ZLIB_HEADER + ZLIB_TRAILER {
         return Err(InflateError::Truncated { found: 0, wanted: image.header.image_size }.into());
     }

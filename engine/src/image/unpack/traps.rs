@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::inflate::{InflateError, ZLIB_HEADER, ZLIB_TRAILER};
+use super::inflate::{InflateError, ZLIB_HEADER, ZLIB_TRAILER, check_header};
 use super::{ImageError, ImageErrorKind, ImageFile};
 use crate::image::SliceTraps;
 use crate::image::deflate::{Flaw, Place, walk_block};
@@ -25,6 +25,7 @@ impl ImageFile {
     }
 
     fn walk_payload(&self) -> Result<SliceTraps, ImageErrorKind> {
+        check_header(self)?;
         let length = self.header.data_size;
         let mut part = Part { image: self, bytes: Vec::new(), start: ZLIB_HEADER };
         let mut finder = Finder::new(ZLIB_HEADER);
