@@ -125,7 +125,7 @@ fn in_segments(
         taken: 0,
         is_open: true,
     };
-    let window = 2 * pool.current_num_threads() + 2;
+    let window = pool.current_num_threads() + 2;
     pool.in_place_scope(|scope| line.run(scope, window, progress, emit))
 }
 

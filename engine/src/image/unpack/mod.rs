@@ -168,9 +168,9 @@ impl ImageFile {
     /// If the image can't be read or is not what its header says, or if `sink` fails.
     pub fn unpack(&self, sink: &mut Sink<'_>) -> Result<(), ImageError> {
         self.check_sizes()?;
-        // Enough for the hash to have something to do while others have the cores, and so that
-        // all of that memory is used again.
-        let (sender, receiver) = channel::bounded(8);
+        // Enough for nobody to wait for the hash while others have its core, and so that all of
+        // that memory is used again.
+        let (sender, receiver) = channel::bounded(16);
         let (spent, fresh) = channel::bounded(16);
         // Hashing is the slowest step, so it has a thread of its own.
         let (fed, found) = std::thread::scope(|scope| {
