@@ -139,5 +139,7 @@ impl<'a> Progress<'a> {
 }
 
 fn corrupt(at: u64, error: &flate2::DecompressError) -> InflateError {
-    InflateError::Corrupt { at, what: error.message().unwrap_or("broken").to_owned() }
+    // What was wrong is not told twice, and the first time it was behind what came out.
+    let told = error.message().filter(|message| !message.starts_with("repeated call"));
+    InflateError::Corrupt { at, what: told.unwrap_or("a broken block").to_owned() }
 }
