@@ -111,8 +111,6 @@ impl Images {
             ["share", "lib", "bin"].map(|name| Path::new("/usr").join(name)).into();
         while let Some(folder) = folders.pop() {
             let copy = tree.join(folder.strip_prefix("/").unwrap_or(&folder));
-            fs::create_dir_all(&copy)?;
-            left = left.saturating_sub(4096);
             let mut entries = fs::read_dir(&folder)?.collect::<io::Result<Vec<_>>>()?;
             entries.sort_by_key(fs::DirEntry::file_name);
             for entry in entries {
@@ -121,6 +119,8 @@ impl Images {
                 if kind.is_dir() {
                     folders.push(entry.path());
                 } else if kind.is_file() && size <= left.min(bytes / 8) {
+                    // No folder is there without a file: small images have few inodes.
+                    fs::create_dir_all(&copy)?;
                     fs::copy(entry.path(), copy.join(entry.file_name()))?;
                     left -= size;
                 }
