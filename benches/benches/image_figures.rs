@@ -1,10 +1,12 @@
 //! What images cost, against a bare SHA-256 and a plain peer: every variant in turn, some rounds
 //! of that, and the medians as a table.
 //!
-//!     cargo bench -p boot-benches --bench image_figures -- [MIB] [ROUNDS]
+//!     cargo bench -p boot-benches --bench image_figures -- [KIND] [MIB] [ROUNDS] [PART ...]
 //!
-//! makes an ext4 image of MIB MiB (256) of files of /usr, in memory, and measures for ROUNDS
-//! rounds (3). The first takes the peer and all on one thread too, about 150 s for each GiB.
+//! makes a raw image of MIB MiB (256) of files of /usr, in memory, and measures for ROUNDS rounds
+//! (3). Its KIND is `ext4`, a file system that is three fifths full, as a recovery image is, or
+//! `tar`, nothing but files. A PART is `raw`, `verify`, `level6`, `default`, `threads`, `zeros` or
+//! `peer`; all of them if none is named, about 200 s for each GiB in the first round.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -15,23 +17,62 @@ use boot_benches::peer;
 use boot_engine::image::ImageFile;
 use boot_engine::image::pack::PackOptions;
 
-/// The variants, in the order in which they take turns.
-const VARIANTS: [&str; 14] = [
-    "sha of mapping",
-    "pack raw",
-    "verify raw",
-    "pack level 6",
-    "verify level 6",
-    "pack default",
-    "verify default",
-    "peer verify",
-    "pack level 6, 1 thread",
-    "pack default, 1 thread",
-    "peer pack",
-    "pack content",
-    "pack content, zeros",
-    "sha of zeros",
+/// The variants, in the order in which they take turns, and the parts that need them.
+const VARIANTS: [(&str, &[&str]); 15] = [
+    ("sha of mapping", &["raw", "verify"]),
+    ("pack raw", &["raw"]),
+    ("verify raw", &["raw"]),
+    ("pack level 6", &["verify", "level6", "threads"]),
+    ("verify level 6", &["verify"]),
+    ("pack default", &["verify", "default", "threads"]),
+    ("verify default", &["verify"]),
+    ("peer verify", &["verify"]),
+    ("peer verify raw", &["raw"]),
+    ("pack level 6, 1 thread", &["threads"]),
+    ("pack default, 1 thread", &["threads"]),
+    ("peer pack", &["peer"]),
+    ("pack content", &["zeros"]),
+    ("pack content, zeros", &["zeros"]),
+    ("sha of zeros", &["zeros"]),
 ];
+
+/// What is to be measured.
+struct Plan {
+    kind: &'static str,
+    mib: u64,
+    rounds: usize,
+    parts: Vec<String>,
+}
+
+impl Plan {
+    /// What the command line says; nothing unless it is to be measured, which Cargo says.
+    fn parse(arguments: impl Iterator<Item = String>) -> Option<Self> {
+        let (mut is_bench, mut numbers, mut parts) = (false, Vec::new(), Vec::new());
+        let mut kind = "ext4";
+        for argument in arguments {
+            match argument.as_str() {
+                "--bench" => is_bench = true,
+                "tar" => kind = "tar",
+                "ext4" => kind = "ext4",
+                _ => match argument.parse() {
+                    Ok(number) => numbers.push(number),
+                    Err(_) => parts.push(argument),
+                },
+            }
+        }
+        let known = |part: &String| VARIANTS.iter().any(|(_, of)| of.contains(&part.as_str()));
+        assert!(parts.iter().all(known), "parts that there are not: {parts:?}");
+        let mib = numbers.first().copied().unwrap_or(256);
+        let rounds = numbers.get(1).map_or(3, |&rounds| rounds as usize);
+        is_bench.then_some(Self { kind, mib, rounds, parts })
+    }
+
+    fn variants(&self) -> impl Iterator<Item = &'static str> + '_ {
+        let wants = |of: &[&str]| of.iter().any(|part| self.parts.iter().any(|p| p == part));
+        let wanted = VARIANTS.iter().filter(move |(_, of)| self.parts.is_empty() || wants(of));
+        wanted.map(|&(variant, _)| variant)
+    }
+}
 
 struct Bench {
     images: Images,
@@ -42,10 +83,14 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(mib: u64) -> Self {
+    fn new(plan: &Plan) -> Self {
         let images = Images::new().expect("there is a folder");
-        let raw = images.ext4(mib).expect("an ext4 image can be made");
-        let part = mib / 4;
+        let raw = match plan.kind {
+            "tar" => images.tar(plan.mib),
+            _ => images.ext4(plan.mib),
+        };
+        let raw = raw.expect("the raw image can be made");
+        let part = plan.mib / 4;
         let part_of = |content, zeros| {
             let made = images.with_zeros(&raw, content, zeros);
             made.expect("the raw image can be written")
@@ -87,6 +132,7 @@ impl Bench {
             "pack default, 1 thread" => return self.pack(&self.raw, "one", default, Some(1)),
             "peer pack" => return peer::pack(&self.raw, &self.image("peer")),
             "peer verify" => peer::verify(&self.image("default")),
+            "peer verify raw" => peer::verify(&self.image("raw")),
             "pack content" => return self.pack(&self.content, "content", default, None),
             "pack content, zeros" => return self.pack(&self.with_zeros, "zeros", default, None),
             "sha of zeros" => drop(peer::sha_of_mapping(&self.zeros)),
@@ -103,17 +149,17 @@ struct Figures {
 }
 
 impl Figures {
-    fn measure(bench: &Bench, rounds: usize) -> Self {
+    fn measure(bench: &Bench, plan: &Plan) -> Self {
         let mut times: HashMap<_, Vec<f64>> = HashMap::new();
         let mut bytes = HashMap::new();
-        for round in 1..=rounds {
-            for variant in VARIANTS {
+        for round in 1..=plan.rounds {
+            for variant in plan.variants() {
                 // Both take long, and what is compared with them is far from the limit.
                 let is_long = variant.starts_with("peer pack") || variant.ends_with("1 thread");
                 if round > 1 && is_long {
                     continue;
                 }
-                if variant.starts_with("pack") {
+                if variant.starts_with("pack raw") {
                     // Letting go of the old file is no part of making a new one.
                     let _ = std::fs::remove_file(bench.image("raw"));
                 }
@@ -122,7 +168,7 @@ impl Figures {
                 times.entry(variant).or_default().push(started.elapsed().as_secs_f64());
                 bytes.insert(variant, made as f64);
             }
-            eprintln!("round {round} of {rounds}");
+            eprintln!("round {round} of {}", plan.rounds);
         }
         let median = |mut times: Vec<f64>| {
             times.sort_by(f64::total_cmp);
@@ -132,70 +178,60 @@ impl Figures {
         Self { seconds: seconds.collect(), bytes }
     }
 
-    fn print(&self, mib: u64) {
+    fn print(&self, plan: &Plan) {
         println!("{:<24} {:>8} {:>7} {:>12}", "", "seconds", "MiB/s", "payload");
-        for variant in VARIANTS {
+        for variant in plan.variants() {
             let (seconds, bytes) = (self.seconds[variant], self.bytes[variant]);
-            let part =
-                if variant.contains("content") || variant.contains("zeros") { 4.0 } else { 1.0 };
+            let part = match variant {
+                "pack content, zeros" => 2.0,
+                "pack content" | "sha of zeros" => 4.0,
+                _ => 1.0,
+            };
             println!(
                 "{variant:<24} {seconds:>8.3} {:>7.0} {bytes:>12}",
-                mib as f64 / part / seconds
+                plan.mib as f64 / part / seconds
             );
         }
         println!();
-        let seconds = |variant| self.seconds[variant];
-        let sha = seconds("sha of mapping");
-        let smaller = |variant| 100.0 * (1.0 - self.bytes[variant] / self.bytes["peer pack"]);
-        let zeros = seconds("pack content") + seconds("sha of zeros") / 2.0;
+        let by = |one, other| Some(self.seconds.get(one)? / self.seconds.get(other)?);
+        let smaller =
+            |variant| Some(100.0 * (1.0 - self.bytes.get(variant)? / self.bytes.get("peer pack")?));
+        let sha = "sha of mapping";
+        let zeros = || {
+            let [content, both, zeros] = ["pack content", "pack content, zeros", "sha of zeros"]
+                .map(|variant| self.seconds.get(variant));
+            Some(both? / (content? + zeros? / 2.0))
+        };
         let rows = [
-            ("pack raw, by sha", seconds("pack raw") / sha, "at most 1.10"),
-            ("verify raw, by sha", seconds("verify raw") / sha, "at most 1.10"),
-            ("verify default, by sha", seconds("verify default") / sha, "at most 1.70"),
-            (
-                "verify, times the peer",
-                seconds("peer verify") / seconds("verify default"),
-                "at least 3.3",
-            ),
-            (
-                "level 6, times the peer",
-                seconds("peer pack") / seconds("pack level 6"),
-                "at least 13",
-            ),
+            ("pack raw, by sha", by("pack raw", sha), "at most 1.10"),
+            ("verify raw, by sha", by("verify raw", sha), "at most 1.10"),
+            ("peer verify raw, by sha", by("peer verify raw", sha), ""),
+            ("verify level 6, by sha", by("verify level 6", sha), "at most 1.70"),
+            ("verify default, by sha", by("verify default", sha), "at most 1.70"),
+            ("verify, times the peer", by("peer verify", "verify default"), "at least 3.3"),
+            ("level 6, times the peer", by("peer pack", "pack level 6"), "at least 13"),
             ("level 6, % smaller", smaller("pack level 6"), "at least 0.6"),
-            (
-                "default, times the peer",
-                seconds("peer pack") / seconds("pack default"),
-                "at least 2.5",
-            ),
+            ("default, times the peer", by("peer pack", "pack default"), "at least 2.5"),
             ("default, % smaller", smaller("pack default"), "at least 3.8"),
             (
                 "default, 2 threads by 1",
-                seconds("pack default, 1 thread") / seconds("pack default"),
+                by("pack default, 1 thread", "pack default"),
                 "at least 1.9",
             ),
-            (
-                "level 6, 2 threads by 1",
-                seconds("pack level 6, 1 thread") / seconds("pack level 6"),
-                "",
-            ),
-            ("zeros, by their half hash", seconds("pack content, zeros") / zeros, "at most 1.15"),
+            ("level 6, 2 threads by 1", by("pack level 6, 1 thread", "pack level 6"), ""),
+            ("zeros, by their half hash", zeros(), "at most 1.15"),
         ];
         for (name, ratio, bar) in rows {
-            println!("{name:<26} {ratio:>6.2}  {bar}");
+            if let Some(ratio) = ratio {
+                println!("{name:<26} {ratio:>6.2}  {bar}");
+            }
         }
     }
 }
 
 fn main() {
-    // Cargo adds `--bench` when it is to be measured.
-    let arguments: Vec<_> = std::env::args().skip(1).collect();
-    if !arguments.iter().any(|argument| argument == "--bench") {
-        return;
+    if let Some(plan) = Plan::parse(std::env::args().skip(1)) {
+        let bench = Bench::new(&plan);
+        Figures::measure(&bench, &plan).print(&plan);
     }
-    let mut numbers = arguments.iter().filter_map(|argument| argument.parse().ok());
-    let mib = numbers.next().unwrap_or(256);
-    let rounds = numbers.next().unwrap_or(3);
-    let bench = Bench::new(mib);
-    Figures::measure(&bench, rounds as usize).print(mib);
 }

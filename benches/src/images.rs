@@ -1,6 +1,5 @@
 //! Raw images to measure with, made of real files.
 
-use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
@@ -48,8 +47,10 @@ impl Images {
         let tree = self.tree(mib * MIB / 5 * 3)?;
         let path = self.path("ext4.raw");
         File::create(&path)?.set_len(mib * MIB)?;
-        let arguments = ["-q", "-t", "ext4", "-d"].map(OsStr::new);
-        run(Command::new("mke2fs").args(arguments).arg(&tree).arg(&path))?;
+        let mut mke2fs = Command::new("mke2fs");
+        // Small ones have a file for every few KiB, and by default not so many inodes.
+        mke2fs.args(["-q", "-t", "ext4"]).args((mib < 64).then_some("-i4096"));
+        run(mke2fs.arg("-d").arg(&tree).arg(&path))?;
         fs::remove_dir_all(tree)?;
         // Written out now, it does not get in the way of what is measured.
         File::open(&path)?.sync_all()?;
@@ -110,7 +111,6 @@ impl Images {
             ["share", "lib", "bin"].map(|name| Path::new("/usr").join(name)).into();
         while let Some(folder) = folders.pop() {
             let copy = tree.join(folder.strip_prefix("/").unwrap_or(&folder));
-            fs::create_dir_all(&copy)?;
             let mut entries = fs::read_dir(&folder)?.collect::<io::Result<Vec<_>>>()?;
             entries.sort_by_key(fs::DirEntry::file_name);
             for entry in entries {
@@ -119,6 +119,8 @@ impl Images {
                 if kind.is_dir() {
                     folders.push(entry.path());
                 } else if kind.is_file() && size <= left.min(bytes / 8) {
+                    // No folder is there without a file: small images have few inodes.
+                    fs::create_dir_all(&copy)?;
                     fs::copy(entry.path(), copy.join(entry.file_name()))?;
                     left -= size;
                 }

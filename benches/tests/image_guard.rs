@@ -31,18 +31,18 @@ fn image_code_adds_little_to_what_has_to_be_done() {
     assert!(prepared.unwrap().success());
     let nothing = instructions(folder.path(), "nothing");
     let count = |work| instructions(folder.path(), work) - nothing;
-    // A header is 4 KiB, which is copied and compared; the limits are those of an unoptimised
-    // build, in which code of our own counts more than libdeflate's.
+    // A header is 4 KiB, which is copied and compared; and our own inflater checks what
+    // libdeflate's lets pass.
     let headers = count("headers") / 1000.0;
     println!("a header, parsed, emitted and compared: {headers:.0} instructions");
     assert!(headers < 8000.0);
     let mut failed = Vec::new();
     for (work, floor, most) in [
         ("pack raw text", "hash text", 1.05),
-        ("pack text", "compress text and hash it", 1.45),
-        ("pack zeros", "hash zeros", 1.45),
+        ("pack text", "compress text and hash it", 1.25),
+        ("pack zeros", "hash zeros", 1.5),
         ("verify raw text", "hash text", 1.05),
-        ("verify text", "inflate text and hash it", 1.05),
+        ("verify text", "inflate text and hash it", 1.12),
     ] {
         let ratio = count(work) / count(floor);
         println!("{work}: {ratio:.3} times what it takes to {floor}, at most {most}");

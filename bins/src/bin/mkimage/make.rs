@@ -150,7 +150,7 @@ impl Raw {
 }
 
 fn shown(path: &Path) -> String {
-    path.display().to_string()
+    if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() }
 }
 
 fn progress_bar(args: &Args, size: u64) -> ProgressBar {

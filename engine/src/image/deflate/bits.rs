@@ -1,16 +1,17 @@
 //! The bits of a deflate stream, first the lowest of each byte.
 
-use super::BrokenStream;
+use super::{BrokenStream, Flaw};
 
 /// A reader that holds the next bits in a register.
 #[derive(Clone)]
 pub(super) struct Bits<'a> {
-    bytes: &'a [u8],
+    pub(super) bytes: &'a [u8],
     /// The first byte that is not in the register.
-    next: usize,
-    register: u64,
-    /// Bits in the register that are the stream's.
-    held: u32,
+    pub(super) next: usize,
+    /// Behind those that it holds there may be bits of what comes next.
+    pub(super) register: u64,
+    /// Bits that it holds, 63 at most.
+    pub(super) held: u32,
 }
 
 impl<'a> Bits<'a> {
@@ -61,7 +62,7 @@ impl<'a> Bits<'a> {
     #[inline]
     pub(super) fn skip(&mut self, count: u32) -> Result<(), BrokenStream> {
         if self.held < count {
-            return Err(BrokenStream { at: self.at(), ended: true });
+            return Err(BrokenStream { at: self.at(), flaw: Flaw::Ended });
         }
         self.drop(count);
         Ok(())

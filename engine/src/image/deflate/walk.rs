@@ -1,9 +1,12 @@
-//! The walk over a stream's blocks.
+//! The walk over a stream's blocks, with or without output.
 
 use std::cell::RefCell;
 
 use super::bits::Bits;
-use super::code::{Alphabet, Code, FIXED_DISTANCES, FIXED_LITERALS};
+use super::code::{
+    Alphabet, Code, Codes, Distances, FIXED_DISTANCES, FIXED_LITERALS, Lengths, Literals,
+};
+use super::output::{Count, Output};
 
 /// What a walk found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +24,19 @@ pub struct Walk {
 pub struct BrokenStream {
     /// The bit where it went wrong.
     pub at: u64,
-    /// Whether nothing is wrong but that the bytes end.
-    pub ended: bool,
+    /// What is wrong there.
+    pub flaw: Flaw,
+}
+
+/// What can be wrong with a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// Bits that mean nothing.
+    Broken,
+    /// Nothing, but that the bytes end.
+    Ended,
+    /// Nothing, but that there is no room for what comes out.
+    Room,
 }
 
 /// Told how much has come out when the walk passes certain bytes.
@@ -42,7 +56,7 @@ impl Observer for () {
 ///
 /// # Errors
 ///
-/// If it is broken, or does not end there. Distances that reach too far back are not noticed.
+/// If it is broken, or does not end there.
 pub fn walk(bytes: &[u8]) -> Result<Walk, BrokenStream> {
     walk_observed(bytes, &mut (), u64::MAX)
 }
@@ -53,13 +67,39 @@ pub(crate) fn walk_observed<O: Observer>(
     observer: &mut O,
     first: u64,
 ) -> Result<Walk, BrokenStream> {
-    let mut place = Place { bit: 0, output: 0, next: first };
+    to_end(bytes, Count(0), observer, first)
+}
+
+/// Goes over a whole stream, and hands `output` what comes out.
+pub(super) fn to_end<O: Observer>(
+    bytes: &[u8],
+    output: impl Output,
+    observer: &mut O,
+    first: u64,
+) -> Result<Walk, BrokenStream> {
+    let bits = Bits::new(bytes, 0);
+    let mut walker = Walker { bits, output, next: first.saturating_mul(8), observer };
     loop {
-        let start = place.bit;
-        if walk_block(bytes, &mut place, observer)? {
-            return Ok(Walk { final_block: start, end: place.bit, output: place.output });
+        let final_block = walker.bits.at();
+        if walker.block()? {
+            let end = walker.bits.at();
+            return Ok(Walk { final_block, end, output: walker.output.length() });
         }
     }
+}
+
+/// Goes over whole blocks that take all of `bytes`, to the end of the last byte, and none of
+/// which is the final one; hands `output` what comes out. Returns how much that is.
+pub(super) fn over_blocks(bytes: &[u8], output: impl Output) -> Result<u64, BrokenStream> {
+    let bits = Bits::new(bytes, 0);
+    let mut walker = Walker { bits, output, next: u64::MAX, observer: &mut () };
+    while walker.bits.at() < bytes.len() as u64 * 8 {
+        let at = walker.bits.at();
+        if walker.block()? {
+            return Err(broken(at));
+        }
+    }
+    Ok(walker.output.length())
 }
 
 /// Where a walk is.
@@ -82,38 +122,38 @@ pub(crate) fn walk_block<O: Observer>(
 ) -> Result<bool, BrokenStream> {
     let mut walker = Walker {
         bits: Bits::new(bytes, place.bit),
-        output: place.output,
+        output: Count(place.output),
         next: place.next.saturating_mul(8),
         observer,
     };
     let is_final = walker.block()?;
-    walker.pass(walker.bits.at());
-    *place = Place { bit: walker.bits.at(), output: walker.output, next: walker.next.div_ceil(8) };
+    let (bit, output) = (walker.bits.at(), walker.output.length());
+    *place = Place { bit, output, next: walker.next.div_ceil(8) };
     Ok(is_final)
 }
 
-struct Walker<'a, O> {
+struct Walker<'a, O, W> {
     bits: Bits<'a>,
-    output: u64,
+    output: W,
     /// The bit at which the observer wants to be told.
     next: u64,
     observer: &'a mut O,
 }
 
 /// The codes of the block at hand, and those of all blocks with fixed codes.
-struct Codes {
-    lengths: Code,
-    literals: Code,
-    distances: Code,
-    fixed_literals: Code,
-    fixed_distances: Code,
+struct Tables {
+    lengths: Lengths,
+    literals: Literals,
+    distances: Distances,
+    fixed_literals: Literals,
+    fixed_distances: Distances,
 }
 
 thread_local! {
-    static CODES: RefCell<Box<Codes>> = RefCell::new(Box::new(Codes::new()));
+    static TABLES: RefCell<Box<Tables>> = RefCell::new(Box::new(Tables::new()));
 }
 
-impl Codes {
+impl Tables {
     fn new() -> Self {
         Self {
             lengths: Code::new(Alphabet::Lengths),
@@ -125,21 +165,29 @@ impl Codes {
     }
 }
 
-impl<O: Observer> Walker<'_, O> {
+fn broken(at: u64) -> BrokenStream {
+    BrokenStream { at, flaw: Flaw::Broken }
+}
+
+impl<O: Observer, W: Output> Walker<'_, O, W> {
+    /// Passes over a block, and says whether it is the final one.
     fn block(&mut self) -> Result<bool, BrokenStream> {
         let start = self.bits.at();
-        let broken = BrokenStream { at: start, ended: false };
         let is_final = self.bits.take(1)? == 1;
         let kind = self.bits.take(2)?;
-        CODES.with_borrow_mut(|codes| match kind {
+        TABLES.with_borrow_mut(|tables| match kind {
             0 => self.stored(),
-            1 => self.compressed(&codes.fixed_literals, &codes.fixed_distances),
+            1 => self.compressed(Codes {
+                literals: &tables.fixed_literals,
+                distances: &tables.fixed_distances,
+            }),
             2 => {
-                self.read_codes(codes)?;
-                self.compressed(&codes.literals, &codes.distances)
+                self.read_codes(tables)?;
+                self.compressed(Codes { literals: &tables.literals, distances: &tables.distances })
             }
-            _ => Err(broken),
+            _ => Err(broken(start)),
         })?;
+        self.pass(self.bits.at());
         Ok(is_final)
     }
 
@@ -147,7 +195,7 @@ impl<O: Observer> Walker<'_, O> {
     #[inline]
     fn pass(&mut self, end: u64) {
         while self.next <= end {
-            let next = self.observer.pass(self.next / 8, self.output);
+            let next = self.observer.pass(self.next / 8, self.output.length());
             self.next = next.saturating_mul(8);
         }
     }
@@ -157,78 +205,88 @@ impl<O: Observer> Walker<'_, O> {
         let length = self.bits.take(16)?;
         let complement = self.bits.take(16)?;
         if length != !complement & 0xffff {
-            return Err(BrokenStream { at: start as u64 * 8, ended: false });
+            return Err(broken(start as u64 * 8));
         }
         let contents = start + 4;
         let end = contents + length as usize;
-        if end > self.bits.len() {
-            return Err(BrokenStream { at: self.bits.len() as u64 * 8, ended: true });
-        }
+        let Some(bytes) = self.bits.bytes.get(contents..end) else {
+            return Err(BrokenStream { at: self.bits.len() as u64 * 8, flaw: Flaw::Ended });
+        };
         self.pass(contents as u64 * 8);
-        let before = self.output;
+        let before = self.output.length();
         while self.next <= end as u64 * 8 {
             let byte = self.next / 8;
             let next = self.observer.pass(byte, before + byte - contents as u64);
             self.next = next.saturating_mul(8);
         }
-        self.output += length;
+        if !self.output.bytes(bytes) {
+            return Err(BrokenStream { at: contents as u64 * 8, flaw: Flaw::Room });
+        }
         self.bits.go_to(end);
         Ok(())
     }
 
-    fn compressed(&mut self, literals: &Code, distances: &Code) -> Result<(), BrokenStream> {
-        // Local, so that they stay in registers.
-        let mut bits = self.bits.clone();
-        let mut output = self.output;
-        let mut next = self.next;
+    fn compressed(&mut self, codes: Codes<'_>) -> Result<(), BrokenStream> {
         loop {
-            // Enough for a length and its distance, which take 20 and 28 bits at most.
-            bits.refill();
-            let ahead = bits.ahead();
-            let entry = literals.entry(ahead, &bits)?;
-            if entry.is_other() {
-                let at = bits.at();
-                bits.skip(entry.bits())?;
-                if !entry.is_end() {
-                    return Err(BrokenStream { at, ended: false });
-                }
-                (self.bits, self.output, self.next) = (bits, output, next);
-                return Ok(());
-            }
-            // Looked for behind literals too: which of both it is can't be foreseen, and to guess
-            // wrong takes longer.
-            let behind = ahead >> entry.bits();
-            let mut distance = distances.short_entry(behind);
-            let mask = entry.length_mask();
-            if distance.is_odd() & mask != 0 {
-                distance = distances.entry(behind, &bits)?;
-                if distance.is_other() {
-                    return Err(BrokenStream { at: bits.at(), ended: false });
+            let most = usize::try_from(self.next / 8).unwrap_or(usize::MAX);
+            self.output.hurry(&mut self.bits, codes, most);
+            // What is left is passed over with care, until there is reason to hurry again.
+            for _ in 0..32 {
+                if self.symbol(codes)? {
+                    return Ok(());
                 }
             }
-            bits.skip(entry.bits() + (distance.bits() & mask))?;
-            if next < bits.at() {
-                next = self.pass_inside(next, bits.at(), output);
-            }
-            output += entry.output(ahead);
         }
     }
 
-    /// Tells the observer of all from bit `next` up to before bit `end`, where a symbol ends:
-    /// what ends at the very byte that is asked for has come out by then.
-    #[inline(never)]
-    fn pass_inside(&mut self, mut next: u64, end: u64, output: u64) -> u64 {
-        while next < end {
-            next = self.observer.pass(next / 8, output).saturating_mul(8);
+    /// Passes over a symbol, and says whether it is the end of the block.
+    #[inline]
+    fn symbol(&mut self, codes: Codes<'_>) -> Result<bool, BrokenStream> {
+        // Enough for a length and its distance, which take 20 and 28 bits at most.
+        self.bits.refill();
+        let at = self.bits.at();
+        let ahead = self.bits.ahead();
+        let entry = codes.literals.entry(ahead);
+        if entry.is_invalid() {
+            return Err(broken(at));
         }
-        next
+        self.bits.skip(entry.bits())?;
+        let room = if entry.is_literal() {
+            self.pass_inside();
+            self.output.literal(entry.base() as u8)
+        } else if entry.is_end() {
+            return Ok(true);
+        } else {
+            let behind = self.bits.ahead();
+            let far = codes.distances.entry(behind);
+            if far.is_invalid() {
+                return Err(broken(self.bits.at()));
+            }
+            self.bits.skip(far.bits())?;
+            let distance = far.value(behind);
+            if distance > self.output.reach() {
+                return Err(broken(at));
+            }
+            self.pass_inside();
+            self.output.copy(distance, entry.value(ahead))
+        };
+        if room { Ok(false) } else { Err(BrokenStream { at, flaw: Flaw::Room }) }
     }
 
-    fn read_codes(&mut self, codes: &mut Codes) -> Result<(), BrokenStream> {
+    /// Tells the observer of all up to before where a symbol ends: what ends at the very byte
+    /// that is asked for has come out by then.
+    #[inline]
+    fn pass_inside(&mut self) {
+        if self.next < self.bits.at() {
+            self.pass(self.bits.at() - 1);
+        }
+    }
+
+    fn read_codes(&mut self, tables: &mut Tables) -> Result<(), BrokenStream> {
         const ORDER: [usize; 19] =
             [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
-        let Codes { lengths, literals, distances, .. } = codes;
-        let broken = BrokenStream { at: self.bits.at(), ended: false };
+        let Tables { lengths, literals, distances, .. } = tables;
+        let broken = broken(self.bits.at());
         let literal_codes = self.bits.take(5)? as usize + 257;
         let distance_codes = self.bits.take(5)? as usize + 1;
         let length_codes = self.bits.take(4)? as usize + 4;
@@ -245,10 +303,17 @@ impl<O: Observer> Walker<'_, O> {
         let mut at = 0;
         while at < wanted {
             self.bits.refill();
-            let entry = lengths.entry(self.bits.ahead(), &self.bits)?;
+            let entry = lengths.entry(self.bits.ahead());
+            if entry.is_invalid() {
+                return Err(broken);
+            }
             self.bits.skip(entry.bits())?;
             let (value, repeat) = match entry.base() {
-                symbol @ 0..16 => (symbol as u8, 1),
+                symbol @ 0..16 => {
+                    all[at] = symbol as u8;
+                    at += 1;
+                    continue;
+                }
                 16 if at > 0 => (all[at - 1], 3 + self.bits.take(2)? as usize),
                 17 => (0, 3 + self.bits.take(3)? as usize),
                 18 => (0, 11 + self.bits.take(7)? as usize),

@@ -1,6 +1,6 @@
 //! How much comes out of the parts of a stream that was walked over once.
 
-use super::{BrokenStream, Observer, Walk, walk_observed};
+use super::{BrokenStream, Observer, Walk, inflate_observed, walk_observed};
 
 /// How many bytes come out of the first so many bytes of a stream: known of those near both
 /// ends, and wherever a lot comes out.
@@ -13,14 +13,19 @@ pub(crate) struct Yields {
 }
 
 impl Yields {
-    /// Walks over the stream that is `bytes`, less than 4 GiB of it and of what comes out. All
-    /// is known within `reach` bytes of either end, and of every stretch of up to `reach` bytes
-    /// that gives `lot` bytes or more.
-    pub(crate) fn walk(bytes: &[u8], reach: u64, lot: u64) -> Result<(Self, Walk), BrokenStream> {
+    /// Inflates the stream that is `bytes` into the capacity of `output`, less than 4 GiB of
+    /// either. All is known within `reach` bytes of either end, and of every stretch of up to
+    /// `reach` bytes that gives `lot` bytes or more.
+    pub(crate) fn inflate(
+        bytes: &[u8],
+        output: &mut Vec<u8>,
+        reach: u64,
+        lot: u64,
+    ) -> Result<(Self, Walk), BrokenStream> {
         let length = bytes.len() as u64;
         let mut observer = Marks { marks: Vec::new(), wanted: Wanted::ends(length, reach) };
         let first = observer.wanted.after(0);
-        let walk = walk_observed(bytes, &mut observer, first)?;
+        let walk = inflate_observed(bytes, output, &mut observer, first)?;
         let mut marks = observer.marks;
         let rich = rich_stretches(&marks, reach, lot);
         if !rich.is_empty() {
@@ -80,7 +85,7 @@ struct Wanted {
 }
 
 impl Wanted {
-    const COARSE: u64 = 256;
+    const COARSE: u64 = 1024;
 
     fn ends(length: u64, reach: u64) -> Self {
         let mut wanted = Self { stretches: Vec::new(), at: 0 };
@@ -144,7 +149,9 @@ mod tests {
             flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
         encoder.write_all(&raw).unwrap();
         let stream = encoder.finish().unwrap();
-        let (yields, walk) = Yields::walk(&stream, 4096, 128 << 10).unwrap();
+        let mut inflated = Vec::with_capacity(raw.len());
+        let (yields, walk) = Yields::inflate(&stream, &mut inflated, 4096, 128 << 10).unwrap();
+        assert!(inflated == raw);
         assert_eq!((walk.output, walk.end.div_ceil(8)), (raw.len() as u64, stream.len() as u64));
         let mut inflater = flate2::Decompress::new(false);
         let mut out = vec![0; raw.len() + 1];

@@ -74,10 +74,10 @@ pub struct Stages {
 pub enum PackError {
     /// The raw file can't be read.
     #[error("reading: {0}")]
-    Read(#[source] io::Error),
+    Read(io::Error),
     /// The image can't be written.
     #[error("writing: {0}")]
-    Write(#[source] io::Error),
+    Write(io::Error),
     /// There is nothing to pack.
     #[error("it is empty: there is nothing to pack")]
     Empty,

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::PackError;
 use crate::image::Checksum;
 use crate::image::adler::Adler;
-use crate::image::holes::{self, Extent};
+use crate::image::holes::{self, Extent, zeros};
 
 /// The contents, read by offset: so any number of threads can read them, and a file that
 /// shrinks meanwhile is an error and no signal, as it would be if it were mapped.
@@ -129,22 +129,12 @@ impl Hash {
     }
 
     fn zeros(&mut self, length: u64) {
-        hash_zeros(&mut self.sha256, length);
+        zeros(length).for_each(|zeros| self.sha256.update(zeros));
         self.adler = self.adler.then(Adler::of_zeros(length));
     }
 
     fn finish(self) -> Sums {
         let checksum = Checksum::from_bytes(self.sha256.finalize().into());
         Sums { checksum, adler: self.adler }
-    }
-}
-
-/// Hashes `length` bytes of zeros.
-pub(super) fn hash_zeros(hash: &mut Sha256, mut length: u64) {
-    static ZEROS: [u8; 16 << 10] = [0; 16 << 10];
-    while length > 0 {
-        let now = length.min(ZEROS.len() as u64);
-        hash.update(&ZEROS[..now as usize]);
-        length -= now;
     }
 }

@@ -18,6 +18,8 @@ const FINAL_EMPTY_BLOCK: [u8; 5] = [1, 0, 0, 0xff, 0xff];
 pub(super) struct Workbench {
     compressor: Compressor,
     bytes: Vec<u8>,
+    /// What a stream inflates to.
+    inflated: Vec<u8>,
 }
 
 /// A compressed chunk that others can follow: whole blocks, none of them final, to the end of
@@ -42,10 +44,10 @@ impl Workbench {
     /// For `level`, 1 to 12.
     pub(super) fn new(level: u8) -> Self {
         let level = CompressionLvl::new(level.into()).unwrap_or(CompressionLvl::best());
-        Self { compressor: Compressor::new(level), bytes: Vec::new() }
+        Self { compressor: Compressor::new(level), bytes: Vec::new(), inflated: Vec::new() }
     }
 
-    /// Compresses one chunk.
+    /// Compresses one chunk, and inflates it again: what is not the same is not kept.
     pub(super) fn compress(&mut self, chunk: &[u8]) -> Result<Piece, BadPiece> {
         let most = self.compressor.deflate_compress_bound(chunk.len());
         if self.bytes.len() < most {
@@ -54,9 +56,11 @@ impl Workbench {
         let compressed = self.compressor.deflate_compress(chunk, &mut self.bytes);
         let stream = &mut self.bytes[..compressed.map_err(|_| BadPiece)?];
         let longest = SLICES[0].max(SLICES[1]);
-        let (yields, walk) =
-            Yields::walk(stream, longest, BUFFER).map_err(|BrokenStream { .. }| BadPiece)?;
-        if walk.output != chunk.len() as u64 || walk.end.div_ceil(8) != stream.len() as u64 {
+        self.inflated.clear();
+        self.inflated.reserve_exact(chunk.len());
+        let (yields, walk) = Yields::inflate(stream, &mut self.inflated, longest, BUFFER)
+            .map_err(|BrokenStream { .. }| BadPiece)?;
+        if self.inflated != chunk || walk.end.div_ceil(8) != stream.len() as u64 {
             return Err(BadPiece);
         }
         stream[(walk.final_block / 8) as usize] &= !(1 << (walk.final_block % 8));

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{self, Receiver, Sender};
 use sha2::{Digest, Sha256};
 
-use super::source::{Source, hash_zeros};
+use super::source::Source;
 use super::{PackError, Progress, Stages, write_at};
 use crate::image::{Checksum, Header, clone, holes};
 
@@ -62,7 +62,7 @@ fn hash(parts: &Receiver<Part>, spent: &Sender<Vec<u8>>) -> (Checksum, Duration)
                 // If nobody wants it any more, it is let go.
                 let _ = spent.try_send(bytes);
             }
-            Part::Zeros(length) => hash_zeros(&mut hash, length),
+            Part::Zeros(length) => holes::zeros(length).for_each(|zeros| hash.update(zeros)),
         }
         time += started.elapsed();
     }

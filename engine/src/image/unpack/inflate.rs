@@ -1,18 +1,17 @@
 //! A zlib stream to raw contents, accepting all that the sled's inflater accepts.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, PoisonError};
 
 use crossbeam::channel::{self, Receiver, Sender};
 use rayon::{Scope, ThreadPoolBuilder};
 
 use super::in_place::Place;
-use super::libdeflate::Inflater;
-use super::segments::{Scanner, Segment, Trailer};
+use super::segments::{Scanner, Segment};
 use super::sequential::Progress;
-use super::{Emit, ImageErrorKind, ImageFile};
+use super::{Emit, ImageErrorKind, ImageFile, Part};
 use crate::image::adler::Adler;
+use crate::image::holes::is_zero;
 
 /// What is wrong with a zlib stream. Offsets count from the start of the payload.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -84,19 +83,15 @@ pub(super) fn inflate_in(image: &ImageFile, place: &mut Place<'_>) -> Result<(),
     let mut progress = Progress::new(image);
     let end = image.header.data_size - ZLIB_TRAILER;
     let mut scanner = Scanner::new(image, ZLIB_HEADER, end);
-    let trailer = Trailer::new();
-    let Some(mut inflater) = Inflater::new() else {
-        return progress.go_on_in(place);
-    };
-    let mut spare = Vec::new();
-    while let Some(mut segment) = scanner.next(spare)? {
+    let mut spent = Segment::default();
+    while let Some(mut segment) = scanner.next(spent)? {
         let mut joined = 0;
         let given = loop {
-            let given = trailer.inflate_to(&mut inflater, &mut segment, place.rest());
+            let given = segment.inflate_to(place.rest());
             if given.is_some() || segment.is_last || joined == Line::MOST_JOINED {
                 break given;
             }
-            let Some(next) = scanner.next(Vec::new())? else {
+            let Some(next) = scanner.next(Segment::default())? else {
                 break None;
             };
             segment = segment.join(&next);
@@ -106,18 +101,18 @@ pub(super) fn inflate_in(image: &ImageFile, place: &mut Place<'_>) -> Result<(),
             break;
         };
         let bytes = &place.rest()[..given];
-        progress.advance(segment.bytes.len() as u64, bytes, Adler::of(bytes))?;
+        progress.advance(segment.bytes().len() as u64, bytes, Adler::of(bytes))?;
         place.filled(given);
         if segment.is_last {
             return progress.check_end(end);
         }
-        spare = segment.bytes;
+        spent = segment;
     }
     progress.go_on_in(place)
 }
 
 /// The two bytes at the start, as zlib takes them.
-fn check_header(image: &ImageFile) -> Result<(), ImageErrorKind> {
+pub(super) fn check_header(image: &ImageFile) -> Result<(), ImageErrorKind> {
     if image.header.data_size < ZLIB_HEADER + ZLIB_TRAILER {
         return Err(InflateError::Truncated { found: 0, wanted: image.header.image_size }.into());
     }
@@ -153,40 +148,25 @@ fn in_segments(
     let Ok(pool) = ThreadPoolBuilder::new().build() else {
         return Ok(Outcome::Stuck);
     };
-    let most = image.header.image_size;
-    let workers = Workers { trailer: Trailer::new(), most, idle: Mutex::default() };
     let end = image.header.data_size - ZLIB_TRAILER;
     let mut line = Line {
         scanner: Scanner::new(image, ZLIB_HEADER, end),
+        most: image.header.image_size,
         done: channel::unbounded(),
         waiting: BTreeMap::new(),
-        spare: VecDeque::new(),
+        spare: Vec::new(),
+        zeros: Vec::new(),
         begun: 0,
         taken: 0,
         is_open: true,
     };
-    let window = 2 * pool.current_num_threads() + 2;
-    pool.in_place_scope(|scope| line.run(scope, &workers, window, progress, emit))
+    let window = pool.current_num_threads() + 2;
+    pool.in_place_scope(|scope| line.run(scope, window, progress, emit))
 }
 
-/// What the workers share.
-struct Workers {
-    trailer: Trailer,
-    /// Bytes that may come out of a segment.
-    most: u64,
-    idle: Mutex<Vec<Inflater>>,
-}
-
-impl Workers {
-    /// Inflates a segment if it can be inflated by itself.
-    fn inflate(&self, segment: &mut Segment, output: &mut Vec<u8>) -> Option<Adler> {
-        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let free = idle().pop();
-        let mut inflater = free.or_else(Inflater::new)?;
-        let is_good = self.trailer.inflate(&mut inflater, segment, output, self.most);
-        idle().push(inflater);
-        is_good.then(|| Adler::of(output))
-    }
+/// Inflates a segment into `output` if it can be inflated by itself.
+fn inflate_segment(segment: &Segment, output: &mut Vec<u8>, most: u64) -> Option<Adler> {
+    segment.inflate(output, most).then(|| Adler::of(output))
 }
 
 /// A segment that a worker is done with.
@@ -194,17 +174,27 @@ struct Done {
     index: usize,
     segment: Segment,
     /// Its output and the sum of that, if it gave any.
-    output: Option<(Vec<u8>, Adler)>,
+    output: Option<(Part, Adler)>,
+}
+
+/// A segment's bytes, and how many zeros they give.
+struct ZeroSegment {
+    bytes: Vec<u8>,
+    zeros: u64,
 }
 
 /// From segments to raw contents in their order.
 struct Line<'a> {
     scanner: Scanner<'a>,
+    /// Bytes that may come out of a segment.
+    most: u64,
     done: (Sender<Done>, Receiver<Done>),
     /// Segments whose turn has not come.
     waiting: BTreeMap<usize, Done>,
     /// Segments' memory, to be used again.
-    spare: VecDeque<Vec<u8>>,
+    spare: Vec<Segment>,
+    /// Segments that are known to give nothing but zeros.
+    zeros: Vec<ZeroSegment>,
     begun: usize,
     /// Segments whose turn has been.
     taken: usize,
@@ -216,11 +206,15 @@ impl Line<'_> {
     /// Markers that may turn out to be none before all of them are given up. Where a stream's
     /// segments need each other, all of them do.
     const MOST_JOINED: usize = 4;
+    /// Bytes of a segment that may be known to give zeros, and how many such are known at most:
+    /// a maker gives the same zeros the same bytes.
+    const ZEROS_LEAST: u64 = 64 << 10;
+    const ZEROS_BYTES: usize = 8 << 10;
+    const ZEROS_KNOWN: usize = 8;
 
-    fn run<'scope>(
+    fn run(
         &mut self,
-        scope: &Scope<'scope>,
-        workers: &'scope Workers,
+        scope: &Scope<'_>,
         window: usize,
         progress: &mut Progress<'_>,
         emit: &mut Emit<'_>,
@@ -228,7 +222,7 @@ impl Line<'_> {
         let mut joined: Option<(Segment, usize)> = None;
         loop {
             while self.is_open && self.begun - self.taken < window {
-                self.begin(scope, workers, emit)?;
+                self.begin(scope, emit)?;
             }
             let Some(Done { mut segment, mut output, .. }) = self.next() else {
                 return Ok(Outcome::Stuck);
@@ -238,15 +232,20 @@ impl Line<'_> {
                 count = joins + 1;
                 segment = before.join(&segment);
                 let mut bytes = emit.fresh();
-                let adler = workers.inflate(&mut segment, &mut bytes);
-                output = adler.map(|adler| (bytes, adler));
+                let adler = inflate_segment(&segment, &mut bytes, self.most);
+                output = adler.map(|adler| (Part::Bytes(bytes), adler));
             }
             let is_last = segment.is_last;
             match output {
-                Some((bytes, adler)) => {
-                    progress.advance(segment.bytes.len() as u64, &bytes, adler)?;
-                    emit.emit(bytes)?;
-                    self.spare.push_back(segment.bytes);
+                Some((part, adler)) => {
+                    self.learn(&segment, &part);
+                    let taken = segment.bytes().len() as u64;
+                    match &part {
+                        Part::Bytes(bytes) => progress.advance(taken, bytes, adler)?,
+                        Part::Zeros(length) => progress.advance_zeros(taken, *length, adler)?,
+                    }
+                    emit.emit(part)?;
+                    self.spare.push(segment);
                     if is_last {
                         return Ok(Outcome::Done);
                     }
@@ -257,30 +256,50 @@ impl Line<'_> {
         }
     }
 
-    fn begin<'scope>(
-        &mut self,
-        scope: &Scope<'scope>,
-        workers: &'scope Workers,
-        emit: &mut Emit<'_>,
-    ) -> Result<(), ImageErrorKind> {
-        let Some(mut segment) = self.scanner.next(self.spare.pop_front().unwrap_or_default())?
-        else {
+    fn begin(&mut self, scope: &Scope<'_>, emit: &mut Emit<'_>) -> Result<(), ImageErrorKind> {
+        let Some(segment) = self.scanner.next(self.spare.pop().unwrap_or_default())? else {
             self.is_open = false;
             return Ok(());
         };
         self.is_open = !segment.is_last;
         let done = self.done.0.clone();
-        let index = self.begun;
+        let (index, most) = (self.begun, self.most);
+        self.begun += 1;
+        let is_known = |known: &&ZeroSegment| known.bytes == segment.bytes();
+        if let Some(&ZeroSegment { zeros, .. }) = self.zeros.iter().find(is_known)
+            && zeros <= most
+            && !segment.is_last
+        {
+            let output = Some((Part::Zeros(zeros), Adler::of_zeros(zeros)));
+            self.waiting.insert(index, Done { index, segment, output });
+            return Ok(());
+        }
         let mut bytes = emit.fresh();
         scope.spawn(move |_| {
             // What panics is no segment, and its stream is inflated sequentially.
-            let work = || workers.inflate(&mut segment, &mut bytes);
+            let work = || inflate_segment(&segment, &mut bytes, most);
             let adler = catch_unwind(AssertUnwindSafe(work)).ok().flatten();
-            let output = adler.map(|adler| (bytes, adler));
+            let output = adler.map(|adler| (Part::Bytes(bytes), adler));
             let _ = done.send(Done { index, segment, output });
         });
-        self.begun += 1;
         Ok(())
+    }
+
+    /// Takes note of a segment that gives nothing but zeros: the next one like it is not inflated.
+    fn learn(&mut self, segment: &Segment, part: &Part) {
+        let Part::Bytes(output) = part else {
+            return;
+        };
+        let zeros = output.len() as u64;
+        let bytes = segment.bytes();
+        if self.zeros.len() < Self::ZEROS_KNOWN
+            && bytes.len() <= Self::ZEROS_BYTES
+            && zeros >= Self::ZEROS_LEAST
+            && self.zeros.iter().all(|known| known.bytes != bytes)
+            && is_zero(output)
+        {
+            self.zeros.push(ZeroSegment { bytes: bytes.to_vec(), zeros });
+        }
     }
 
     /// The next segment in order; nothing if there is no more.

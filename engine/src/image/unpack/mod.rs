@@ -2,7 +2,6 @@
 
 mod in_place;
 mod inflate;
-mod libdeflate;
 mod segments;
 mod sequential;
 mod traps;
@@ -15,7 +14,7 @@ use std::path::{Path, PathBuf};
 use crossbeam::channel::{self, Receiver, Sender};
 use sha2::{Digest, Sha256};
 
-use super::{Checksum, Header, HeaderError};
+use super::{Checksum, Header, HeaderError, holes};
 
 pub use self::inflate::InflateError;
 
@@ -156,17 +155,24 @@ impl ImageFile {
     /// If the image can't be read or is not what its header says, or if `sink` fails.
     pub fn unpack(&self, sink: &mut Sink<'_>) -> Result<(), ImageError> {
         self.check_sizes()?;
-        // Enough for the hash to have something to do while others have the cores, and so that
-        // all of that memory is used again.
-        let (sender, receiver) = channel::bounded::<Vec<u8>>(8);
-        let (spent, fresh) = channel::bounded::<Vec<u8>>(16);
+        // Enough for nobody to wait for the hash while others have its core, and so that all of
+        // that memory is used again.
+        let (sender, receiver) = channel::bounded(16);
+        let (spent, fresh) = channel::bounded(16);
         // Hashing is the slowest step, so it has a thread of its own.
         let (fed, found) = std::thread::scope(|scope| {
             let hash = scope.spawn(move || {
                 let mut hash = Sha256::new();
-                for bytes in receiver {
-                    hash.update(&bytes);
-                    let _ = spent.try_send(bytes);
+                for part in receiver {
+                    match part {
+                        Part::Bytes(bytes) => {
+                            hash.update(&bytes);
+                            let _ = spent.try_send(bytes);
+                        }
+                        Part::Zeros(length) => {
+                            holes::zeros(length).for_each(|zeros| hash.update(zeros));
+                        }
+                    }
                 }
                 Checksum::from_bytes(hash.finalize().into())
             });
@@ -204,7 +210,7 @@ impl ImageFile {
             block.resize(length, 0);
             self.read_payload(&mut block, at)?;
             at += length as u64;
-            emit.emit(block)?;
+            emit.emit(Part::Bytes(block))?;
         }
         Ok(())
     }
@@ -263,18 +269,28 @@ impl ImageFile {
     }
 }
 
+/// A part of the contents.
+enum Part {
+    Bytes(Vec<u8>),
+    /// So many zeros.
+    Zeros(u64),
+}
+
 /// Where raw contents go: to whoever wants them, and to be hashed.
 struct Emit<'a> {
     sink: &'a mut Sink<'a>,
-    parts: Sender<Vec<u8>>,
+    parts: Sender<Part>,
     spent: Receiver<Vec<u8>>,
 }
 
 impl Emit<'_> {
-    fn emit(&mut self, bytes: Vec<u8>) -> io::Result<()> {
-        (self.sink)(&bytes)?;
+    fn emit(&mut self, part: Part) -> io::Result<()> {
+        match &part {
+            Part::Bytes(bytes) => (self.sink)(bytes)?,
+            Part::Zeros(length) => holes::zeros(*length).try_for_each(&mut *self.sink)?,
+        }
         // Should the other end be gone, that is found out when it is joined.
-        let _ = self.parts.send(bytes);
+        let _ = self.parts.send(part);
         Ok(())
     }
 

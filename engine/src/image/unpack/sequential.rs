@@ -6,9 +6,10 @@ use flate2::{Decompress, DecompressError, FlushDecompress, Status};
 
 use super::in_place::Place;
 use super::inflate::{InflateError, ZLIB_HEADER, ZLIB_TRAILER};
-use super::{Emit, ImageErrorKind, ImageFile};
+use super::{Emit, ImageErrorKind, ImageFile, Part};
 use crate::image::Header;
 use crate::image::adler::Adler;
+use crate::image::holes::zeros;
 
 /// How far a stream has been inflated: to the end of some block, at the start of a byte.
 pub(super) struct Progress<'a> {
@@ -39,7 +40,19 @@ impl<'a> Progress<'a> {
     ) -> Result<(), ImageErrorKind> {
         self.at += taken;
         self.keep(bytes);
-        self.count(bytes, adler)
+        self.count(bytes.len() as u64, adler)
+    }
+
+    /// The same for so many zeros.
+    pub(super) fn advance_zeros(
+        &mut self,
+        taken: u64,
+        length: u64,
+        adler: Adler,
+    ) -> Result<(), ImageErrorKind> {
+        self.at += taken;
+        zeros(length.min(Self::WINDOW as u64)).for_each(|zeros| self.keep(zeros));
+        self.count(length, adler)
     }
 
     fn keep(&mut self, bytes: &[u8]) {
@@ -51,9 +64,9 @@ impl<'a> Progress<'a> {
         self.window.extend_from_slice(&bytes[bytes.len().saturating_sub(Self::WINDOW)..]);
     }
 
-    fn count(&mut self, bytes: &[u8], adler: Adler) -> Result<(), ImageErrorKind> {
+    fn count(&mut self, length: u64, adler: Adler) -> Result<(), ImageErrorKind> {
         let wanted = self.image.header.image_size;
-        self.output += bytes.len() as u64;
+        self.output += length;
         if self.output > wanted {
             return Err(InflateError::Long { wanted }.into());
         }
@@ -72,8 +85,8 @@ impl<'a> Progress<'a> {
                 stream.decompress_vec(input, &mut output, FlushDecompress::None)
             })?;
             if !output.is_empty() {
-                rest.progress.count(&output, Adler::of(&output))?;
-                emit.emit(output)?;
+                rest.progress.count(output.len() as u64, Adler::of(&output))?;
+                emit.emit(Part::Bytes(output))?;
             }
             if rest.has_ended(step)? {
                 return Ok(());
@@ -95,7 +108,7 @@ impl<'a> Progress<'a> {
             let step = rest
                 .inflate(|stream, input| stream.decompress(input, room, FlushDecompress::None))?;
             let given = (rest.stream.total_out() - before) as usize;
-            rest.progress.count(&room[..given], Adler::of(&room[..given]))?;
+            rest.progress.count(given as u64, Adler::of(&room[..given]))?;
             place.filled(given);
             if rest.has_ended(step)? {
                 return Ok(());
@@ -201,5 +214,7 @@ impl<'a> Rest<'a> {
 }
 
 fn corrupt(at: u64, error: &DecompressError) -> InflateError {
-    InflateError::Corrupt { at, what: error.message().unwrap_or("broken").to_owned() }
+    // What was wrong is not told twice, and the first time it was behind what came out.
+    let told = error.message().filter(|message| !message.starts_with("repeated call"));
+    InflateError::Corrupt { at, what: told.unwrap_or("a broken block").to_owned() }
 }

@@ -2,10 +2,10 @@
 
 use std::io;
 
-use super::inflate::{InflateError, ZLIB_HEADER, ZLIB_TRAILER};
+use super::inflate::{InflateError, ZLIB_HEADER, ZLIB_TRAILER, check_header};
 use super::{ImageError, ImageErrorKind, ImageFile};
 use crate::image::SliceTraps;
-use crate::image::deflate::{Place, walk_block};
+use crate::image::deflate::{Flaw, Place, walk_block};
 use crate::image::slice_trap::Finder;
 
 impl ImageFile {
@@ -25,6 +25,7 @@ impl ImageFile {
     }
 
     fn walk_payload(&self) -> Result<SliceTraps, ImageErrorKind> {
+        check_header(self)?;
         let length = self.header.data_size;
         let mut part = Part { image: self, bytes: Vec::new(), start: ZLIB_HEADER };
         let mut finder = Finder::new(ZLIB_HEADER);
@@ -39,7 +40,7 @@ impl ImageFile {
                     }
                 }
                 // What stands behind the end may make it look broken.
-                Err(broken) if broken.ended || part.is_near_end(broken.at) => {
+                Err(broken) if broken.flaw == Flaw::Ended || part.is_near_end(broken.at) => {
                     let passed = place.bit / 8;
                     if !part.go_on(passed)? {
                         return Err(part.broken(broken.at).into());
