@@ -29,7 +29,7 @@ impl Console {
     const ASSUMED: Duration = Duration::from_micros(150);
     const LEAST: Duration = Duration::from_micros(1);
     const MOST: Duration = Duration::from_micros(300);
-    const PAUSE: u32 = 16;
+    const PAUSE: u32 = 4;
     const MOST_PAUSE: u32 = 64;
     /// By such a factor no two measurements should differ: the next one has to decide.
     const FAR: u32 = 8;
@@ -77,7 +77,8 @@ impl Console {
                 self.measured[3] = measured;
             }
             if Self::FAR * measured < self.cost {
-                self.repairs = 0;
+                // Little is known yet, and to learn more costs little too.
+                (self.repairs, self.pause) = (0, 1);
             }
             self.cost = self.measured.into_iter().min().unwrap_or(Self::ASSUMED);
         }
