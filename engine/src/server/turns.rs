@@ -55,11 +55,11 @@ impl Turns {
     /// Frames that a sled may send in one turn. Small, so that a sled with little to ask for
     /// waits for a few frames of each other sled, not for their whole batches.
     pub(super) const QUANTUM: usize = 8;
-    /// Batches on their way to sleds that have not shown that they are some: what a flood of
-    /// invented sleds can draw is that share of the link.
+    /// Batches on their way to sleds that have not shown that they are some, while no others are.
     const MOST_NEW: usize = 8;
-    /// Batches of known sleds that are begun before one of others.
-    const KNOWN_FIRST: usize = 4;
+    /// Batches of known sleds for one of others, of those on their way and of those begun: what a
+    /// flood of invented sleds can draw is that share of the link.
+    const KNOWN_FIRST: usize = 16;
 
     /// Nobody's turns; if `unlimited`, any number of batches may be on their way.
     pub(super) fn new(unlimited: bool) -> Self {
@@ -118,7 +118,7 @@ impl Turns {
     /// Begins batches for as long as there may be more.
     fn begin(&mut self) {
         while self.flight < self.window {
-            let new_may = self.flight_new < Self::MOST_NEW && !self.new.is_empty();
+            let new_may = self.new_may();
             let known = !(self.known.is_empty() || new_may && self.since_new >= Self::KNOWN_FIRST);
             let sled = match known {
                 true => self.known.pop_front(),
@@ -134,6 +134,14 @@ impl Turns {
             self.put(sled, Place::Begun { known });
             self.begun.push_back(sled);
         }
+    }
+
+    /// Whether there is a batch of a sled not known that may be begun.
+    fn new_may(&self) -> bool {
+        let known = self.flight - self.flight_new;
+        let alone = known == 0 && self.known.is_empty();
+        let most = if alone { Self::MOST_NEW } else { 1 + known / Self::KNOWN_FIRST };
+        self.flight_new < most.min(Self::MOST_NEW) && !self.new.is_empty()
     }
 
     /// Gives a sled whose turn is over, and who has more to send, a place for its next turn.
@@ -186,8 +194,7 @@ impl Turns {
 
     /// When somebody's turn comes, if somebody stands in line.
     pub(super) fn due(&self) -> Option<Instant> {
-        let may_begin = self.flight < self.window
-            && (!self.known.is_empty() || self.flight_new < Self::MOST_NEW && !self.new.is_empty());
+        let may_begin = self.flight < self.window && (!self.known.is_empty() || self.new_may());
         if may_begin || !self.begun.is_empty() || !self.mending.is_empty() {
             return Some(Instant::ZERO);
         }
