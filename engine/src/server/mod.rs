@@ -12,6 +12,7 @@ mod asked;
 mod event;
 mod limit;
 mod offers;
+mod order;
 mod outcomes;
 mod pace;
 mod repair;
@@ -202,6 +203,7 @@ impl Server {
         }
         let id = self.sleds.find(source).unwrap_or_else(|| self.admit(now, source));
         let again = self.sleds.get_mut(id).hello(now);
+        self.sleds.cheapened(id);
         self.turns.leave(id);
         self.plan(id);
         self.tell(source, EventKind::Hello { again });

@@ -25,6 +25,9 @@ pub(super) enum Stage {
     Lost,
 }
 
+/// What a session is worth: whether its sled has read, and when it was heard last.
+pub(super) type Worth = (bool, Instant);
+
 /// A batch on its way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SentBatch {
@@ -138,7 +141,7 @@ impl Sled {
     }
 
     /// How much would be lost with this session: the least is evicted first.
-    pub(super) fn worth(&self) -> (bool, Instant) {
+    pub(super) fn worth(&self) -> Worth {
         (matches!(self.stage, Stage::Reading | Stage::Finished | Stage::Lost), self.heard)
     }
 

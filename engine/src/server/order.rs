@@ -1,0 +1,43 @@
+//! Sleds in an order that changes.
+
+use std::collections::BTreeSet;
+
+use super::table::SledId;
+
+/// At most one key per sled, in order; of equal keys, the first sled's comes first.
+#[derive(Debug)]
+pub(super) struct Order<K> {
+    entries: BTreeSet<(K, SledId)>,
+    /// By [`SledId::index`].
+    noted: Vec<Option<K>>,
+}
+
+impl<K> Default for Order<K> {
+    fn default() -> Self {
+        Self { entries: BTreeSet::new(), noted: Vec::new() }
+    }
+}
+
+impl<K: Copy + Ord> Order<K> {
+    /// Gives `sled` this key, or none.
+    pub(super) fn note(&mut self, sled: SledId, key: Option<K>) {
+        if self.noted.len() <= sled.index() {
+            self.noted.resize(sled.index() + 1, None);
+        }
+        let noted = std::mem::replace(&mut self.noted[sled.index()], key);
+        if noted == key {
+            return;
+        }
+        if let Some(noted) = noted {
+            self.entries.remove(&(noted, sled));
+        }
+        if let Some(key) = key {
+            self.entries.insert((key, sled));
+        }
+    }
+
+    /// The least key, and whose it is.
+    pub(super) fn first(&self) -> Option<(K, SledId)> {
+        self.entries.first().copied()
+    }
+}
