@@ -118,7 +118,7 @@ mod tests {
             let mut now = Instant::ZERO;
             for number in 0..2000 {
                 // Many things happen at the same moment.
-                now = now + Duration::from_micros(random.u64(0..3));
+                now += Duration::from_micros(random.u64(0..3));
                 if table.len() < most || random.u8(..4) == 0 {
                     let address = MacAddr::new([2, 0, 0, 0, 0, 0]).nth_after(number);
                     let least = table.iter().min_by_key(|(_, sled)| sled.worth());
