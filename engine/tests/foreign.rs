@@ -1,6 +1,7 @@
 //! Compressed images of other makers, good and bad ones: what a sled's inflater takes is taken,
 //! and nothing else, whatever way it was inflated.
 
+mod codes;
 mod decoders;
 
 use std::fs;
@@ -14,6 +15,8 @@ use crate::decoders::{assert_all_inflate, sled_inflates, zlib_inflates};
 
 const MIB: usize = 1 << 20;
 const MARKER: [u8; 4] = [0, 0, 0xff, 0xff];
+/// In one piece, in segments that need each other, and in segments that do not.
+const FLUSHES: [FlushCompress; 3] = [FlushCompress::None, FlushCompress::Sync, FlushCompress::Full];
 
 /// What becomes of an image with this payload that should hold `raw`.
 fn unpack(payload: &[u8], raw: &[u8]) -> Result<(), String> {
@@ -111,7 +114,7 @@ fn whatever_way_a_maker_flushes_it_is_taken() {
     let raw = content(1, 5 * MIB);
     for level in [0, 1, 6] {
         for every in [5 * MIB, MIB, 100_000, 3000] {
-            for flush in [FlushCompress::None, FlushCompress::Sync, FlushCompress::Full] {
+            for flush in FLUSHES {
                 let payload = flushed(&raw, every, flush, level);
                 assert!(zlib_inflates(&payload, &raw));
                 unpack(&payload, &raw).unwrap_or_else(|error| {
@@ -254,11 +257,11 @@ proptest! {
 
     #[test]
     fn what_zlib_refuses_is_refused(
-        seed: u64, every in 600_usize..5000, level in 0_u32..=9, full: bool,
+        seed: u64, every in 600_usize..5000, level in 0_u32..=9,
+        flush in prop::sample::select(&FLUSHES[..]),
         changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
     ) {
         let raw = content(seed, 20_000);
-        let flush = if full { FlushCompress::Full } else { FlushCompress::Sync };
         let mut payload = flushed(&raw, every, flush, level);
         for (index, byte) in &changes {
             let length = payload.len();

@@ -157,8 +157,8 @@ impl ImageFile {
         self.check_sizes()?;
         // Enough for nobody to wait for the hash while others have its core, and so that all of
         // that memory is used again.
-        let (sender, receiver) = channel::bounded(16);
-        let (spent, fresh) = channel::bounded(16);
+        let (sender, receiver) = channel::bounded(5);
+        let (spent, fresh) = channel::bounded(5);
         // Hashing is the slowest step, so it has a thread of its own.
         let (fed, found) = std::thread::scope(|scope| {
             let hash = scope.spawn(move || {
