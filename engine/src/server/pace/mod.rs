@@ -103,6 +103,8 @@ impl Pacer {
     /// of a lone sled, chance spoils as many too often.
     const BAD: u32 = 4;
     const BAD_ALONE: u32 = 8;
+    /// Batches of a trial after which it is in vain if they need about as many repeats as before.
+    const VAIN: usize = 4;
     /// Answers in a row after which it is not by chance that less is carried.
     const SLOW: u32 = 3;
     /// If less than this share of the rate is carried, something else sets the pace.
@@ -328,7 +330,7 @@ impl Pacer {
         let rate = rate.min(before * Self::LOWER);
         // At the start, nobody knows yet how costly repeats are, so it had better not take long.
         let batches = match self.state {
-            State::Starting { .. } if self.is_shared() => Self::SLED_WINDOW,
+            State::Starting { .. } => Self::SLED_WINDOW,
             _ => self.window / 2,
         };
         self.state =
@@ -340,7 +342,11 @@ impl Pacer {
     fn judge(&mut self, now: Instant, trial: Trial) {
         let found = self.outcomes.repeats();
         let clear = self.outcomes.len() >= Self::SLED_WINDOW && found < trial.repeats / 8.0;
-        if self.outcomes.len() < trial.batches && !clear {
+        // A lone sled pays for every batch of it, and chance spares some of them.
+        let vain = !self.is_shared()
+            && self.outcomes.len() >= Self::VAIN
+            && found > Self::CARRIED * trial.repeats;
+        if self.outcomes.len() < trial.batches && !clear && !vain {
             return;
         }
         if found < (trial.repeats / 2.0).max(Self::BEARABLE / 2.0) {
