@@ -21,8 +21,8 @@ pub trait Datalink {
     fn mtu(&self) -> usize;
 
     /// Sends frames from the front of `batch`, in order, without waiting for room or for a link
-    /// that is down, and consumes those that are done with, as [`Sent`] tells. A frame whose payload the system
-    /// could not read is dropped and noted in the batch.
+    /// that is down, and consumes those that are done with, as [`Sent`] tells. A frame whose
+    /// payload the system could not read is dropped and noted in the batch.
     ///
     /// # Errors
     ///

@@ -113,7 +113,7 @@ fn one_that_is_dead_slow_or_hostile_does_not_hold_up_the_others() {
         ("dead", Scenario { dead: 1, ..rack.clone() }, 0.95),
         ("slow", Scenario { slow: 1, ..rack.clone() }, 0.9),
         ("flooding", Scenario { flooding: 1, ..rack.clone() }, 0.9),
-        ("flooding as 1000", Scenario { flooding: 1, claimed: 1000, ..rack.clone() }, 0.7),
+        ("flooding as 1000", Scenario { flooding: 1, claimed: 1000, ..rack.clone() }, 0.85),
     ] {
         let outcome = scenario.run();
         assert_eq!(outcome.booted, SLEDS - scenario.dead, "{what}");

@@ -16,8 +16,6 @@ pub(super) struct Answers {
     calm: u32,
     /// The least time beyond the mean that a sled is given.
     margin: Duration,
-    /// What it costs the sled to be hasty: see [`Answers::set_cost`].
-    cost: Duration,
 }
 
 impl Default for Answers {
@@ -29,7 +27,6 @@ impl Default for Answers {
             counted: 0,
             calm: 0,
             margin: Self::MARGIN.1,
-            cost: Duration::MAX,
         }
     }
 }
@@ -61,14 +58,16 @@ impl Answers {
     const FEW: u32 = 4;
     const MANY: u32 = 16;
 
-    pub(super) fn patience(&self) -> Duration {
+    /// How long to wait for an answer, of a sled that a needless frame costs so much: where that is
+    /// little, there is less reason to wait.
+    pub(super) fn patience(&self, cost: Duration) -> Duration {
         let (mean, deviation) = self.smoothed.unwrap_or((Self::UNKNOWN, Duration::ZERO));
         let first = if self.is_settled() {
             Duration::ZERO
         } else {
-            self.by_cost(Self::FIRST_HASTE, Self::FIRST_MARGIN)
+            by_cost(cost, Self::FIRST_HASTE, Self::FIRST_MARGIN)
         };
-        let most = if self.cost <= Self::CHEAP { Self::MOST_HASTE * self.cost } else { Self::MOST };
+        let most = if cost <= Self::CHEAP { Self::MOST_HASTE * cost } else { Self::MOST };
         let usual = (4 * deviation).min(most);
         (mean + usual.max(self.margin).max(first)).min(Self::MOST)
     }
@@ -78,24 +77,14 @@ impl Answers {
         self.counted >= Self::FEW
     }
 
-    /// So much it costs the sled to drop a frame that it did not need. Where that is little,
-    /// there is less reason to wait.
-    pub(super) fn set_cost(&mut self, cost: Duration) {
-        self.cost = cost;
-    }
-
-    fn by_cost(&self, frames: u32, (least, most): (Duration, Duration)) -> Duration {
-        self.cost.saturating_mul(frames).clamp(least, most)
-    }
-
     /// A repair was begun in vain: the answer was on its way.
     pub(super) fn too_hasty(&mut self) {
         self.margin = (self.margin * 2).min(Self::MOST_MARGIN);
     }
 
     /// A repair was needed.
-    pub(super) fn not_too_hasty(&mut self) {
-        self.margin = (self.margin * 3 / 4).max(self.by_cost(Self::HASTE, Self::MARGIN));
+    pub(super) fn not_too_hasty(&mut self, cost: Duration) {
+        self.margin = (self.margin * 3 / 4).max(by_cost(cost, Self::HASTE, Self::MARGIN));
     }
 
     /// How much later than it may be expected an answer is that took `time`, if that is known.
@@ -114,12 +103,12 @@ impl Answers {
     }
 
     /// An answer took no longer than this, but nobody knows how long.
-    pub(super) fn learn_most(&mut self, most: Duration) {
+    pub(super) fn learn_most(&mut self, most: Duration, cost: Duration) {
         self.calm = 0;
         // It answers one frame, and so comes sooner than the answer to a batch would: to believe
         // it is to be hasty, which is right only where nothing is known, or where it must not be
         // that each batch is waited for too long.
-        let stays = |(mean, _)| mean <= most || self.counted > 0 && self.cost <= Self::CHEAP;
+        let stays = |(mean, _)| mean <= most || self.counted > 0 && cost <= Self::CHEAP;
         if !self.smoothed.is_some_and(stays) {
             self.smoothed = Some((most, Duration::ZERO));
             self.least = self.least.min(most);
@@ -146,4 +135,9 @@ impl Answers {
             (self.least_since, self.counted) = (sample, Self::FEW);
         }
     }
+}
+
+/// What so many needless frames cost, within limits.
+fn by_cost(cost: Duration, frames: u32, (least, most): (Duration, Duration)) -> Duration {
+    (cost * frames).clamp(least, most)
 }

@@ -81,7 +81,9 @@ impl Repair {
     pub(super) fn batch_sent(&mut self, now: Instant, last: bool) {
         self.sent = Some(now);
         let last = if last { Self::LAST_SILENCE } else { Duration::ZERO };
-        self.due = Some(now.max(self.console.busy_until) + self.answers.patience() + last);
+        self.due = Some(
+            now.max(self.console.busy_until) + self.answers.patience(self.console.cost) + last,
+        );
     }
 
     /// The sled asked for more; or `again` for what had been sent, when its own timer was
@@ -96,8 +98,8 @@ impl Repair {
             if in_vain {
                 self.answers.too_hasty();
             } else if self.tried > 0 {
-                self.answers.not_too_hasty();
-                self.answers.learn_most(since_try);
+                self.answers.not_too_hasty(self.console.cost);
+                self.answers.learn_most(since_try, self.console.cost);
             }
             let late = self.answers.late(now.since(sent)).filter(|_| self.tried == 0);
             let idle = self.console.is_idle(sent) && !self.console.measuring;
@@ -105,7 +107,6 @@ impl Repair {
                 self.answers.learn(now.since(sent));
             }
             self.console.answered(self.tried, late);
-            self.answers.set_cost(self.console.cost);
             needed &= !in_vain;
         }
         Heard { answered, tried: self.stop(), needed }
@@ -145,7 +146,7 @@ impl Repair {
 
     /// The sled answered something else within this time.
     pub(super) fn answers_within(&mut self, time: Duration) {
-        self.answers.learn_most(time);
+        self.answers.learn_most(time, self.console.cost);
     }
 
     /// The least time that an answer takes.
@@ -191,7 +192,7 @@ impl Repair {
         if index == 0 {
             self.rounds += 1;
             self.in_round = 0;
-            let patience = self.answers.patience() * 2_u32.pow(self.rounds);
+            let patience = self.answers.patience(self.console.cost) * 2_u32.pow(self.rounds);
             self.due =
                 (self.rounds < Self::ROUNDS).then(|| self.console.busy_until.max(now) + patience);
         }
