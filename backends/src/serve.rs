@@ -36,6 +36,7 @@ const BATCH: usize = 128;
 /// `attend` is called once in every turn of the loop, before the station may send: it drains
 /// the station's events, may look at what the link has counted, and at the world beside the
 /// link (signals, files, other threads). It returns until when it can wait if no frame comes.
+/// On Linux, all timers of the calling thread are exact from then on.
 ///
 /// # Errors
 ///
@@ -46,6 +47,8 @@ pub fn serve<S: Station, T>(
     station: &mut S,
     mut attend: impl FnMut(Instant, &mut S, &mut dyn Datalink) -> ControlFlow<T, Instant>,
 ) -> Result<T, LinkError> {
+    #[cfg(target_os = "linux")]
+    crate::packet::wake_on_time();
     let mut batch = Batch::with_capacity(BATCH);
     loop {
         let now = clock.now();

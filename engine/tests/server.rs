@@ -261,7 +261,7 @@ fn a_sled_that_dies_is_told_of_and_given_up() {
 }
 
 #[test]
-fn a_silent_sled_costs_five_frames_for_each_that_it_asked_for() {
+fn a_silent_sled_costs_less_than_seven_frames_for_each_that_it_asked_for() {
     let mut bench = Bench::new(Serve::All);
     bench.hello(sled(1));
     let offsets: Vec<_> = (1..=128_u64).map(|block| block * 1024).collect();
@@ -269,7 +269,8 @@ fn a_silent_sled_costs_five_frames_for_each_that_it_asked_for() {
     for _ in 0..100_000 {
         sent += data(&bench.wait(Duration::from_micros(100))).len();
     }
-    assert_eq!(sent, 6 * 128);
+    // And twice a third more, to find out what that costs it.
+    assert!((6 * 128..=6 * 128 + 2 * 128 / 3).contains(&sent), "{sent}");
 }
 
 #[test]

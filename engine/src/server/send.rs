@@ -149,7 +149,8 @@ impl Server {
         let sled = self.sleds.get_mut(id);
         let (mut frames, most) = (0, Turns::QUANTUM.min(batch.room()));
         while frames < most
-            && let Some(offset) = sled.repair.take(now, sled.asked.unacknowledged())
+            && let Some(offset) =
+                sled.repair.take(now, sled.asked.unacknowledged(), sled.long_had())
         {
             push_data(sled, self.address, offset, batch);
             frames += 1;

@@ -261,11 +261,15 @@ impl Sled {
     /// If only the last frame of a batch is to be sent, and it is time to measure what it costs
     /// the sled to drop a frame: the offset of one that it has had and will drop.
     pub(super) fn wants_probes(&self, now: Instant) -> Option<u64> {
-        let sent = self.asked.unacknowledged();
-        let long_had = sent.first()?.checked_sub(BLOCK as u64)?;
-        let last = self.asked.pending() == 1 && sent.len() >= Self::LONG;
+        let long = self.asked.unacknowledged().len() >= Self::LONG;
+        let last = self.asked.pending() == 1 && long;
         let wanted = last && self.frontier < self.size() && self.repair.wants_probes(now);
-        wanted.then_some(long_had)
+        self.long_had().filter(|_| wanted)
+    }
+
+    /// The offset of a frame that it has had and will drop.
+    pub(super) fn long_had(&self) -> Option<u64> {
+        self.asked.unacknowledged().first()?.checked_sub(BLOCK as u64)
     }
 
     /// The frames that measure it go out.

@@ -345,7 +345,7 @@ impl Pacer {
         // A lone sled pays for every batch of it, and chance spares some of them.
         let vain = !self.is_shared()
             && self.outcomes.len() >= Self::VAIN
-            && found > Self::CARRIED * trial.repeats;
+            && found > Self::LOWER * trial.repeats;
         if self.outcomes.len() < trial.batches && !clear && !vain {
             return;
         }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::console::Console;
+
 /// How long a sled takes from the last frame of a batch to its next READ.
 #[derive(Debug)]
 pub(super) struct Answers {
@@ -39,17 +41,15 @@ impl Answers {
     /// The least and the most for a sled that answers as it usually does, by what it costs to be
     /// hasty. Where a machine at either end was busy and looked like a lost frame, more is
     /// allowed.
-    const MARGIN: (Duration, Duration) = (Duration::from_micros(50), Duration::from_micros(250));
+    const MARGIN: (Duration, Duration) = (Duration::from_micros(10), Duration::from_micros(250));
     /// The same for one that has not answered a few batches.
     const FIRST_MARGIN: (Duration, Duration) =
         (Duration::from_micros(250), Duration::from_millis(2));
     const MOST_MARGIN: Duration = Duration::from_millis(8);
     /// How many needless frames cost as much as is allowed: usually, at first, and at most.
     const HASTE: u32 = 16;
-    const FIRST_HASTE: u32 = 128;
-    const MOST_HASTE: u32 = 64;
-    /// A frame costs a sled little if it costs no more than this.
-    const CHEAP: Duration = Duration::from_micros(16);
+    const FIRST_HASTE: u32 = 32;
+    const MOST_HASTE: u32 = 16;
     /// An answer that is no later than this is hardly late.
     const HARDLY: Duration = Duration::from_micros(400);
 
@@ -67,7 +67,7 @@ impl Answers {
         } else {
             by_cost(cost, Self::FIRST_HASTE, Self::FIRST_MARGIN)
         };
-        let most = if cost <= Self::CHEAP { Self::MOST_HASTE * cost } else { Self::MOST };
+        let most = if cost <= Console::CHEAP { Self::MOST_HASTE * cost } else { Self::MOST };
         let usual = (4 * deviation).min(most);
         (mean + usual.max(self.margin).max(first)).min(Self::MOST)
     }
@@ -97,9 +97,9 @@ impl Answers {
         Some(if steady || self.is_settled() && most < Self::HARDLY { usual } else { most })
     }
 
-    /// Whether an answer can't have come so soon.
+    /// Whether an answer can't have come so soon. What answered an OFFER may have come late.
     pub(super) fn rule_out(&self, soon: Duration) -> bool {
-        self.least < Self::UNKNOWN && soon < self.least / 2
+        self.counted > 0 && self.least < Self::UNKNOWN && soon < self.least / 2
     }
 
     /// An answer took no longer than this, but nobody knows how long.
@@ -108,7 +108,7 @@ impl Answers {
         // It answers one frame, and so comes sooner than the answer to a batch would: to believe
         // it is to be hasty, which is right only where nothing is known, or where it must not be
         // that each batch is waited for too long.
-        let stays = |(mean, _)| mean <= most || self.counted > 0 && cost <= Self::CHEAP;
+        let stays = |(mean, _)| mean <= most || self.counted > 0 && cost <= Console::CHEAP;
         if !self.smoothed.is_some_and(stays) {
             self.smoothed = Some((most, Duration::ZERO));
             self.least = self.least.min(most);

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use super::Repair;
+use super::bursts::Bursts;
 use crate::time::Instant;
 
 /// What it costs a sled to drop a frame that it did not need: on a real one, the time to print
 /// a line. Repeats are sent as fast as it can drop them, or they would pile up before it.
 ///
 /// It is measured, once there have been losses: a few frames that the sled has long had go out
-/// before the last one of a batch, and by no more than that its answer is late.
+/// before the last one of a batch, and by no more than that its answer is late. Until then it is
+/// guessed from the answers to repeats.
 #[derive(Debug)]
 pub(super) struct Console {
     pub(super) cost: Duration,
@@ -22,13 +24,17 @@ pub(super) struct Console {
     pause: u32,
     /// Whether the batch that is out now measures it.
     pub(super) measuring: bool,
+    /// Until it is measured.
+    bursts: Option<Bursts>,
 }
 
 impl Console {
     /// 45 characters at 3 Mbaud.
-    const ASSUMED: Duration = Duration::from_micros(150);
+    pub(super) const ASSUMED: Duration = Duration::from_micros(150);
     const LEAST: Duration = Duration::from_micros(1);
     const MOST: Duration = Duration::from_micros(300);
+    /// A frame costs a sled little if it costs no more than this.
+    pub(super) const CHEAP: Duration = Duration::from_micros(16);
     const PAUSE: u32 = 4;
     const MOST_PAUSE: u32 = 64;
     /// By such a factor no two measurements should differ: the next one has to decide.
@@ -42,6 +48,49 @@ impl Console {
             repairs: 1,
             pause: Self::PAUSE,
             measuring: false,
+            bursts: Some(Bursts::default()),
+        }
+    }
+
+    /// The bursts in which repeats go out, if it is worth while to guess.
+    pub(super) fn bursts(&mut self) -> Option<&mut Bursts> {
+        self.bursts.as_mut().filter(|_| self.cost > Self::CHEAP)
+    }
+
+    /// There is nothing more to be sent again for now.
+    pub(super) fn stop(&mut self) {
+        if let Some(bursts) = &mut self.bursts {
+            bursts.stop();
+        }
+    }
+
+    /// The sled answered a repeat at `now`, when all had been sent again `once` at most; its
+    /// answers take `least` where nothing is in their way.
+    pub(super) fn guess(&mut self, now: Instant, once: bool, least: Duration) {
+        let cost = self.cost;
+        if let Some(bursts) = self.bursts.as_mut().filter(|_| once && cost < Self::ASSUMED) {
+            bursts.helped();
+        }
+        if let Some(bursts) = self.bursts() {
+            let guess = bursts.answered(now, least, cost);
+            self.cost = guess.map_or(cost, |guess| guess.min(cost));
+            self.give_up_in_vain();
+        }
+    }
+
+    /// Nothing that was sent again helped in time: a wrong guess may be why.
+    pub(super) fn unanswered(&mut self) {
+        let guessed = self.cost < Self::ASSUMED;
+        if let Some(bursts) = self.bursts.as_mut().filter(|_| guessed) {
+            bursts.did_not_help();
+            self.cost = Self::ASSUMED;
+            self.give_up_in_vain();
+        }
+    }
+
+    fn give_up_in_vain(&mut self) {
+        if self.bursts.as_ref().is_some_and(Bursts::are_vain) {
+            (self.cost, self.bursts) = (Self::ASSUMED, None);
         }
     }
 
@@ -81,6 +130,7 @@ impl Console {
                 (self.repairs, self.pause) = (0, 1);
             }
             self.cost = self.measured.into_iter().min().unwrap_or(Self::ASSUMED);
+            self.bursts = None;
         }
     }
 }

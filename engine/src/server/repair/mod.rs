@@ -6,6 +6,7 @@
 //! again one by one until the next READ arrives.
 
 mod answers;
+mod bursts;
 mod console;
 
 use std::time::Duration;
@@ -51,6 +52,8 @@ impl Repair {
     const LAST_SILENCE: Duration = Duration::from_millis(10);
     /// Rounds after which the sled is left to its own timer: what bounds the cost of a dead one.
     const ROUNDS: u32 = 5;
+    /// Rounds in which to guess what it costs to drop a frame. This adds a third to each.
+    const BURSTING: u32 = 2;
     /// Frames that measure what it costs to drop one.
     pub(super) const PROBES: u32 = 16;
     /// So many repeats are more than a few.
@@ -91,6 +94,9 @@ impl Repair {
     pub(super) fn heard(&mut self, now: Instant, again: bool) -> Heard {
         let answered = self.sent.is_some();
         let mut needed = again || self.tried > 0;
+        if again {
+            self.console.unanswered();
+        }
         if let Some(sent) = self.sent.filter(|_| !again) {
             // An answer to a repeat takes as long as one to the batch at least.
             let since_try = now.since(self.first_try);
@@ -98,6 +104,8 @@ impl Repair {
             if in_vain {
                 self.answers.too_hasty();
             } else if self.tried > 0 {
+                let once = (self.rounds, self.in_round) <= (1, 0);
+                self.console.guess(now, once, self.answers.least);
                 self.answers.not_too_hasty(self.console.cost);
                 self.answers.learn_most(since_try, self.console.cost);
             }
@@ -160,6 +168,7 @@ impl Repair {
         self.due = None;
         self.rounds = 0;
         self.in_round = 0;
+        self.console.stop();
         std::mem::take(&mut self.tried)
     }
 
@@ -169,8 +178,14 @@ impl Repair {
     }
 
     /// Which of `unacknowledged` offsets (the order is that of sending) to send again at
-    /// `now`, if it is time. Last ones first: a queue that overflowed lost the tail.
-    pub(super) fn take(&mut self, now: Instant, unacknowledged: &[u64]) -> Option<u64> {
+    /// `now`, if it is time. Last ones first: a queue that overflowed lost the tail. Now and then
+    /// it is one that the sled has long `had`, if there is one: see [`bursts`].
+    pub(super) fn take(
+        &mut self,
+        now: Instant,
+        unacknowledged: &[u64],
+        had: Option<u64>,
+    ) -> Option<u64> {
         let due = self.due.filter(|&due| due <= now)?;
         let Some(index) = unacknowledged.len().checked_sub(1 + self.in_round) else {
             self.due = None;
@@ -178,17 +193,30 @@ impl Repair {
         };
         if self.tried == 0 {
             self.first_try = now;
+        } else if self.in_round == 0 {
+            self.console.unanswered();
+            self.console.stop();
         }
-        self.in_round += 1;
         self.tried += 1;
         self.console.repeat(now);
-        let slow = self.rounds == 0 && self.in_round < Self::SLOW;
         let cost = self.console.cost;
-        let slowest = Self::SLOW_SPACING.min(Self::SLOWER * cost);
-        let spacing = if slow { cost.max(slowest) } else { cost };
+        let bursting = self.rounds < Self::BURSTING && self.in_round >= Self::SLOW;
+        let bursts = self.console.bursts().filter(|_| bursting);
+        let leading = had.filter(|_| bursts.as_ref().is_some_and(|bursts| bursts.leads()));
+        let spacing = match bursts.filter(|_| had.is_some()) {
+            Some(bursts) => bursts.sent(now, cost),
+            None if self.rounds == 0 && self.in_round + 1 < Self::SLOW => {
+                cost.max(Self::SLOW_SPACING.min(Self::SLOWER * cost))
+            }
+            None => cost,
+        };
         // A caller who comes late may catch up on a few, not on all.
-        let late = (4 * spacing).max(Self::LATE);
+        let late = (4 * cost).max(Self::LATE);
         self.due = Some(due.max(now - late) + spacing);
+        if leading.is_some() {
+            return leading;
+        }
+        self.in_round += 1;
         if index == 0 {
             self.rounds += 1;
             self.in_round = 0;
@@ -223,7 +251,7 @@ mod tests {
     }
 
     fn drain(repair: &mut Repair, now: Instant, offsets: &[u64]) -> Vec<u64> {
-        std::iter::from_fn(|| repair.take(now, offsets)).collect()
+        std::iter::from_fn(|| repair.take(now, offsets, None)).collect()
     }
 
     #[test]
@@ -237,8 +265,8 @@ mod tests {
     fn the_tail_goes_first_and_a_read_ends_it() {
         let mut repair = settled();
         let due = repair.due().unwrap();
-        assert_eq!(repair.take(due, &[0, 1024, 2048]), Some(2048));
-        assert_eq!(repair.take(due, &[0, 1024, 2048]), None);
+        assert_eq!(repair.take(due, &[0, 1024, 2048], None), Some(2048));
+        assert_eq!(repair.take(due, &[0, 1024, 2048], None), None);
         assert_eq!(repair.heard(due + MS, false).tried, 1);
         assert_eq!(drain(&mut repair, at(500.0), &[0, 1024, 2048]), [0_u64; 0]);
     }
@@ -258,7 +286,76 @@ mod tests {
     fn after_the_last_batch_the_wait_for_finished_is_no_loss() {
         let mut repair = settled();
         repair.batch_sent(at(100.0), true);
-        assert_eq!(repair.take(at(110.0), &[0]), None);
-        assert_eq!(repair.take(at(111.0), &[0]), Some(0));
+        assert_eq!(repair.take(at(110.0), &[0], None), None);
+        assert_eq!(repair.take(at(111.0), &[0], None), Some(0));
+    }
+
+    /// Sends a batch of 128 of which the `lost` one is lost, to a sled that answers 0.1 ms after
+    /// it has all and to which each needless frame costs so much. Returns how long it took to
+    /// repair.
+    fn repaired(repair: &mut Repair, start: Instant, lost: u64, cost: Duration) -> Duration {
+        const HAD: u64 = 1000;
+        let offsets: Vec<_> = (0..128).collect();
+        repair.batch_sent(start, false);
+        let (mut now, mut busy, mut answer) = (start, start, None);
+        loop {
+            now += Duration::from_micros(1);
+            while let Some(offset) = repair.take(now, &offsets, Some(HAD)) {
+                if offset == lost {
+                    answer = answer.or(Some(busy.max(now) + MS / 10));
+                } else {
+                    busy = busy.max(now) + cost;
+                }
+            }
+            if answer.is_some_and(|answer| answer <= now) {
+                assert!(repair.heard(now, false).needed);
+                return now.since(start);
+            }
+            assert!(now.since(start) < 1000 * MS, "no answer");
+        }
+    }
+
+    #[test]
+    fn a_loss_is_soon_repaired_fast_where_needless_frames_cost_little() {
+        let mut repair = Repair::new();
+        repair.answers_within(MS / 10);
+        let mut repaired = |lost| repaired(&mut repair, at(lost as f64 * 100.0), lost, MS / 500);
+        assert!(repaired(60) > 8 * MS);
+        assert!(repaired(61) < 3 * MS);
+    }
+
+    #[test]
+    fn a_loss_is_repaired_slowly_where_needless_frames_cost_much() {
+        let mut repair = Repair::new();
+        repair.answers_within(MS / 10);
+        for lost in 50..100 {
+            repaired(&mut repair, at(lost as f64 * 100.0), lost, Console::ASSUMED);
+            assert_eq!(repair.console.cost, Console::ASSUMED);
+        }
+    }
+
+    #[test]
+    fn a_guess_that_does_not_help_is_given_up() {
+        let mut repair = Repair::new();
+        repair.answers_within(MS / 10);
+        repaired(&mut repair, at(0.0), 60, MS / 500);
+        assert!(repair.console.cost < Console::ASSUMED);
+        for batch in 1..20_u32 {
+            repaired(&mut repair, at(f64::from(batch) * 1000.0), 10, Console::ASSUMED);
+        }
+        assert_eq!(repair.console.cost, Console::ASSUMED);
+    }
+
+    #[test]
+    fn a_slow_answer_to_an_offer_is_forgotten_once_a_repeat_is_answered_fast() {
+        let mut repair = Repair::new();
+        repair.console.cost = MS / 500;
+        repair.answers_within(12 * MS);
+        repair.batch_sent(at(100.0), false);
+        while repair.tried < Repair::FEW {
+            repair.take(repair.due.unwrap(), &[0; 128], None);
+        }
+        assert!(repair.heard(repair.due.unwrap(), false).needed);
+        assert!(repair.answers.patience(repair.console.cost) < MS);
     }
 }
