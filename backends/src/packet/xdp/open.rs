@@ -7,9 +7,10 @@
 //!
 //! Some drivers (virtio_net) need no more. Most send only once the card has an XDP program, and
 //! reset it when one comes or goes: its link may be down for seconds, for everybody. So one is
-//! attached only on request, and only after the driver has taken the socket: whether it has the
-//! mode at all costs nobody anything to find out. It also takes CAP_NET_ADMIN and CAP_BPF, where
-//! all else takes CAP_NET_RAW.
+//! attached only on request, and only after the driver has taken the socket, so that it costs
+//! nobody anything to find out that there is no such mode. It takes CAP_NET_ADMIN and CAP_BPF,
+//! where all else takes CAP_NET_RAW. A program that somebody else has attached stays, and this
+//! mode is done without: it may have other plans for the queue's frames than to pass them on.
 
 use std::fmt;
 use std::io;
@@ -79,7 +80,10 @@ impl Opener {
         if *self.has_other.get_or_insert_with(|| has_program(facts.index)) {
             return Err(Hindrance::Program);
         }
-        let frames = link.receive_ring().unwrap_or(USUAL_RING).clamp(LEAST_RING, MOST_RING);
+        let frames = link.receive_ring().unwrap_or(USUAL_RING).max(LEAST_RING);
+        if frames > MOST_RING {
+            return Err(Hindrance::Ring(frames));
+        }
         let mut xdp = bound(How::ZeroCopy, facts, queue, frames).map_err(Hindrance::Bind)?;
         // Without what it needs, the driver refuses also when there is nothing to send.
         if self.program.is_none() && xdp.socket.kick().is_err() {
@@ -106,16 +110,19 @@ impl Opener {
 }
 
 /// Frames to receive into where the driver does not say how many its ring has.
-const USUAL_RING: usize = 512;
+const USUAL_RING: usize = 1024;
 const LEAST_RING: usize = 64;
-/// With fewer frames than it has room for a driver's ring is shorter, no more.
-const MOST_RING: usize = 512;
+/// Each takes 4 KiB of locked memory. With fewer frames than its ring has room for, a driver may
+/// not begin to receive before somebody sends (ice).
+const MOST_RING: usize = 2048;
 
 /// Why frames can't leave without a copy.
 #[derive(Debug)]
 enum Hindrance {
     /// The MTU is too long.
     Mtu(usize),
+    /// The driver's receive ring is too long.
+    Ring(usize),
     /// The link has a program of somebody else's, who may need the queue's frames elsewhere.
     Program,
     Bind(io::Error),
@@ -131,6 +138,10 @@ impl fmt::Display for Hindrance {
             Self::Mtu(mtu) => {
                 write!(f, "an MTU of {mtu} is more than the {} that fit", Umem::LONGEST_MTU)
             }
+            Self::Ring(frames) => write!(
+                f,
+                "it takes locked memory for a receive ring of {frames} frames, more than {MOST_RING}"
+            ),
             Self::Program => f.write_str("the link has an XDP program that is not ours"),
             Self::Bind(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {
                 f.write_str("the driver has none")
@@ -153,7 +164,7 @@ impl fmt::Display for Hindrance {
 fn bound(how: How, facts: &LinkFacts, queue: u32, receive: usize) -> io::Result<Xdp> {
     let socket = XdpSocket::new()?;
     let umem = Umem::new(receive)?;
-    socket.register(&umem)?;
+    patiently(libc::ENOBUFS, || socket.register(&umem))?;
     // The kernel wants a fill ring also if nothing will be received.
     let frames = (receive.max(1) as u32).next_power_of_two();
     socket.make_ring(libc::XDP_UMEM_FILL_RING, frames)?;
@@ -165,7 +176,7 @@ fn bound(how: How, facts: &LinkFacts, queue: u32, receive: usize) -> io::Result<
     let tx = TxRing::map(socket.as_fd(), &offsets)?;
     // Before the queue is bound: drivers look for frames there and then.
     FillRing::map(socket.as_fd(), &offsets, frames)?.publish(umem.receive_frames());
-    bind(&socket, facts.index, queue, how)?;
+    patiently(libc::EBUSY, || socket.bind(facts.index, queue, how))?;
     let burst = match (how, socket.set_budget(TxRing::SIZE)) {
         (How::Copy, Err(_)) => Xdp::LEAST_BURST, // Before Linux 6.18.
         _ => TxRing::SIZE as usize,
@@ -174,32 +185,30 @@ fn bound(how: How, facts: &LinkFacts, queue: u32, receive: usize) -> io::Result<
     Ok(Xdp { tx, completions, socket, umem, mode, longest, burst, pending: 0 })
 }
 
-/// What belonged to a process that ended a moment ago may still be there: the kernel lets go of
-/// queues and programs in its own time.
+/// A queue, locked memory or a program that was let go of a moment ago may still be taken: the
+/// kernel does the rest in its own time.
 const PAUSE: Duration = Duration::from_millis(5);
 const PATIENCE: u32 = 40;
+
+/// Tries again for a while what fails with `passing`.
+fn patiently(passing: i32, mut attempt: impl FnMut() -> io::Result<()>) -> io::Result<()> {
+    for _ in 0..PATIENCE {
+        match attempt() {
+            Err(error) if error.raw_os_error() == Some(passing) => thread::sleep(PAUSE),
+            outcome => return outcome,
+        }
+    }
+    attempt()
+}
 
 /// Whether the link has an XDP program that stays. If the kernel does not say, attaching one will
 /// tell.
 fn has_program(link: i32) -> bool {
-    for _ in 0..PATIENCE {
-        if !attributes::has_xdp_program(link).unwrap_or(false) {
-            return false;
-        }
-        thread::sleep(PAUSE);
-    }
-    true
-}
-
-/// Binds to a queue.
-fn bind(socket: &XdpSocket, link: i32, queue: u32, how: How) -> io::Result<()> {
-    for _ in 0..PATIENCE {
-        match socket.bind(link, queue, how) {
-            Err(error) if is_busy(&error) => thread::sleep(PAUSE),
-            outcome => return outcome,
-        }
-    }
-    socket.bind(link, queue, how)
+    let look = || match attributes::has_xdp_program(link) {
+        Ok(true) => Err(io::Error::from_raw_os_error(libc::EBUSY)),
+        _ => Ok(()),
+    };
+    patiently(libc::EBUSY, look).is_err()
 }
 
 fn is_busy(error: &io::Error) -> bool {
