@@ -1,4 +1,5 @@
-//! What the kernel says of a link over netlink: its queueing discipline and XDP program.
+//! What the kernel says of a link over netlink: its queueing discipline, its XDP program, and
+//! whether its driver has zero-copy AF_XDP.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -19,7 +20,7 @@ const PLAIN: [&str; 8] =
 ///
 /// If the kernel does not say.
 pub(super) fn shaping(link: i32) -> io::Result<Option<String>> {
-    let answer = ask(link)?;
+    let answer = ask(SockProtocol::NetlinkRoute, &about(link))?;
     let name = discipline(&answer).ok_or(io::ErrorKind::InvalidData)?;
     Ok((!PLAIN.contains(&name)).then(|| name.to_owned()))
 }
@@ -30,17 +31,44 @@ pub(super) fn shaping(link: i32) -> io::Result<Option<String>> {
 ///
 /// If the kernel does not say.
 pub(super) fn has_xdp_program(link: i32) -> io::Result<bool> {
-    Ok(program(&ask(link)?).ok_or(io::ErrorKind::InvalidData)?)
+    Ok(program(&ask(SockProtocol::NetlinkRoute, &about(link))?)
+        .ok_or(io::ErrorKind::InvalidData)?)
 }
 
-fn ask(link: i32) -> io::Result<Vec<u8>> {
-    let fd = socket(
-        AddressFamily::Netlink,
-        SockType::Raw,
-        SockFlag::SOCK_CLOEXEC,
-        SockProtocol::NetlinkRoute,
-    )?;
-    send(fd.as_raw_fd(), &request(link), MsgFlags::empty())?;
+/// Whether the driver of the link with this index has AF_XDP in zero-copy mode.
+///
+/// # Errors
+///
+/// If the kernel does not say: Linux does from 6.3 on.
+pub(super) fn has_zero_copy(link: i32) -> io::Result<bool> {
+    // Of linux/genetlink.h and linux/netdev.h.
+    const CONTROL: u16 = 16;
+    const GET_FAMILY: u8 = 3;
+    const FAMILY_NAME: u16 = 2;
+    const FAMILY_ID: u16 = 1;
+    const GET_DEVICE: u8 = 1;
+    const INDEX: u16 = 1;
+    const XDP_FEATURES: u16 = 3;
+    const ZERO_COPY: u64 = 8;
+    let value = |kind, command, attribute: (u16, &[u8]), wanted| {
+        let request = message(kind, &[command, 1, 0, 0], &[attribute]);
+        let answer = ask(SockProtocol::NetlinkGeneric, &request)?;
+        let of_kind = answer.get(4..6) == Some(&kind.to_ne_bytes()[..]);
+        let attributes = answer.get(HEADER + 4..).filter(|_| of_kind);
+        let value = attributes.and_then(|attributes| find(attributes, wanted)).map(Vec::from);
+        value.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
+    };
+    let family = value(CONTROL, GET_FAMILY, (FAMILY_NAME, b"netdev\0"), FAMILY_ID)?;
+    let family = family.try_into().map_err(|_| io::ErrorKind::InvalidData)?;
+    let family = u16::from_ne_bytes(family);
+    let features = value(family, GET_DEVICE, (INDEX, &link.to_ne_bytes()), XDP_FEATURES)?;
+    let features = features.try_into().map_err(|_| io::ErrorKind::InvalidData)?;
+    Ok(u64::from_ne_bytes(features) & ZERO_COPY != 0)
+}
+
+fn ask(whom: SockProtocol, request: &[u8]) -> io::Result<Vec<u8>> {
+    let fd = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, whom)?;
+    send(fd.as_raw_fd(), request, MsgFlags::empty())?;
     let mut answer = vec![0; 64 << 10];
     // The kernel has answered before it returns from the request.
     let length = recv(fd.as_raw_fd(), &mut answer, MsgFlags::MSG_DONTWAIT)?;
@@ -52,14 +80,32 @@ fn ask(link: i32) -> io::Result<Vec<u8>> {
 const HEADER: usize = 16;
 const INFO: usize = 16;
 
-/// RTM_GETLINK for one link.
-fn request(link: i32) -> [u8; HEADER + INFO] {
-    let mut bytes = [0; HEADER + INFO];
-    bytes[..4].copy_from_slice(&((HEADER + INFO) as u32).to_ne_bytes());
-    bytes[4..6].copy_from_slice(&libc::RTM_GETLINK.to_ne_bytes());
+/// A request of this kind: what comes before its attributes, and these.
+fn message(kind: u16, fixed: &[u8], attributes: &[(u16, &[u8])]) -> Vec<u8> {
+    let mut bytes = vec![0; HEADER];
+    bytes[4..6].copy_from_slice(&kind.to_ne_bytes());
     bytes[6..8].copy_from_slice(&(libc::NLM_F_REQUEST as u16).to_ne_bytes());
-    bytes[HEADER + 4..HEADER + 8].copy_from_slice(&link.to_ne_bytes());
+    bytes.extend(fixed);
+    for &(kind, value) in attributes {
+        push(&mut bytes, kind, value);
+    }
+    let length = bytes.len() as u32;
+    bytes[..4].copy_from_slice(&length.to_ne_bytes());
     bytes
+}
+
+fn push(to: &mut Vec<u8>, kind: u16, value: &[u8]) {
+    to.extend((4 + value.len() as u16).to_ne_bytes());
+    to.extend(kind.to_ne_bytes());
+    to.extend(value);
+    to.resize(to.len().next_multiple_of(4), 0);
+}
+
+/// RTM_GETLINK for one link.
+fn about(link: i32) -> Vec<u8> {
+    let mut info = [0; INFO];
+    info[4..8].copy_from_slice(&link.to_ne_bytes());
+    message(libc::RTM_GETLINK, &info, &[])
 }
 
 /// The attribute IFLA_QDISC of an RTM_NEWLINK.
@@ -99,16 +145,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_loopback_has_a_plain_queue_and_no_program() {
+    fn the_loopback_has_a_plain_queue_no_program_and_no_zero_copy() {
         assert_eq!(shaping(1).unwrap(), None);
         assert!(!has_xdp_program(1).unwrap());
-    }
-
-    fn push(to: &mut Vec<u8>, kind: u16, value: &[u8]) {
-        to.extend((4 + value.len() as u16).to_ne_bytes());
-        to.extend(kind.to_ne_bytes());
-        to.extend(value);
-        to.resize(to.len().next_multiple_of(4), 0);
+        // Before Linux 6.3 nobody says.
+        assert!(!has_zero_copy(1).unwrap_or(false));
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub(in crate::packet) struct Opener {
     /// Whether a program may be attached to the link.
     may_attach: bool,
     program: Option<Arc<PassAll>>,
+    /// Whether the driver has zero-copy mode, once that is known.
+    pub(super) has_mode: Option<bool>,
     /// Whether the link has one of somebody else's, once that is known.
     has_other: Option<bool>,
 }
@@ -42,7 +44,7 @@ impl Opener {
     /// An opener that attaches an XDP program if one is needed for zero-copy mode and this is
     /// wanted.
     pub(in crate::packet) fn new(may_attach: bool) -> Self {
-        Self { may_attach, program: None, has_other: None }
+        Self { may_attach, program: None, has_mode: None, has_other: None }
     }
 
     /// Opens the transmit side of queue `queue` of the link that `link` is bound to.
@@ -74,6 +76,11 @@ impl Opener {
         facts: &LinkFacts,
         queue: u32,
     ) -> Result<Xdp, Hindrance> {
+        // Where nobody says, the driver will.
+        let has_mode = || attributes::has_zero_copy(facts.index).unwrap_or(true);
+        if !*self.has_mode.get_or_insert_with(has_mode) {
+            return Err(Hindrance::Driver);
+        }
         if facts.mtu > Umem::LONGEST_MTU {
             return Err(Hindrance::Mtu(facts.mtu));
         }
@@ -119,6 +126,8 @@ const MOST_RING: usize = 2048;
 /// Why frames can't leave without a copy.
 #[derive(Debug)]
 enum Hindrance {
+    /// The driver has no zero-copy mode.
+    Driver,
     /// The MTU is too long.
     Mtu(usize),
     /// The driver's receive ring is too long.
@@ -143,6 +152,7 @@ impl fmt::Display for Hindrance {
                 "it takes locked memory for a receive ring of {frames} frames, more than {MOST_RING}"
             ),
             Self::Program => f.write_str("the link has an XDP program that is not ours"),
+            Self::Driver => f.write_str("the driver has none"),
             Self::Bind(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {
                 f.write_str("the driver has none")
             }
