@@ -59,7 +59,8 @@ pub trait Datalink {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LinkCounters {
     /// Frames that the system took; what the link's own counter of sent frames shows, unless
-    /// the driver throws frames away behind a queueing discipline, which nobody is told.
+    /// the driver throws frames away behind a queueing discipline, which nobody is told, or does
+    /// not count those that it sends without a copy (virtio_net).
     pub taken: u64,
     /// Frames that were refused for good: the link was down, the frame too long, its payload
     /// unreadable.

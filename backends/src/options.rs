@@ -32,8 +32,10 @@ pub enum TxPath {
     Uring,
     /// AF_PACKET with sendmmsg: works wherever a packet socket can be had.
     Mmsg,
-    /// AF_XDP in copy mode: goes past the link's queueing discipline, and past what listens to
-    /// outgoing frames, such as tcpdump. Each worker needs a queue of the link's.
+    /// AF_XDP: goes past the link's queueing discipline, and past what listens to outgoing
+    /// frames, such as tcpdump. Each worker needs a queue of the link's. Zero-copy where the
+    /// driver has that, also if it takes an XDP program on the card (which [`TxPath::Auto`] does
+    /// not attach, since it resets most cards), else in copy mode.
     Xdp,
 }
 

@@ -1,11 +1,11 @@
 //! Linux AF_PACKET: raw frames on an Ethernet link, for whoever has CAP_NET_RAW; and AF_XDP, for
 //! sending past it.
 
+mod attributes;
 mod filter;
 mod link;
 mod mmsg;
 mod outage;
-mod qdisc;
 mod room;
 mod socket;
 mod uring;
@@ -21,7 +21,7 @@ use self::link::{PacketLink, Transmit};
 use self::mmsg::Mmsg;
 use self::socket::{LinkFacts, Socket};
 use self::uring::Uring;
-use self::xdp::Xdp;
+use self::xdp::Opener;
 use crate::{Datalink, LinkError, OpenOptions, TxPath};
 
 /// What the longest frame of the protocol needs behind its Ethernet header.
@@ -75,8 +75,9 @@ pub(crate) fn open(
         socket.attach_filter(&filter::boot_frames()).map_err(fail("attach a filter"))?;
     }
     let mut links: Vec<Box<dyn Datalink + Send>> = Vec::new();
+    let mut queues = Opener::new(options.tx == TxPath::Xdp);
     for (queue, (socket, facts)) in (0..).zip(sockets) {
-        let path = choose(options, &facts, queue);
+        let path = choose(options, &mut queues, (&socket, &facts), queue);
         links.push(Box::new(PacketLink::new(name, facts, socket, path, options.patience)));
     }
     Ok(links)
@@ -112,7 +113,12 @@ fn look(name: &str) -> Result<(Socket, LinkFacts), LinkError> {
 /// The way that frames go out, and which it is in words. The one asked for if it can be had
 /// here, else the next best: by what a frame costs, that is AF_XDP, then sendmmsg, which an
 /// io_uring has not been seen to beat.
-fn choose(options: OpenOptions, facts: &LinkFacts, queue: u32) -> (Box<dyn Transmit>, String) {
+fn choose(
+    options: OpenOptions,
+    queues: &mut Opener,
+    (socket, facts): (&Socket, &LinkFacts),
+    queue: u32,
+) -> (Box<dyn Transmit>, String) {
     let refused = match options.tx {
         TxPath::Mmsg => String::new(),
         TxPath::Uring => match Uring::open() {
@@ -127,14 +133,14 @@ fn choose(options: OpenOptions, facts: &LinkFacts, queue: u32) -> (Box<dyn Trans
         }
         // A shaper that somebody has put there is meant to be met; if the kernel does not say
         // that there is one, it is the usual case that there is none.
-        TxPath::Auto if let Ok(Some(shaper)) = qdisc::shaping(facts.index) => {
+        TxPath::Auto if let Ok(Some(shaper)) = attributes::shaping(facts.index) => {
             format!(" (AF_XDP would go past the link's queueing discipline, {shaper})")
         }
-        TxPath::Auto | TxPath::Xdp => match Xdp::open(facts.index, facts.mtu, queue) {
+        TxPath::Auto | TxPath::Xdp => match queues.open(socket, facts, queue) {
             Ok(xdp) => {
-                let why =
-                    if options.tx == TxPath::Auto { ", the cheapest path of all" } else { "" };
-                return (Box::new(xdp), format!("AF_XDP in copy mode, queue {queue}{why}"));
+                let why = if options.tx == TxPath::Auto { ", the cheapest path here" } else { "" };
+                let described = xdp.describe(queue, why);
+                return (Box::new(xdp), described);
             }
             Err(error) => format!(" (AF_XDP, queue {queue}: {})", why(&error)),
         },

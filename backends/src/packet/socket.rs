@@ -109,6 +109,21 @@ impl Socket {
         }
     }
 
+    /// How many frames the driver's receive ring has, of one queue. `None` if it does not say.
+    pub(super) fn receive_ring(&self) -> Option<usize> {
+        /// ETHTOOL_GRINGPARAM, and `ethtool_ringparam`, of linux/ethtool.h.
+        const GET_RINGS: u32 = 0x10;
+        const RECEIVE: usize = 5;
+        let mut rings = [GET_RINGS, 0, 0, 0, 0, 0, 0, 0, 0];
+        // SAFETY: all zeros is a valid request.
+        let mut request: libc::ifreq = unsafe { mem::zeroed() };
+        request.ifr_name = self.name;
+        request.ifr_ifru.ifru_data = (&raw mut rings).cast();
+        // The request's address of `rings` is valid until the call returns.
+        self.ioctl(libc::SIOCETHTOOL as libc::Ioctl, &mut request).ok()?;
+        usize::try_from(rings[RECEIVE]).ok().filter(|&frames| frames > 0)
+    }
+
     /// Has the kernel drop, before it costs anything, what this program does not accept.
     pub(super) fn attach_filter(&self, program: &[libc::sock_filter]) -> io::Result<()> {
         self.set(libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &as_program(program))
@@ -257,7 +272,8 @@ impl Socket {
     }
 
     fn ioctl(&self, number: libc::Ioctl, request: &mut libc::ifreq) -> io::Result<()> {
-        // SAFETY: all of the numbers used here read and write one `ifreq`.
+        // SAFETY: all of the numbers used here read and write one `ifreq`, and SIOCETHTOOL what
+        // it points to, which the caller sees to.
         check(unsafe { libc::ioctl(self.fd.as_raw_fd(), number, std::ptr::from_mut(request)) })?;
         Ok(())
     }

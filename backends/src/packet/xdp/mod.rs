@@ -1,32 +1,28 @@
-//! Sending through AF_XDP in copy mode, which every driver has.
+//! Sending through AF_XDP.
 //!
-//! A frame is copied into a slot of the UMEM, from there into a socket buffer by the kernel, and
-//! goes to the driver past the queueing discipline. The kernel's share of that is so much less
-//! than on an AF_PACKET socket's way that the second copy is well spent. Receiving stays with
-//! the AF_PACKET socket, so no XDP program is needed.
-//!
-//! Zero-copy mode is not for us. Once a socket is bound that way, the queue receives into the
-//! socket's UMEM and nowhere else: with an empty fill ring it is deaf, and with a full one it
-//! still takes an XDP program that passes every frame on. Drivers such as i40e do not send from
-//! the socket at all without one, and reset the card when it comes and goes, under the boots of
-//! everybody on it. It would also take CAP_NET_ADMIN and CAP_BPF, where copy mode needs
-//! CAP_NET_RAW; and a frame counts as sent once the driver has read its descriptor, whatever
-//! becomes of it.
+//! A frame is copied into a slot of the UMEM. In copy mode, which every driver has, the kernel
+//! copies it from there into a socket buffer and hands that to the driver, past the queueing
+//! discipline: its share is so much less than on an AF_PACKET socket's way that the second copy
+//! is well spent. In zero-copy mode the card reads the slot itself; which drivers do and what
+//! that takes is [`open`]'s to find out. Receiving stays with the AF_PACKET socket.
 
 #![expect(unsafe_code, reason = "memory and rings are shared with the kernel")]
 
+mod open;
+mod program;
 mod ring;
 mod socket;
+#[cfg(test)]
+mod tests;
 mod umem;
 
 use std::io;
-use std::os::fd::AsFd;
-use std::thread;
-use std::time::Duration;
+use std::sync::Arc;
 
 use boot_engine::batch::Batch;
-use boot_engine::wire::ETHERNET_LEN;
 
+pub(super) use self::open::Opener;
+use self::program::PassAll;
 use self::ring::{CompletionRing, TxRing};
 use self::socket::XdpSocket;
 use self::umem::{Umem, prefetch};
@@ -39,12 +35,22 @@ pub(super) struct Xdp {
     completions: CompletionRing,
     socket: XdpSocket,
     umem: Umem,
+    mode: Mode,
     /// The longest frame: the kernel does not check it on this way.
     longest: usize,
     /// Frames given to the kernel at a time: what it takes with one call at least.
     burst: usize,
-    /// Entries that were in the ring when the kernel last took some.
+    /// Entries that were in the ring when it was last looked at.
     pending: u32,
+}
+
+/// Who reads the slots.
+#[derive(Debug)]
+enum Mode {
+    /// The kernel, in the call that sends; and why not the card, in words.
+    Copy(String),
+    /// The card, some time after the call; and the program that it takes, if any.
+    ZeroCopy(Option<Arc<PassAll>>),
 }
 
 impl Xdp {
@@ -52,50 +58,48 @@ impl Xdp {
     const LEAST_BURST: usize = 32;
     /// While a frame is copied, this many frames ahead the next one is on its way from memory.
     const AHEAD: usize = 4;
+    /// A card makes room a frame at a time; it is worth while to send for so many.
+    const LEAST_ROOM: usize = 32;
 
-    /// Opens the transmit side of queue `queue` of the link with this index.
-    ///
-    /// # Errors
-    ///
-    /// What the kernel refuses: EPERM without CAP_NET_RAW, EINVAL if the link has no such queue,
-    /// EBUSY if another socket has it.
-    pub(super) fn open(link: i32, mtu: usize, queue: u32) -> io::Result<Self> {
-        let socket = XdpSocket::new()?;
-        let umem = Umem::new()?;
-        socket.register(&umem)?;
-        // The kernel wants a fill ring, though nothing will be received.
-        socket.make_ring(libc::XDP_UMEM_FILL_RING, 1)?;
-        let slots = Umem::SLOTS as u32;
-        socket.make_ring(libc::XDP_UMEM_COMPLETION_RING, slots)?;
-        socket.make_ring(libc::XDP_TX_RING, TxRing::SIZE)?;
-        let offsets = socket.ring_offsets()?;
-        let completions = CompletionRing::map(socket.as_fd(), &offsets, slots)?;
-        let tx = TxRing::map(socket.as_fd(), &offsets)?;
-        bind(&socket, link, queue)?;
-        let burst = match socket.set_budget(TxRing::SIZE) {
-            Ok(()) => TxRing::SIZE as usize,
-            // Before Linux 6.18.
-            Err(_) => Self::LEAST_BURST,
+    /// How frames go out by this queue, in words, with what is `said` of it.
+    pub(super) fn describe(&self, queue: u32, said: &str) -> String {
+        let (mode, remark) = match &self.mode {
+            Mode::Copy(why) => ("in copy mode", format!("; zero-copy: {why}")),
+            Mode::ZeroCopy(None) => ("zero-copy", String::new()),
+            Mode::ZeroCopy(Some(_)) => {
+                ("zero-copy", "; an XDP program passes every frame on".to_owned())
+            }
         };
-        Ok(Self { tx, completions, socket, umem, longest: ETHERNET_LEN + mtu, burst, pending: 0 })
+        format!("AF_XDP {mode}, queue {queue}{said}{remark}")
+    }
+
+    fn is_zero_copy(&self) -> bool {
+        matches!(self.mode, Mode::ZeroCopy(_))
+    }
+
+    /// Takes note of what has left the ring since it was last looked at, and of the slots that
+    /// are free again. Returns the number of frames that have left it.
+    fn look(&mut self) -> usize {
+        let before = self.pending;
+        self.pending = self.tx.pending();
+        self.completions.drain(|address| self.umem.give_back(address));
+        before.wrapping_sub(self.pending) as usize
     }
 
     /// Has the kernel take what is in the ring.
     fn kick(&mut self) -> io::Result<Round> {
         let mut round = Round::default();
         let outcome = self.socket.kick();
-        let before = self.pending;
-        self.pending = self.tx.pending();
-        round.sent.taken = before.wrapping_sub(self.pending) as usize;
-        let completions = &mut self.completions;
-        completions.drain(|address| self.umem.give_back(address));
+        round.sent.taken = self.look();
         let Err(error) = outcome else { return Ok(round) };
-        // The driver had no room and, instead of saying so, threw the last frame away, as virtual
-        // links do.
-        if error.raw_os_error() == Some(libc::EBUSY) && round.sent.taken > 0 {
-            round.sent.taken -= 1;
-            round.sent.dropped += 1;
+        if error.raw_os_error() == Some(libc::EBUSY) {
             round.stop = Some(Stop::QueueFull);
+            // The driver had no room and, instead of saying so, threw the last frame away, as
+            // virtual links do.
+            if !self.is_zero_copy() && round.sent.taken > 0 {
+                round.sent.taken -= 1;
+                round.sent.dropped += 1;
+            }
             return Ok(round);
         }
         match Refusal::of(error)? {
@@ -109,25 +113,15 @@ impl Xdp {
     }
 }
 
-/// Binds to a queue. A socket that was closed a moment ago may still have it: the kernel lets go
-/// of queues in its own time.
-fn bind(socket: &XdpSocket, link: i32, queue: u32) -> io::Result<()> {
-    const PAUSE: Duration = Duration::from_millis(5);
-    const PATIENCE: u32 = 40;
-    let busy = |error: &io::Error| error.raw_os_error() == Some(libc::EBUSY);
-    for _ in 0..PATIENCE {
-        match socket.bind(link, queue) {
-            Err(error) if busy(&error) => thread::sleep(PAUSE),
-            outcome => return outcome,
-        }
-    }
-    socket.bind(link, queue)
-}
-
 impl Transmit for Xdp {
     fn transmit(&mut self, _: &Socket, batch: &mut Batch) -> io::Result<Round> {
+        // Between calls only a card goes on taking frames.
+        let meanwhile = if self.is_zero_copy() { self.look() } else { 0 };
         let room = (TxRing::SIZE - self.pending) as usize;
-        let room = room.min(self.umem.free()).min(self.burst);
+        let mut room = room.min(self.umem.free()).min(self.burst);
+        if self.is_zero_copy() && room < Self::LEAST_ROOM.min(batch.len()) {
+            room = 0;
+        }
         let mut consumed = 0;
         let mut dropped = 0;
         for frame in batch.iter().take(room) {
@@ -145,8 +139,9 @@ impl Transmit for Xdp {
         self.pending += (consumed - dropped) as u32;
         self.tx.publish();
         let mut round = self.kick()?;
+        round.sent.taken += meanwhile;
         round.sent.dropped += dropped;
-        if room == 0 && round.sent.taken == 0 {
+        if room == 0 && (round.sent.taken == 0 || self.is_zero_copy()) {
             // Every slot is with the driver, which gives them back as the link takes frames.
             round.stop = round.stop.or(Some(Stop::QueueFull));
         }
@@ -158,6 +153,12 @@ impl Transmit for Xdp {
     }
 
     fn flush(&mut self) -> io::Result<Round> {
-        self.kick()
+        if !self.is_zero_copy() {
+            return self.kick();
+        }
+        let meanwhile = self.look();
+        let mut round = if self.pending == 0 { Round::default() } else { self.kick()? };
+        round.sent.taken += meanwhile;
+        Ok(round)
     }
 }

@@ -1,4 +1,4 @@
-//! The two rings that an AF_XDP sender shares with the kernel.
+//! The rings that an AF_XDP sender shares with the kernel.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -156,5 +156,39 @@ impl CompletionRing {
             next = next.wrapping_add(1);
         }
         self.ring.consumer().store(next, Ordering::Release);
+    }
+}
+
+/// Addresses of frames that a card may receive into, should the queue be its own.
+pub(super) struct FillRing {
+    ring: Ring<u64>,
+}
+
+impl FillRing {
+    pub(super) fn map(
+        fd: BorrowedFd<'_>,
+        offsets: &libc::xdp_mmap_offsets,
+        size: u32,
+    ) -> io::Result<Self> {
+        let place = libc::XDP_UMEM_PGOFF_FILL_RING.cast_signed();
+        Ok(Self { ring: Ring::map(fd, place, offsets.fr, size)? })
+    }
+
+    /// Shows the kernel `frames`, once.
+    ///
+    /// # Panics
+    ///
+    /// If there are more than the ring has room for, or it was used before.
+    pub(super) fn publish(&mut self, frames: impl Iterator<Item = u64>) {
+        assert_eq!(self.ring.producer().load(Ordering::Relaxed), 0, "the ring was used before");
+        let mut written = 0;
+        for address in frames {
+            assert!(written < self.ring.size, "the ring is full");
+            // SAFETY: the kernel does not read an entry that is not published, and this one never
+            // was.
+            unsafe { self.ring.entry(written).write(address) };
+            written += 1;
+        }
+        self.ring.producer().store(written, Ordering::Release);
     }
 }

@@ -6,6 +6,15 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use super::umem::Umem;
 
+/// Who copies frames from the UMEM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum How {
+    /// The kernel.
+    Copy,
+    /// Nobody: the card reads them there. The driver may ask to be woken.
+    ZeroCopy,
+}
+
 /// A socket of the address family XDP.
 pub(super) struct XdpSocket {
     fd: OwnedFd,
@@ -26,8 +35,8 @@ impl XdpSocket {
         // SAFETY: all zeros is a valid registration, of nothing.
         let mut request: libc::xdp_umem_reg_v1 = unsafe { mem::zeroed() };
         request.addr = umem.address();
-        request.len = Umem::LENGTH as u64;
-        request.chunk_size = Umem::SLOT as u32;
+        request.len = umem.len() as u64;
+        request.chunk_size = umem.chunk() as u32;
         self.set(libc::XDP_UMEM_REG, &request)
     }
 
@@ -57,11 +66,15 @@ impl XdpSocket {
         Ok(unsafe { offsets.assume_init() })
     }
 
-    /// Binds the socket to a queue of the link with this index; the kernel copies frames.
-    pub(super) fn bind(&self, link: i32, queue: u32) -> io::Result<()> {
+    /// Binds the socket to a queue of the link with this index.
+    pub(super) fn bind(&self, link: i32, queue: u32, how: How) -> io::Result<()> {
+        let flags = match how {
+            How::Copy => libc::XDP_COPY,
+            How::ZeroCopy => libc::XDP_ZEROCOPY | libc::XDP_USE_NEED_WAKEUP,
+        };
         let address = libc::sockaddr_xdp {
             sxdp_family: libc::AF_XDP as u16,
-            sxdp_flags: libc::XDP_COPY,
+            sxdp_flags: flags,
             sxdp_ifindex: link.cast_unsigned(),
             sxdp_queue_id: queue,
             sxdp_shared_umem_fd: 0,
@@ -79,7 +92,8 @@ impl XdpSocket {
         self.set(MAX_TX_BUDGET, &frames)
     }
 
-    /// Has the kernel send what is in the ring: a limited number of frames for each call.
+    /// Has the kernel send what is in the ring: in copy mode a limited number of frames for each
+    /// call, else it only wakes the driver.
     pub(super) fn kick(&self) -> io::Result<()> {
         let fd = self.fd.as_raw_fd();
         // SAFETY: no memory is involved.

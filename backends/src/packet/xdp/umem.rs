@@ -1,14 +1,16 @@
-//! The UMEM: memory that the kernel reads outgoing frames from.
+//! The UMEM: memory that the kernel, or a card, reads outgoing frames from.
 
 use std::io;
 use std::ptr::{self, NonNull};
 
-/// Pinned memory in slots of one frame each.
+/// Pinned memory in slots of one frame each, and behind them frames for a card to receive into,
+/// which are none of our business.
 ///
 /// Whoever holds a [`Slot`] may write to it; a slot whose frame is under way is held by nobody,
 /// until the kernel gives it back as an address.
 pub(super) struct Umem {
     start: NonNull<u8>,
+    length: usize,
     free: Vec<Slot>,
 }
 
@@ -23,15 +25,22 @@ impl Umem {
     pub(super) const SLOT: usize = 2048;
     /// Enough that a 10 Gbit/s card which reports sent frames once in 0.4 ms is never out of work.
     pub(super) const SLOTS: usize = 512;
-    pub(super) const LENGTH: usize = Self::SLOT * Self::SLOTS;
+    /// Bytes of a frame to receive into. The kernel keeps 256 of them for itself, and what is
+    /// left counts for some cards (82576, 82599) in whole KiB: of 2,048 bytes they would use 1,024,
+    /// and lose each longer frame.
+    const FRAME: usize = 4096;
+    /// The longest MTU that a card can receive so, with the Ethernet header, two VLAN tags and
+    /// the FCS.
+    pub(super) const LONGEST_MTU: usize = 3072 - 14 - 2 * 4 - 4;
 
-    /// Fresh memory; all slots are free.
-    pub(super) fn new() -> io::Result<Self> {
+    /// Fresh memory for the slots, all of which are free, and `receive` frames more.
+    pub(super) fn new(receive: usize) -> io::Result<Self> {
+        let length = Self::SLOT * Self::SLOTS + Self::FRAME * receive;
         // SAFETY: asks for new memory, which takes nobody else's place.
         let start = unsafe {
             libc::mmap(
                 ptr::null_mut(),
-                Self::LENGTH,
+                length,
                 libc::PROT_READ | libc::PROT_WRITE,
                 libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
                 -1,
@@ -42,12 +51,27 @@ impl Umem {
             return Err(io::Error::last_os_error());
         }
         let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Self { start, free: (0..Self::SLOTS as u32).rev().map(Slot).collect() })
+        Ok(Self { start, length, free: (0..Self::SLOTS as u32).rev().map(Slot).collect() })
     }
 
     /// Where the memory is, for the kernel.
     pub(super) fn address(&self) -> u64 {
         self.start.as_ptr() as u64
+    }
+
+    /// Bytes that no frame may lie across a multiple of.
+    pub(super) fn chunk(&self) -> usize {
+        if self.length > Self::SLOT * Self::SLOTS { Self::FRAME } else { Self::SLOT }
+    }
+
+    /// How many bytes it has.
+    pub(super) fn len(&self) -> usize {
+        self.length
+    }
+
+    /// The addresses of the frames to receive into.
+    pub(super) fn receive_frames(&self) -> impl Iterator<Item = u64> + use<> {
+        (Self::SLOTS * Self::SLOT..self.length).step_by(Self::FRAME).map(|address| address as u64)
     }
 
     /// How many frames can be written before the kernel gives a slot back.
@@ -78,7 +102,8 @@ impl Umem {
 
     /// Frees the slot at `address`, which the kernel is done with.
     pub(super) fn give_back(&mut self, address: u64) {
-        debug_assert!(address < Self::LENGTH as u64, "an address that we never gave away");
+        let ours = address < (Self::SLOTS * Self::SLOT) as u64;
+        debug_assert!(ours, "an address that we never gave away");
         self.free.push(Slot((address as usize / Self::SLOT) as u32));
     }
 }
@@ -100,7 +125,7 @@ impl Drop for Umem {
     fn drop(&mut self) {
         // SAFETY: this is the memory that `new` got, and nobody else points there; the kernel
         // has pinned the pages for itself.
-        unsafe { libc::munmap(self.start.as_ptr().cast(), Self::LENGTH) };
+        unsafe { libc::munmap(self.start.as_ptr().cast(), self.length) };
     }
 }
 
@@ -110,7 +135,7 @@ mod tests {
 
     #[test]
     fn every_slot_is_given_once_and_comes_back() {
-        let mut umem = Umem::new().unwrap();
+        let mut umem = Umem::new(16).unwrap();
         let mut given: Vec<_> = std::iter::from_fn(|| umem.write(&[1; 34], &[2; 1024]))
             .map(|frame| frame.addr)
             .collect();
@@ -119,6 +144,10 @@ mod tests {
         given.sort_unstable();
         given.dedup();
         assert_eq!(given.len(), Umem::SLOTS);
+        let received: Vec<_> = umem.receive_frames().collect();
+        assert_eq!((received.len(), umem.len()), (16, (1 << 20) + (16 << 12)));
+        assert_eq!((umem.chunk(), Umem::new(0).unwrap().chunk()), (4096, 2048));
+        assert!(received.iter().all(|frame| !given.contains(frame)));
         umem.give_back(last);
         assert!(umem.write(&[0; 34], &[0; Umem::SLOT]).is_none());
         assert_eq!(

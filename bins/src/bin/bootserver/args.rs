@@ -67,7 +67,8 @@ pub(crate) struct Args {
     map: bool,
 
     /// How frames leave: `auto` takes the cheapest path that works here, `mmsg` (sendmmsg) works
-    /// everywhere, `uring` needs io_uring, `xdp` AF_XDP
+    /// everywhere, `uring` needs io_uring, `xdp` AF_XDP. Only `xdp` attaches an XDP program to a
+    /// card that has no zero-copy without one, which resets most cards at the start and the end
     #[arg(long, value_name = "PATH", default_value_t)]
     tx: TxPath,
 
