@@ -13,46 +13,79 @@ pub(super) enum Alphabet {
 
 /// What the next bits of a stream mean.
 ///
-/// From the lowest bit: 8 bits, how many bits the symbol takes, extra ones included; 4 bits, how
-/// many of these are its code; 4 bits of what it is; and 16 bits of the base of its length or
-/// distance, or itself. If the code is longer than the table's index, where the rest of it is
-/// to be looked up.
+/// From the lowest bit: 6 bits, how many bits the symbol takes, extra ones included; two flags;
+/// 6 bits, how many of these are its code; two more flags; and 16 bits, which are the base of
+/// a distance, or that of a length, less the least one. Of a literal they are itself, its bits
+/// once more, and a flag: these two are zero in all other entries that stand where literals do.
+/// Of a code that is longer than the table's index they are the number of the table in which it
+/// goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Entry(u32);
 
 impl Entry {
-    const LITERAL: u32 = 1 << 15;
+    const LITERAL: u32 = 1 << 31;
+    /// No literal, length or distance, but an end, a long code, or none.
+    const OTHER: u32 = 1 << 7;
+    /// Which of these.
+    const LONG: u32 = 1 << 6;
     const END: u32 = 1 << 14;
-    const INVALID: u32 = 1 << 13;
-    const LONG: u32 = 1 << 12;
     /// Takes no bits, so that nothing is passed over before it is found to be none.
-    const NONE: Self = Self(Self::INVALID);
+    const NONE: Self = Self(Self::OTHER);
+    const LEAST_LENGTH: u32 = 3;
+    /// For where no distance is: takes no bits, and is far enough for nothing to overlap.
+    pub(super) const NO_DISTANCE: Self = Self::distance_symbol(64, 0);
 
-    /// A symbol but for its code: adding a length to both counts of bits completes it.
-    const fn symbol(kind: u32, base: u32, extra: u32) -> Self {
-        Self(base << 16 | kind | extra)
+    /// A literal or the symbol of a code length, but for its code.
+    const fn literal_symbol(literal: u32) -> Self {
+        Self(Self::LITERAL | literal << 16)
     }
 
+    /// A length, likewise.
+    const fn length_symbol(base: u32, extra: u32) -> Self {
+        Self((base - Self::LEAST_LENGTH) << 16 | extra)
+    }
+
+    const fn distance_symbol(base: u32, extra: u32) -> Self {
+        Self(base << 16 | extra)
+    }
+
+    /// The symbol with a code of so many bits.
     #[inline]
     fn with_code(self, length: u32) -> Self {
-        Self(self.0 + length * 0x101)
+        let of_literal = if self.is_literal() { 1 << 24 } else { 0 };
+        Self(self.0 + length * (of_literal | 0x101))
     }
 
-    const fn long(start: usize) -> Self {
-        Self((start as u32) << 16 | Self::LONG)
+    /// A code that goes on in the table of this number.
+    const fn long(table: u32) -> Self {
+        Self(table << 16 | Self::OTHER | Self::LONG)
     }
 
-    /// Bits that the symbol takes, extra ones included.
+    /// Bits that it takes, extra ones included, in the lowest 6 bits, and anything above.
+    #[inline]
+    pub(super) fn low_bits(self) -> u32 {
+        self.0
+    }
+
+    /// The same if it is a literal, and zeros if not.
+    #[inline]
+    pub(super) fn literal_low_bits(self) -> u32 {
+        self.0 >> 24
+    }
+
+    /// How many literals it is: none or one.
+    #[inline]
+    pub(super) fn literals(self) -> usize {
+        (self.0 >> 31) as usize
+    }
+
+    /// Bits that it takes, extra ones included.
     #[inline]
     pub(super) fn bits(self) -> u32 {
-        self.0 & 0xff
+        self.0 & 63
     }
 
-    #[inline]
-    fn code_bits(self) -> u32 {
-        self.0 >> 8 & 0xf
-    }
-
+    /// Whether it is a literal, or the symbol of a code length.
     #[inline]
     pub(super) fn is_literal(self) -> bool {
         self.0 & Self::LITERAL != 0
@@ -62,35 +95,52 @@ impl Entry {
     /// or invalid.
     #[inline]
     pub(super) fn is_other(self) -> bool {
-        self.0 & (Self::END | Self::INVALID | Self::LONG) != 0
+        self.0 & Self::OTHER != 0
+    }
+
+    /// Whether this or `other` is no such thing.
+    #[inline]
+    pub(super) fn either_is_other(self, other: Self) -> bool {
+        (self.0 | other.0) & Self::OTHER != 0
     }
 
     #[inline]
     pub(super) fn is_long(self) -> bool {
-        self.0 & Self::LONG != 0
+        self.0 & (Self::OTHER | Self::LONG) == Self::OTHER | Self::LONG
     }
 
     #[inline]
     pub(super) fn is_end(self) -> bool {
-        self.0 & Self::END != 0
+        self.0 & (Self::OTHER | Self::END) == Self::OTHER | Self::END
     }
 
     #[inline]
     pub(super) fn is_invalid(self) -> bool {
-        self.0 & Self::INVALID != 0
+        self.0 & (Self::OTHER | Self::LONG | Self::END) == Self::OTHER
     }
 
     /// The literal, or the symbol of a code length.
     #[inline]
-    pub(super) fn base(self) -> u32 {
-        self.0 >> 16
+    pub(super) fn literal(self) -> u8 {
+        (self.0 >> 16) as u8
     }
 
-    /// The length or the distance that the symbol at the start of `ahead` is.
+    /// The length, where it stands at the start of `ahead`.
     #[inline]
-    pub(super) fn value(self, ahead: u64) -> usize {
-        let whole = ahead & ((1 << (self.bits() & 63)) - 1);
-        self.base() as usize + (whole >> self.code_bits()) as usize
+    pub(super) fn length(self, ahead: u64) -> usize {
+        (self.0 >> 16) as usize + Self::LEAST_LENGTH as usize + self.extra(ahead)
+    }
+
+    /// The distance, where it stands at the start of `ahead`.
+    #[inline]
+    pub(super) fn distance(self, ahead: u64) -> usize {
+        (self.0 >> 16) as usize + self.extra(ahead)
+    }
+
+    #[inline]
+    fn extra(self, ahead: u64) -> usize {
+        let whole = ahead & ((1 << self.bits()) - 1);
+        (whole >> (self.0 >> 8 & 63)) as usize
     }
 }
 
@@ -101,7 +151,7 @@ pub(super) struct Code<const INDEX: u32, const SIZE: usize> {
     table: [Entry; SIZE],
     /// Bits of the index of the tables of longer codes.
     rest: u32,
-    /// Those that have a code, in the order of these.
+    /// Those that have no code, and those that have one, in the order of these.
     symbols: [u16; 288],
 }
 
@@ -137,9 +187,18 @@ impl<const INDEX: u32, const SIZE: usize> Code<INDEX, SIZE> {
     /// As in zlib, an incomplete one is taken if it has no symbol or a single one of one bit,
     /// and code lengths can do without only if there is none at all.
     pub(super) fn build(&mut self, lengths: &[u8]) -> Option<()> {
-        let mut counts = [0_u16; 16];
-        for &length in lengths {
-            counts[usize::from(length)] += 1;
+        // In two halves, since what adds to the same count waits for what did before.
+        let (mut counts, mut others) = ([0_u16; 16], [0_u16; 16]);
+        let pairs = lengths.chunks_exact(2);
+        for &length in pairs.remainder() {
+            counts[usize::from(length & 15)] += 1;
+        }
+        for pair in pairs {
+            counts[usize::from(pair[0] & 15)] += 1;
+            others[usize::from(pair[1] & 15)] += 1;
+        }
+        for (count, other) in counts.iter_mut().zip(others) {
+            *count += other;
         }
         let used = lengths.len() - usize::from(counts[0]);
         counts[0] = 0;
@@ -154,30 +213,33 @@ impl<const INDEX: u32, const SIZE: usize> Code<INDEX, SIZE> {
         if left > 0 && used > 0 && !single {
             return None;
         }
-        let mut offsets = [0_u16; 17];
-        for length in 0..16 {
-            offsets[length + 1] = offsets[length] + counts[length];
+        // Those without a code go first: whether one has can't be foreseen.
+        let mut offsets = [0_u16; 16];
+        let mut offset = (lengths.len() - used) as u16;
+        for length in 1..16 {
+            offsets[length] = offset;
+            offset += counts[length];
         }
-        let symbols = &mut self.symbols;
-        for (symbol, &length) in lengths.iter().enumerate().filter(|&(_, &length)| length > 0) {
-            let offset = &mut offsets[usize::from(length)];
-            symbols[usize::from(*offset)] = symbol as u16;
+        for (symbol, &length) in lengths.iter().enumerate() {
+            let offset = &mut offsets[usize::from(length & 15)];
+            self.symbols[usize::from(*offset)] = symbol as u16;
             *offset += 1;
         }
-        self.fill(&counts, used);
+        self.fill(&counts, lengths.len() - used, used);
         Some(())
     }
 
-    /// Fills the tables for the symbols that are `used`, in the order of their codes, of which
-    /// there are so many of each length.
-    fn fill(&mut self, counts: &[u16; 16], used: usize) {
+    /// Fills the tables for the symbols that are `used`, which stand behind so many others in the
+    /// order of their codes, and of which there are so many of each length.
+    fn fill(&mut self, counts: &[u16; 16], unused: usize, used: usize) {
         let of_alphabet: &[Entry] = match self.alphabet {
             Alphabet::Lengths => &LENGTH_ENTRIES,
             Alphabet::Literals => &LITERAL_ENTRIES,
             Alphabet::Distances => &DISTANCE_ENTRIES,
         };
-        let mut symbols =
-            self.symbols[..used].iter().map(|&symbol| of_alphabet[usize::from(symbol)]);
+        let mut symbols = self.symbols[unused..unused + used]
+            .iter()
+            .map(|&symbol| of_alphabet[usize::from(symbol)]);
         // Codes with their first bit lowest, as the stream has them.
         let mut code = 0_usize;
         self.table[0] = Entry::NONE;
@@ -193,17 +255,17 @@ impl<const INDEX: u32, const SIZE: usize> Code<INDEX, SIZE> {
         let longest = (1..16).rev().find(|&length| counts[length as usize] > 0).unwrap_or(0);
         self.rest = longest.max(INDEX) - INDEX;
         let mut prefix = usize::MAX;
-        let mut start = 1 << INDEX;
+        let mut tables = 0;
         let size = 1 << self.rest;
         for length in INDEX + 1..=longest {
             for entry in symbols.by_ref().take(counts[length as usize].into()) {
                 if code & ((1 << INDEX) - 1) != prefix {
-                    start += if prefix == usize::MAX { 0 } else { size };
                     prefix = code & ((1 << INDEX) - 1);
-                    self.table[prefix] = Entry::long(start);
+                    self.table[prefix] = Entry::long(tables);
+                    tables += 1;
                 }
-                let rest = code >> INDEX;
-                let places = &mut self.table[start + rest..start + size];
+                let start = (1 << INDEX) + (tables as usize - 1) * size;
+                let places = &mut self.table[start..start + size][code >> INDEX..];
                 for place in places.iter_mut().step_by(1 << (length - INDEX)) {
                     *place = entry.with_code(length);
                 }
@@ -222,10 +284,10 @@ impl<const INDEX: u32, const SIZE: usize> Code<INDEX, SIZE> {
     #[inline]
     pub(super) fn long(&self, entry: Entry, ahead: u64) -> Entry {
         let rest = (ahead >> INDEX) as usize & ((1 << self.rest) - 1);
-        self.table[entry.base() as usize + rest]
+        self.table[(1 << INDEX) + ((entry.0 >> 16) << self.rest) as usize + rest]
     }
 
-    /// The symbol whose code begins `ahead`.
+    /// The symbol whose code begins `ahead`, however long that is.
     #[inline]
     pub(super) fn entry(&self, ahead: u64) -> Entry {
         let entry = self.short(ahead);
@@ -248,7 +310,7 @@ const LENGTH_ENTRIES: [Entry; 19] = {
     let mut entries = [Entry::NONE; 19];
     let mut symbol = 0;
     while symbol < 19 {
-        entries[symbol] = Entry::symbol(0, symbol as u32, 0);
+        entries[symbol] = Entry::literal_symbol(symbol as u32);
         symbol += 1;
     }
     entries
@@ -258,18 +320,18 @@ const LITERAL_ENTRIES: [Entry; 288] = {
     let mut entries = [Entry::NONE; 288];
     let mut symbol = 0;
     while symbol < 256 {
-        entries[symbol] = Entry::symbol(Entry::LITERAL, symbol as u32, 0);
+        entries[symbol] = Entry::literal_symbol(symbol as u32);
         symbol += 1;
     }
-    entries[256] = Entry::symbol(Entry::END, 0, 0);
+    entries[256] = Entry(Entry::OTHER | Entry::END);
     let (mut code, mut base) = (0, 3);
     while code < 28 {
         let extra = if code < 8 { 0 } else { code as u32 / 4 - 1 };
-        entries[257 + code] = Entry::symbol(0, base, extra);
+        entries[257 + code] = Entry::length_symbol(base, extra);
         base += 1 << extra;
         code += 1;
     }
-    entries[285] = Entry::symbol(0, 258, 0);
+    entries[285] = Entry::length_symbol(258, 0);
     entries
 };
 
@@ -278,7 +340,7 @@ const DISTANCE_ENTRIES: [Entry; 32] = {
     let (mut symbol, mut base) = (0, 1);
     while symbol < 30 {
         let extra = if symbol < 2 { 0 } else { symbol as u32 / 2 - 1 };
-        entries[symbol] = Entry::symbol(0, base, extra);
+        entries[symbol] = Entry::distance_symbol(base, extra);
         base += 1 << extra;
         symbol += 1;
     }

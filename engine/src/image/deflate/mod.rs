@@ -7,11 +7,13 @@
 mod bits;
 mod code;
 mod fast;
+mod lanes;
 mod output;
 mod walk;
 mod yields;
 
-pub(crate) use output::{inflate_blocks, inflate_blocks_to, inflate_observed, inflate_to};
+pub(crate) use lanes::{Blocks, Inflation, Outcome};
+pub(crate) use output::{inflate_blocks_to, inflate_observed, inflate_to};
 pub use walk::{BrokenStream, Flaw, Walk, walk};
 pub(crate) use walk::{Observer, Place, walk_block, walk_observed};
 pub(crate) use yields::Yields;

@@ -4,10 +4,11 @@
 
 use std::mem::MaybeUninit;
 
+use super::BrokenStream;
 use super::bits::Bits;
 use super::code::Codes;
+use super::fast::{self, Work};
 use super::walk::{Observer, Walk, over_blocks, to_end};
-use super::{BrokenStream, fast};
 
 /// The farthest that a distance may reach.
 const WINDOW: u64 = 32 << 10;
@@ -32,21 +33,6 @@ pub(crate) fn inflate_observed<O: Observer>(
     Ok(walk)
 }
 
-/// Inflates blocks that take all of `bytes`, to the end of the last byte, and none of which is
-/// the final one, into the capacity of `output`, whose contents it replaces.
-///
-/// # Errors
-///
-/// If that is not what they are, or there is not enough room.
-pub(crate) fn inflate_blocks(bytes: &[u8], output: &mut Vec<u8>) -> Result<(), BrokenStream> {
-    output.clear();
-    let memory = Memory { room: output.spare_capacity_mut(), length: 0 };
-    let length = over_blocks(bytes, memory)?;
-    // SAFETY: what came out has been written there, and nothing was left out.
-    unsafe { output.set_len(length as usize) };
-    Ok(())
-}
-
 /// Inflates the stream at the start of `bytes` to the start of `room`.
 ///
 /// # Errors
@@ -56,8 +42,8 @@ pub(crate) fn inflate_to(bytes: &[u8], room: &mut [u8]) -> Result<Walk, BrokenSt
     to_end(bytes, Memory { room: unwritten(room), length: 0 }, &mut (), u64::MAX)
 }
 
-/// Inflates blocks as [`inflate_blocks`] does, to the start of `room`. Returns how many bytes come
-/// out.
+/// Inflates blocks that take all of `bytes`, to the end of the last byte, and none of which is
+/// the final one, to the start of `room`. Returns how many bytes come out.
 ///
 /// # Errors
 ///
@@ -139,7 +125,7 @@ pub(super) struct Memory<'a> {
 
 impl Output for Memory<'_> {
     fn hurry(&mut self, bits: &mut Bits<'_>, codes: Codes<'_>, most: usize) {
-        fast::hurry(self, bits, codes, most);
+        fast::hurry(Work { output: self, bits, codes, most });
     }
 
     #[inline]

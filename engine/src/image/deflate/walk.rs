@@ -1,6 +1,7 @@
 //! The walk over a stream's blocks, with or without output.
 
 use std::cell::RefCell;
+use std::sync::LazyLock;
 
 use super::bits::Bits;
 use super::code::{
@@ -52,6 +53,12 @@ impl Observer for () {
     }
 }
 
+impl<O: Observer> Observer for &mut O {
+    fn pass(&mut self, byte: u64, output: u64) -> u64 {
+        O::pass(self, byte, output)
+    }
+}
+
 /// Walks the stream at the start of `bytes` to the end of its final block.
 ///
 /// # Errors
@@ -77,29 +84,31 @@ pub(super) fn to_end<O: Observer>(
     observer: &mut O,
     first: u64,
 ) -> Result<Walk, BrokenStream> {
-    let bits = Bits::new(bytes, 0);
-    let mut walker = Walker { bits, output, next: first.saturating_mul(8), observer };
-    loop {
-        let final_block = walker.bits.at();
-        if walker.block()? {
-            let end = walker.bits.at();
-            return Ok(Walk { final_block, end, output: walker.output.length() });
+    let mut walker = Walker::new(bytes, 0, output, first, observer);
+    TABLES.with_borrow_mut(|tables| {
+        loop {
+            let final_block = walker.bits.at();
+            if walker.block(tables)? {
+                let end = walker.bits.at();
+                return Ok(Walk { final_block, end, output: walker.output.length() });
+            }
         }
-    }
+    })
 }
 
 /// Goes over whole blocks that take all of `bytes`, to the end of the last byte, and none of
 /// which is the final one; hands `output` what comes out. Returns how much that is.
 pub(super) fn over_blocks(bytes: &[u8], output: impl Output) -> Result<u64, BrokenStream> {
-    let bits = Bits::new(bytes, 0);
-    let mut walker = Walker { bits, output, next: u64::MAX, observer: &mut () };
-    while walker.bits.at() < bytes.len() as u64 * 8 {
-        let at = walker.bits.at();
-        if walker.block()? {
-            return Err(broken(at));
+    let mut walker = Walker::new(bytes, 0, output, u64::MAX, ());
+    TABLES.with_borrow_mut(|tables| {
+        while walker.bits.at() < bytes.len() as u64 * 8 {
+            let at = walker.bits.at();
+            if walker.block(tables)? {
+                return Err(broken(at));
+            }
         }
-    }
-    Ok(walker.output.length())
+        Ok(walker.output.length())
+    })
 }
 
 /// Where a walk is.
@@ -120,75 +129,124 @@ pub(crate) fn walk_block<O: Observer>(
     place: &mut Place,
     observer: &mut O,
 ) -> Result<bool, BrokenStream> {
-    let mut walker = Walker {
-        bits: Bits::new(bytes, place.bit),
-        output: Count(place.output),
-        next: place.next.saturating_mul(8),
-        observer,
-    };
-    let is_final = walker.block()?;
+    let output = Count(place.output);
+    let mut walker = Walker::new(bytes, place.bit, output, place.next, observer);
+    let is_final = TABLES.with_borrow_mut(|tables| walker.block(tables))?;
     let (bit, output) = (walker.bits.at(), walker.output.length());
     *place = Place { bit, output, next: walker.next.div_ceil(8) };
     Ok(is_final)
 }
 
-struct Walker<'a, O, W> {
-    bits: Bits<'a>,
-    output: W,
+/// A walk that is under way.
+pub(super) struct Walker<'a, O, W> {
+    pub(super) bits: Bits<'a>,
+    pub(super) output: W,
     /// The bit at which the observer wants to be told.
     next: u64,
-    observer: &'a mut O,
+    observer: O,
 }
 
-/// The codes of the block at hand, and those of all blocks with fixed codes.
-struct Tables {
+/// What comes next in a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// A block.
+    Block,
+    /// Symbols of a block, in the fixed codes.
+    Fixed,
+    /// Symbols of a block, in its own codes.
+    Dynamic,
+}
+
+/// The codes of the block at hand.
+pub(super) struct Tables {
     lengths: Lengths,
     literals: Literals,
     distances: Distances,
-    fixed_literals: Literals,
-    fixed_distances: Distances,
 }
 
 thread_local! {
     static TABLES: RefCell<Box<Tables>> = RefCell::new(Box::new(Tables::new()));
 }
 
+/// The codes of all blocks with fixed codes.
+static FIXED: LazyLock<(Literals, Distances)> = LazyLock::new(|| {
+    (
+        Code::fixed(Alphabet::Literals, &FIXED_LITERALS),
+        Code::fixed(Alphabet::Distances, &FIXED_DISTANCES),
+    )
+});
+
 impl Tables {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             lengths: Code::new(Alphabet::Lengths),
             literals: Code::new(Alphabet::Literals),
             distances: Code::new(Alphabet::Distances),
-            fixed_literals: Code::fixed(Alphabet::Literals, &FIXED_LITERALS),
-            fixed_distances: Code::fixed(Alphabet::Distances, &FIXED_DISTANCES),
+        }
+    }
+
+    /// The codes of the symbols that come next; `None` if it is none that do.
+    pub(super) fn codes(&self, next: Next) -> Option<Codes<'_>> {
+        match next {
+            Next::Block => None,
+            Next::Fixed => Some(Codes { literals: &FIXED.0, distances: &FIXED.1 }),
+            Next::Dynamic => Some(Codes { literals: &self.literals, distances: &self.distances }),
         }
     }
 }
 
-fn broken(at: u64) -> BrokenStream {
+pub(super) fn broken(at: u64) -> BrokenStream {
     BrokenStream { at, flaw: Flaw::Broken }
 }
 
-impl<O: Observer, W: Output> Walker<'_, O, W> {
+impl<'a, O: Observer, W: Output> Walker<'a, O, W> {
+    /// Goes on at bit `at` of `bytes`, to tell `observer` of byte `next` first.
+    pub(super) fn new(bytes: &'a [u8], at: u64, output: W, next: u64, observer: O) -> Self {
+        Self { bits: Bits::new(bytes, at), output, next: next.saturating_mul(8), observer }
+    }
+
     /// Passes over a block, and says whether it is the final one.
-    fn block(&mut self) -> Result<bool, BrokenStream> {
+    fn block(&mut self, tables: &mut Tables) -> Result<bool, BrokenStream> {
+        let (is_final, next) = self.begin_block(tables)?;
+        if let Some(codes) = tables.codes(next) {
+            loop {
+                let most = self.most();
+                self.output.hurry(&mut self.bits, codes, most);
+                if self.symbols(codes)? {
+                    break;
+                }
+            }
+        }
+        Ok(is_final)
+    }
+
+    /// Passes over a stored block, or over what stands before the symbols of one that is not.
+    /// Says whether it is the final one, and what comes next.
+    pub(super) fn begin_block(
+        &mut self,
+        tables: &mut Tables,
+    ) -> Result<(bool, Next), BrokenStream> {
         let start = self.bits.at();
         let is_final = self.bits.take(1)? == 1;
-        let kind = self.bits.take(2)?;
-        TABLES.with_borrow_mut(|tables| match kind {
-            0 => self.stored(),
-            1 => self.compressed(Codes {
-                literals: &tables.fixed_literals,
-                distances: &tables.fixed_distances,
-            }),
+        let next = match self.bits.take(2)? {
+            0 => {
+                self.stored()?;
+                self.pass(self.bits.at());
+                Next::Block
+            }
+            1 => Next::Fixed,
             2 => {
                 self.read_codes(tables)?;
-                self.compressed(Codes { literals: &tables.literals, distances: &tables.distances })
+                Next::Dynamic
             }
-            _ => Err(broken(start)),
-        })?;
-        self.pass(self.bits.at());
-        Ok(is_final)
+            _ => return Err(broken(start)),
+        };
+        Ok((is_final, next))
+    }
+
+    /// The byte of which the observer is to be told next, at the most.
+    pub(super) fn most(&self) -> usize {
+        usize::try_from(self.next / 8).unwrap_or(usize::MAX)
     }
 
     /// Tells the observer of all that it wants to know before bit `end`, or at it.
@@ -226,17 +284,16 @@ impl<O: Observer, W: Output> Walker<'_, O, W> {
         Ok(())
     }
 
-    fn compressed(&mut self, codes: Codes<'_>) -> Result<(), BrokenStream> {
-        loop {
-            let most = usize::try_from(self.next / 8).unwrap_or(usize::MAX);
-            self.output.hurry(&mut self.bits, codes, most);
-            // What is left is passed over with care, until there is reason to hurry again.
-            for _ in 0..32 {
-                if self.symbol(codes)? {
-                    return Ok(());
-                }
+    /// Passes over some symbols with care, until there is reason to hurry again. Says whether
+    /// the block ends with them.
+    pub(super) fn symbols(&mut self, codes: Codes<'_>) -> Result<bool, BrokenStream> {
+        for _ in 0..32 {
+            if self.symbol(codes)? {
+                self.pass(self.bits.at());
+                return Ok(true);
             }
         }
+        Ok(false)
     }
 
     /// Passes over a symbol, and says whether it is the end of the block.
@@ -253,7 +310,7 @@ impl<O: Observer, W: Output> Walker<'_, O, W> {
         self.bits.skip(entry.bits())?;
         let room = if entry.is_literal() {
             self.pass_inside();
-            self.output.literal(entry.base() as u8)
+            self.output.literal(entry.literal())
         } else if entry.is_end() {
             return Ok(true);
         } else {
@@ -263,12 +320,12 @@ impl<O: Observer, W: Output> Walker<'_, O, W> {
                 return Err(broken(self.bits.at()));
             }
             self.bits.skip(far.bits())?;
-            let distance = far.value(behind);
+            let distance = far.distance(behind);
             if distance > self.output.reach() {
                 return Err(broken(at));
             }
             self.pass_inside();
-            self.output.copy(distance, entry.value(ahead))
+            self.output.copy(distance, entry.length(ahead))
         };
         if room { Ok(false) } else { Err(BrokenStream { at, flaw: Flaw::Room }) }
     }
@@ -285,7 +342,7 @@ impl<O: Observer, W: Output> Walker<'_, O, W> {
     fn read_codes(&mut self, tables: &mut Tables) -> Result<(), BrokenStream> {
         const ORDER: [usize; 19] =
             [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
-        let Tables { lengths, literals, distances, .. } = tables;
+        let Tables { lengths, literals, distances } = tables;
         let broken = broken(self.bits.at());
         let literal_codes = self.bits.take(5)? as usize + 257;
         let distance_codes = self.bits.take(5)? as usize + 1;
@@ -308,9 +365,9 @@ impl<O: Observer, W: Output> Walker<'_, O, W> {
                 return Err(broken);
             }
             self.bits.skip(entry.bits())?;
-            let (value, repeat) = match entry.base() {
+            let (value, repeat) = match entry.literal() {
                 symbol @ 0..16 => {
-                    all[at] = symbol as u8;
+                    all[at] = symbol;
                     at += 1;
                     continue;
                 }

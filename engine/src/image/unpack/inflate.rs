@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crossbeam::channel::{self, Receiver, Sender};
-use rayon::{Scope, ThreadPoolBuilder};
+use rayon::ThreadPoolBuilder;
 
 use super::in_place::Place;
-use super::segments::{Scanner, Segment};
+use super::segments::{Inflating, Scanner, Segment};
 use super::sequential::Progress;
 use super::{Emit, ImageErrorKind, ImageFile, Part};
 use crate::image::adler::Adler;
+use crate::image::deflate::Inflation;
 use crate::image::holes::is_zero;
 
 /// What is wrong with a zlib stream. Offsets count from the start of the payload.
@@ -149,24 +150,38 @@ fn in_segments(
         return Ok(Outcome::Stuck);
     };
     let end = image.header.data_size - ZLIB_TRAILER;
-    let mut line = Line {
-        scanner: Scanner::new(image, ZLIB_HEADER, end),
-        most: image.header.image_size,
-        done: channel::unbounded(),
-        waiting: BTreeMap::new(),
-        spare: Vec::new(),
-        zeros: Vec::new(),
-        begun: 0,
-        taken: 0,
-        is_open: true,
-    };
-    let window = pool.current_num_threads() + 2;
-    pool.in_place_scope(|scope| line.run(scope, window, progress, emit))
+    let most = image.header.image_size;
+    let (begin, begun) = channel::unbounded();
+    let (end_with, ended) = channel::unbounded();
+    let workers = pool.current_num_threads();
+    pool.in_place_scope(|scope| {
+        for _ in 0..workers {
+            let (jobs, done) = (begun.clone(), end_with.clone());
+            scope.spawn(move |_| work(&jobs, &done, most));
+        }
+        let mut line = Line {
+            scanner: Scanner::new(image, ZLIB_HEADER, end),
+            most,
+            jobs: begin,
+            done: ended,
+            waiting: BTreeMap::new(),
+            spare: Vec::new(),
+            zeros: Vec::new(),
+            begun: 0,
+            taken: 0,
+            is_open: true,
+        };
+        // Two for each worker, some that wait for one, so that none goes on with a single one, and
+        // some that are done before their turn.
+        line.run(2 * workers + 4, progress, emit)
+    })
 }
 
-/// Inflates a segment into `output` if it can be inflated by itself.
-fn inflate_segment(segment: &Segment, output: &mut Vec<u8>, most: u64) -> Option<Adler> {
-    segment.inflate(output, most).then(|| Adler::of(output))
+/// A segment for a worker, and memory for what comes out of it.
+struct Job {
+    index: usize,
+    segment: Segment,
+    memory: Vec<u8>,
 }
 
 /// A segment that a worker is done with.
@@ -188,7 +203,8 @@ struct Line<'a> {
     scanner: Scanner<'a>,
     /// Bytes that may come out of a segment.
     most: u64,
-    done: (Sender<Done>, Receiver<Done>),
+    jobs: Sender<Job>,
+    done: Receiver<Done>,
     /// Segments whose turn has not come.
     waiting: BTreeMap<usize, Done>,
     /// Segments' memory, to be used again.
@@ -214,7 +230,6 @@ impl Line<'_> {
 
     fn run(
         &mut self,
-        scope: &Scope<'_>,
         window: usize,
         progress: &mut Progress<'_>,
         emit: &mut Emit<'_>,
@@ -222,7 +237,7 @@ impl Line<'_> {
         let mut joined: Option<(Segment, usize)> = None;
         loop {
             while self.is_open && self.begun - self.taken < window {
-                self.begin(scope, emit)?;
+                self.begin(emit)?;
             }
             let Some(Done { mut segment, mut output, .. }) = self.next() else {
                 return Ok(Outcome::Stuck);
@@ -230,10 +245,13 @@ impl Line<'_> {
             let mut count = 0;
             if let Some((before, joins)) = joined.take() {
                 count = joins + 1;
+                let inflation = Box::new(Inflation::new());
                 segment = before.join(&segment);
-                let mut bytes = emit.fresh();
-                let adler = inflate_segment(&segment, &mut bytes, self.most);
-                output = adler.map(|adler| (Part::Bytes(bytes), adler));
+                let mut whole = Inflating::new(segment, emit.fresh(), self.most, inflation);
+                let is_good = whole.finish();
+                let bytes;
+                (segment, bytes, _) = whole.into_parts();
+                output = is_good.then(|| summed(bytes));
             }
             let is_last = segment.is_last;
             match output {
@@ -256,32 +274,25 @@ impl Line<'_> {
         }
     }
 
-    fn begin(&mut self, scope: &Scope<'_>, emit: &mut Emit<'_>) -> Result<(), ImageErrorKind> {
+    fn begin(&mut self, emit: &mut Emit<'_>) -> Result<(), ImageErrorKind> {
         let Some(segment) = self.scanner.next(self.spare.pop().unwrap_or_default())? else {
             self.is_open = false;
             return Ok(());
         };
         self.is_open = !segment.is_last;
-        let done = self.done.0.clone();
-        let (index, most) = (self.begun, self.most);
+        let index = self.begun;
         self.begun += 1;
         let is_known = |known: &&ZeroSegment| known.bytes == segment.bytes();
         if let Some(&ZeroSegment { zeros, .. }) = self.zeros.iter().find(is_known)
-            && zeros <= most
+            && zeros <= self.most
             && !segment.is_last
         {
             let output = Some((Part::Zeros(zeros), Adler::of_zeros(zeros)));
             self.waiting.insert(index, Done { index, segment, output });
             return Ok(());
         }
-        let mut bytes = emit.fresh();
-        scope.spawn(move |_| {
-            // What panics is no segment, and its stream is inflated sequentially.
-            let work = || inflate_segment(&segment, &mut bytes, most);
-            let adler = catch_unwind(AssertUnwindSafe(work)).ok().flatten();
-            let output = adler.map(|adler| (Part::Bytes(bytes), adler));
-            let _ = done.send(Done { index, segment, output });
-        });
+        // Should no worker be left, that is found out when its answer is waited for.
+        let _ = self.jobs.send(Job { index, segment, memory: emit.fresh() });
         Ok(())
     }
 
@@ -312,8 +323,50 @@ impl Line<'_> {
                 self.taken += 1;
                 return Some(done);
             }
-            let done = self.done.1.recv().ok()?;
+            let done = self.done.recv().ok()?;
             self.waiting.insert(done.index, done);
         }
     }
+}
+
+/// Inflates segments until there are no more, two beside each other where there are two.
+fn work(jobs: &Receiver<Job>, done: &Sender<Done>, most: u64) {
+    let mut spare: Vec<Box<Inflation>> = Vec::new();
+    let mut under_way: Vec<(usize, Inflating)> = Vec::with_capacity(2);
+    loop {
+        while under_way.len() < 2 {
+            let job = if under_way.is_empty() { jobs.recv().ok() } else { jobs.try_recv().ok() };
+            let Some(Job { index, segment, memory }) = job else {
+                break;
+            };
+            let inflation = spare.pop().unwrap_or_else(|| Box::new(Inflation::new()));
+            under_way.push((index, Inflating::new(segment, memory, most, inflation)));
+        }
+        let verdicts = match &mut under_way[..] {
+            [] => return,
+            [(_, one)] => catch(|| [one.go_on(), None]),
+            [(_, one), (_, other), ..] => catch(|| one.go_on_both(other)),
+        };
+        for (place, verdict) in verdicts.into_iter().enumerate().rev() {
+            if let Some(is_good) = verdict
+                && place < under_way.len()
+            {
+                let (index, inflating) = under_way.remove(place);
+                let (segment, bytes, inflation) = inflating.into_parts();
+                spare.push(inflation);
+                let output = is_good.then(|| summed(bytes));
+                let _ = done.send(Done { index, segment, output });
+            }
+        }
+    }
+}
+
+/// What panics is no segment, and its stream is inflated sequentially.
+fn catch(work: impl FnOnce() -> [Option<bool>; 2]) -> [Option<bool>; 2] {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or([Some(false); 2])
+}
+
+fn summed(bytes: Vec<u8>) -> (Part, Adler) {
+    let adler = Adler::of(&bytes);
+    (Part::Bytes(bytes), adler)
 }

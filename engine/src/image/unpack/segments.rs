@@ -6,7 +6,7 @@ use memchr::memmem;
 
 use super::ImageFile;
 use crate::image::deflate::{
-    BrokenStream, Flaw, inflate_blocks, inflate_blocks_to, inflate_observed, inflate_to,
+    Blocks, BrokenStream, Flaw, Inflation, Outcome, inflate_blocks_to, inflate_to,
 };
 
 /// What stands between blocks where a maker has flushed: the end of an empty stored block.
@@ -107,36 +107,9 @@ impl<'a> Scanner<'a> {
 }
 
 impl Segment {
-    /// Inflates it into `output`, if it is whole blocks that need nothing before them and give no
-    /// more than `most` bytes. Says whether it is.
-    pub(super) fn inflate(&self, output: &mut Vec<u8>, most: u64) -> bool {
-        const LEAST_ROOM: u64 = (2 << 20) + 64;
-        const MOST_ROOM: u64 = 16 << 20;
-        let bytes = self.bytes();
-        let bound = (bytes.len() as u64).saturating_mul(ImageFile::MOST_RATIO);
-        let bound = bound.min(most).min(MOST_ROOM) as usize;
-        output.clear();
-        // The same for all, so that memory can go from one to the other as it is.
-        output.reserve_exact(most.min(LEAST_ROOM) as usize);
-        loop {
-            let inflated = if self.is_last {
-                inflate_observed(bytes, output, &mut (), u64::MAX)
-                    .map(|walk| walk.end.div_ceil(8) == bytes.len() as u64)
-            } else {
-                inflate_blocks(bytes, output).map(|()| true)
-            };
-            match inflated {
-                Err(BrokenStream { flaw: Flaw::Room, .. }) if output.capacity() < bound => {
-                    let more = (output.capacity() * 2).min(bound);
-                    output.reserve_exact(more);
-                }
-                inflated => return inflated == Ok(true),
-            }
-        }
-    }
-
-    /// The same to the start of `room`, beyond which nothing may come out. Returns how many bytes
-    /// it gives; if it is none, `room` holds anything.
+    /// Inflates it to the start of `room`, beyond which nothing may come out, if it is whole
+    /// blocks that need nothing before them. Returns how many bytes it gives; if it is none,
+    /// `room` holds anything.
     pub(super) fn inflate_to(&self, room: &mut [u8]) -> Option<usize> {
         if !self.is_last {
             return inflate_blocks_to(self.bytes(), room).ok();
@@ -147,15 +120,98 @@ impl Segment {
     }
 }
 
+/// A segment that is being inflated, if it is whole blocks that need nothing before them.
+pub(super) struct Inflating {
+    pub(super) segment: Segment,
+    /// What came out so far, in memory that grows where it has to.
+    pub(super) output: Vec<u8>,
+    /// Bytes that may come out.
+    bound: usize,
+    inflation: Box<Inflation>,
+}
+
+impl Inflating {
+    const LEAST_ROOM: u64 = (2 << 20) + 512;
+    const MOST_ROOM: u64 = 16 << 20;
+
+    /// Begins with `segment`, which may give `most` bytes, into `output`, whose contents it
+    /// replaces, by means of what was used for another segment.
+    pub(super) fn new(
+        segment: Segment,
+        mut output: Vec<u8>,
+        most: u64,
+        mut inflation: Box<Inflation>,
+    ) -> Self {
+        let bound = (segment.length as u64).saturating_mul(ImageFile::MOST_RATIO);
+        let bound = bound.min(most).min(Self::MOST_ROOM) as usize;
+        inflation.restart();
+        output.clear();
+        // The same for all, so that memory can go from one to the other as it is.
+        output.reserve_exact(most.min(Self::LEAST_ROOM) as usize);
+        Self { segment, output, bound, inflation }
+    }
+
+    /// What it is made of, for it to be used again.
+    pub(super) fn into_parts(self) -> (Segment, Vec<u8>, Box<Inflation>) {
+        (self.segment, self.output, self.inflation)
+    }
+
+    /// Goes on to the end, and says whether that is a good one.
+    pub(super) fn finish(&mut self) -> bool {
+        loop {
+            if let Some(is_good) = self.go_on() {
+                return is_good;
+            }
+        }
+    }
+
+    /// Goes on for a while. Says, if it is at its end, whether that is a good one.
+    pub(super) fn go_on(&mut self) -> Option<bool> {
+        let outcome = self.blocks().go_on();
+        self.verdict(outcome)
+    }
+
+    /// Goes on with this and another one until either is at its end, and says so, and whether
+    /// that is a good one.
+    pub(super) fn go_on_both(&mut self, other: &mut Self) -> [Option<bool>; 2] {
+        let [outcome, of_other] = self.blocks().go_on_both(other.blocks());
+        [self.verdict(outcome), other.verdict(of_other)]
+    }
+
+    fn blocks(&mut self) -> Blocks<'_> {
+        Blocks {
+            inflation: &mut self.inflation,
+            bytes: self.segment.bytes(),
+            has_end: self.segment.is_last,
+            output: &mut self.output,
+        }
+    }
+
+    /// Nothing if there is more to do, with more memory if that was it.
+    fn verdict(&mut self, outcome: Outcome) -> Option<bool> {
+        match outcome {
+            Ok(taken) => taken.map(|taken| taken == self.segment.length),
+            Err(BrokenStream { flaw: Flaw::Room, .. }) if self.output.capacity() < self.bound => {
+                let more = (self.output.capacity() * 2).min(self.bound);
+                self.inflation.restart();
+                self.output.clear();
+                self.output.reserve_exact(more);
+                None
+            }
+            Err(_) => Some(false),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn inflates(bytes: &[u8]) -> Option<Vec<u8>> {
-        let mut output = Vec::new();
         let (memory, length) = (bytes.to_vec(), bytes.len());
         let segment = Segment { memory, length, is_last: false };
-        segment.inflate(&mut output, 1000).then_some(output)
+        let mut inflating = Inflating::new(segment, Vec::new(), 1000, Box::new(Inflation::new()));
+        inflating.finish().then_some(inflating.output)
     }
 
     #[test]
