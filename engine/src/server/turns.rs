@@ -31,6 +31,9 @@ pub(super) struct Turns {
     window: usize,
     /// Batches of known sleds begun since one of others was.
     since_new: usize,
+    /// Batches that may be on their way to sleds not known: fewer, the less often those that were
+    /// sent turn out to be for sleds.
+    trust: usize,
     /// Whether the last turn was for mending.
     mended: bool,
 }
@@ -47,18 +50,19 @@ enum Place {
     Begun { known: bool },
     /// All of its batch has been sent, and it has not answered.
     Unanswered { known: bool },
-    /// In line for a repeat.
-    Mending,
+    /// In line for a repeat; `first` if that is of a batch of a sled not known.
+    Mending { first: bool },
 }
 
 impl Turns {
     /// Frames that a sled may send in one turn. Small, so that a sled with little to ask for
     /// waits for a few frames of each other sled, not for their whole batches.
     pub(super) const QUANTUM: usize = 8;
-    /// Batches on their way to sleds that have not shown that they are some, while no others are.
+    /// Batches on their way to sleds that have not shown that they are some, while no others are,
+    /// or if most do.
     const MOST_NEW: usize = 8;
-    /// Batches of known sleds for one of others, of those on their way and of those begun: what a
-    /// flood of invented sleds can draw is that share of the link.
+    /// Batches of known sleds for one of others, of those on their way and of those begun, if none
+    /// of these do: what a flood of invented sleds can draw is that share of the link.
     const KNOWN_FIRST: usize = 16;
 
     /// Nobody's turns; if `unlimited`, any number of batches may be on their way.
@@ -74,6 +78,7 @@ impl Turns {
             flight_new: 0,
             window: if unlimited { usize::MAX } else { 1 },
             since_new: 0,
+            trust: Self::MOST_NEW,
             mended: false,
         }
     }
@@ -83,7 +88,10 @@ impl Turns {
         match self.place(sled) {
             Place::Waiting | Place::Begun { .. } => return,
             Place::Away => {}
-            Place::Unanswered { .. } | Place::Mending => self.leave(sled),
+            place @ (Place::Unanswered { .. } | Place::Mending { .. }) => {
+                self.judge(place, known);
+                self.leave(sled);
+            }
         }
         self.put(sled, Place::Waiting);
         if known { &mut self.known } else { &mut self.new }.push_back(sled);
@@ -91,13 +99,36 @@ impl Turns {
 
     /// A sled's batch is to be sent again, or to be taken for answered.
     pub(super) fn mend(&mut self, sled: SledId) {
-        match self.place(sled) {
-            Place::Waiting | Place::Begun { .. } | Place::Mending => return,
-            Place::Away => {}
-            Place::Unanswered { .. } => self.leave(sled),
+        let first = match self.place(sled) {
+            Place::Waiting | Place::Begun { .. } | Place::Mending { .. } => return,
+            Place::Away => false,
+            Place::Unanswered { known } => {
+                self.leave(sled);
+                !known
+            }
+        };
+        if first {
+            self.distrust();
         }
-        self.put(sled, Place::Mending);
+        self.put(sled, Place::Mending { first });
         self.mending.push_back(sled);
+    }
+
+    /// Draws from a sled's answer, by which it is `known` or is not, whether others like it are to
+    /// be trusted.
+    fn judge(&mut self, place: Place, known: bool) {
+        match place {
+            Place::Unanswered { known: false } if !known => self.distrust(),
+            Place::Unanswered { known: false } | Place::Mending { first: true } if known => {
+                self.trust = (self.trust + 1).min(Self::MOST_NEW);
+            }
+            _ => {}
+        }
+    }
+
+    /// What was sent to a sled not known may have been for none.
+    fn distrust(&mut self) {
+        self.trust = (self.trust - 1).max(1);
     }
 
     /// Takes the sled whose turn it is at `now`; [`Turns::resume`], [`Turns::hold`],
@@ -119,7 +150,8 @@ impl Turns {
     fn begin(&mut self) {
         while self.flight < self.window {
             let new_may = self.new_may();
-            let known = !(self.known.is_empty() || new_may && self.since_new >= Self::KNOWN_FIRST);
+            let first = Self::KNOWN_FIRST / self.trust;
+            let known = !(self.known.is_empty() || new_may && self.since_new >= first);
             let sled = match known {
                 true => self.known.pop_front(),
                 false if new_may => self.new.pop_front(),
@@ -140,7 +172,7 @@ impl Turns {
     fn new_may(&self) -> bool {
         let known = self.flight - self.flight_new;
         let alone = known == 0 && self.known.is_empty();
-        let most = if alone { Self::MOST_NEW } else { 1 + known / Self::KNOWN_FIRST };
+        let most = if alone { Self::MOST_NEW } else { self.trust.max(known / Self::KNOWN_FIRST) };
         self.flight_new < most.min(Self::MOST_NEW) && !self.new.is_empty()
     }
 
@@ -148,7 +180,7 @@ impl Turns {
     pub(super) fn resume(&mut self, sled: SledId) {
         match self.place(sled) {
             Place::Begun { .. } => self.begun.push_back(sled),
-            Place::Mending => self.mending.push_back(sled),
+            Place::Mending { .. } => self.mending.push_back(sled),
             Place::Away | Place::Waiting | Place::Unanswered { .. } => {}
         }
     }
@@ -162,7 +194,9 @@ impl Turns {
     pub(super) fn sent(&mut self, sled: SledId) {
         match self.place(sled) {
             Place::Begun { known } => self.put(sled, Place::Unanswered { known }),
-            Place::Mending => self.put(sled, Place::Away),
+            Place::Mending { .. } => {
+                self.put(sled, Place::Away);
+            }
             Place::Away | Place::Waiting | Place::Unanswered { .. } => {}
         }
     }
@@ -214,7 +248,7 @@ impl Turns {
                 self.flight_new -= usize::from(!known);
                 self.begun.retain(|&other| other != sled);
             }
-            Place::Mending => self.mending.retain(|&other| other != sled),
+            Place::Mending { .. } => self.mending.retain(|&other| other != sled),
         }
         self.held.retain(|&Reverse((_, other))| other != sled);
         self.put(sled, Place::Away);
