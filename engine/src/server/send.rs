@@ -135,7 +135,7 @@ impl Server {
             }
             return whole;
         }
-        if sled.batch_sent(now) {
+        if sled.batch_sent(now, self.pacer.is_shared()) {
             self.turns.leave(id);
         } else {
             self.turns.sent(id);

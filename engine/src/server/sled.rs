@@ -304,15 +304,15 @@ impl Sled {
         }
     }
 
-    /// All that it asked for has been handed out. Says whether that was the image's end: no
-    /// further READ is to come.
-    pub(super) fn batch_sent(&mut self, now: Instant) -> bool {
+    /// All that it asked for has been handed out, on a link that may be `shared` with others. Says
+    /// whether that was the image's end: no further READ is to come.
+    pub(super) fn batch_sent(&mut self, now: Instant, shared: bool) -> bool {
         if self.asked.unacknowledged().is_empty() {
             return true;
         }
         self.sent = now;
         let last = self.asked.reaches(self.size());
-        self.repair.batch_sent(now, last);
+        self.repair.batch_sent(now, last, shared);
         if last {
             self.nudges = Self::NUDGES_AT_THE_END;
             self.offer_due = Some(now + Self::NUDGE);

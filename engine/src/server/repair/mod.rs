@@ -22,6 +22,8 @@ pub(super) struct Repair {
     console: Console,
     /// When the batch that is not acknowledged had been sent out.
     sent: Option<Instant>,
+    /// Whether others are served on the same link.
+    shared: bool,
     /// When the next frame is due.
     due: Option<Instant>,
     /// Rounds through the unacknowledged offsets that have been completed.
@@ -71,6 +73,7 @@ impl Repair {
             answers: Answers::default(),
             console: Console::new(),
             sent: None,
+            shared: false,
             due: None,
             rounds: 0,
             in_round: 0,
@@ -80,13 +83,22 @@ impl Repair {
         }
     }
 
-    /// All that the sled asked for went out at `now`; `last` if its image's end was among it.
-    pub(super) fn batch_sent(&mut self, now: Instant, last: bool) {
+    /// All that the sled asked for went out at `now`; `last` if its image's end was among it. If
+    /// the link is `shared` with others, nothing is gained by haste.
+    pub(super) fn batch_sent(&mut self, now: Instant, last: bool, shared: bool) {
         self.sent = Some(now);
+        self.shared = shared;
         let last = if last { Self::LAST_SILENCE } else { Duration::ZERO };
-        self.due = Some(
-            now.max(self.console.busy_until) + self.answers.patience(self.console.cost) + last,
-        );
+        self.due = Some(now.max(self.console.busy_until) + self.patience() + last);
+    }
+
+    fn patience(&self) -> Duration {
+        self.answers.patience(self.cost_of_haste())
+    }
+
+    /// What a frame costs that was sent again too early: others on the link pay for it too.
+    fn cost_of_haste(&self) -> Duration {
+        if self.shared { Console::ASSUMED } else { self.console.cost }
     }
 
     /// The sled asked for more; or `again` for what had been sent, when its own timer was
@@ -106,8 +118,8 @@ impl Repair {
             } else if self.tried > 0 {
                 let once = (self.rounds, self.in_round) <= (1, 0);
                 self.console.guess(now, once, self.answers.least);
-                self.answers.not_too_hasty(self.console.cost);
-                self.answers.learn_most(since_try, self.console.cost);
+                self.answers.not_too_hasty(self.cost_of_haste());
+                self.answers.learn_most(since_try, self.cost_of_haste());
             }
             let late = self.answers.late(now.since(sent)).filter(|_| self.tried == 0);
             let idle = self.console.is_idle(sent) && !self.console.measuring;
@@ -200,7 +212,7 @@ impl Repair {
         self.tried += 1;
         self.console.repeat(now);
         let cost = self.console.cost;
-        let bursting = self.rounds < Self::BURSTING && self.in_round >= Self::SLOW;
+        let bursting = !self.shared && self.rounds < Self::BURSTING && self.in_round >= Self::SLOW;
         let bursts = self.console.bursts().filter(|_| bursting);
         let leading = had.filter(|_| bursts.as_ref().is_some_and(|bursts| bursts.leads()));
         let spacing = match bursts.filter(|_| had.is_some()) {
@@ -220,7 +232,7 @@ impl Repair {
         if index == 0 {
             self.rounds += 1;
             self.in_round = 0;
-            let patience = self.answers.patience(self.console.cost) * 2_u32.pow(self.rounds);
+            let patience = self.patience() * 2_u32.pow(self.rounds);
             self.due =
                 (self.rounds < Self::ROUNDS).then(|| self.console.busy_until.max(now) + patience);
         }
@@ -243,10 +255,10 @@ mod tests {
         let mut repair = Repair::new();
         for batch in 0..40 {
             let sent = at(f64::from(batch));
-            repair.batch_sent(sent, false);
+            repair.batch_sent(sent, false, false);
             repair.heard(sent + MS / 5, false);
         }
-        repair.batch_sent(at(100.0), false);
+        repair.batch_sent(at(100.0), false, false);
         repair
     }
 
@@ -285,7 +297,7 @@ mod tests {
     #[test]
     fn after_the_last_batch_the_wait_for_finished_is_no_loss() {
         let mut repair = settled();
-        repair.batch_sent(at(100.0), true);
+        repair.batch_sent(at(100.0), true, false);
         assert_eq!(repair.take(at(110.0), &[0], None), None);
         assert_eq!(repair.take(at(111.0), &[0], None), Some(0));
     }
@@ -296,7 +308,7 @@ mod tests {
     fn repaired(repair: &mut Repair, start: Instant, lost: u64, cost: Duration) -> Duration {
         const HAD: u64 = 1000;
         let offsets: Vec<_> = (0..128).collect();
-        repair.batch_sent(start, false);
+        repair.batch_sent(start, false, false);
         let (mut now, mut busy, mut answer) = (start, start, None);
         loop {
             now += Duration::from_micros(1);
@@ -351,7 +363,7 @@ mod tests {
         let mut repair = Repair::new();
         repair.console.cost = MS / 500;
         repair.answers_within(12 * MS);
-        repair.batch_sent(at(100.0), false);
+        repair.batch_sent(at(100.0), false, false);
         while repair.tried < Repair::FEW {
             repair.take(repair.due.unwrap(), &[0; 128], None);
         }
