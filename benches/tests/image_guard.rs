@@ -8,8 +8,11 @@ use std::process::Command;
 
 /// Instructions that a piece of work takes, all its threads together.
 fn instructions(folder: &Path, work: &str) -> f64 {
+    // Threads in turn: one that has to wait for long finds less to do at once, in more
+    // instructions.
     let output = Command::new("valgrind")
         .args(["--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"])
+        .arg("--fair-sched=yes")
         .arg(env!("CARGO_BIN_EXE_image-work"))
         .arg(folder)
         .arg(work)
@@ -42,8 +45,7 @@ fn image_code_adds_little_to_what_has_to_be_done() {
         ("pack text", "compress text and hash it", 1.25),
         ("pack zeros", "hash zeros", 1.5),
         ("verify raw text", "hash text", 1.05),
-        // How the compiler lays out the loop for two streams differs from folder to folder.
-        ("verify text", "inflate text and hash it", 1.35),
+        ("verify text", "inflate text and hash it", 1.12),
     ] {
         let ratio = count(work) / count(floor);
         println!("{work}: {ratio:.3} times what it takes to {floor}, at most {most}");

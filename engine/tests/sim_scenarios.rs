@@ -123,6 +123,14 @@ fn one_that_is_dead_slow_or_hostile_does_not_hold_up_the_others() {
 }
 
 #[test]
+fn sleds_that_come_up_at_once_are_treated_alike_from_the_start() {
+    let image = image(4);
+    let outcome = Scenario { sleds: 64, image, ..rack(GIGABIT) }.run();
+    assert_eq!(outcome.booted, 64);
+    assert!(outcome.fairness >= 0.99, "{}", outcome.fairness);
+}
+
+#[test]
 fn sleds_that_come_up_one_after_another_each_have_the_wire_to_themselves() {
     let scenario = Scenario { stagger: Duration::from_secs(1), ..rack(GIGABIT) };
     let outcome = scenario.run();

@@ -61,8 +61,9 @@ impl Turns {
     /// Batches on their way to sleds that have not shown that they are some, while no others are,
     /// or if most do.
     const MOST_NEW: usize = 8;
-    /// Batches of known sleds for one of others, of those on their way and of those begun, if none
-    /// of these do: what a flood of invented sleds can draw is that share of the link.
+    /// Batches of known sleds for one of others, of those on their way and of those begun (these
+    /// a few less), if none of the others do: what a flood of invented sleds can draw is that share
+    /// of the link.
     const KNOWN_FIRST: usize = 16;
 
     /// Nobody's turns; if `unlimited`, any number of batches may be on their way.
@@ -150,7 +151,7 @@ impl Turns {
     fn begin(&mut self) {
         while self.flight < self.window {
             let new_may = self.new_may();
-            let first = Self::KNOWN_FIRST / self.trust;
+            let first = Self::KNOWN_FIRST * (Self::MOST_NEW - self.trust) / Self::MOST_NEW;
             let known = !(self.known.is_empty() || new_may && self.since_new >= first);
             let sled = match known {
                 true => self.known.pop_front(),
@@ -194,9 +195,7 @@ impl Turns {
     pub(super) fn sent(&mut self, sled: SledId) {
         match self.place(sled) {
             Place::Begun { known } => self.put(sled, Place::Unanswered { known }),
-            Place::Mending { .. } => {
-                self.put(sled, Place::Away);
-            }
+            Place::Mending { .. } => self.put(sled, Place::Away),
             Place::Away | Place::Waiting | Place::Unanswered { .. } => {}
         }
     }

@@ -370,4 +370,27 @@ mod tests {
         assert!(repair.heard(repair.due.unwrap(), false).needed);
         assert!(repair.answers.patience(repair.console.cost) < MS);
     }
+
+    #[test]
+    fn where_others_are_served_too_nobody_is_hasty() {
+        let mut repair = Repair::new();
+        repair.answers_within(MS / 10);
+        repair.console.cost = MS / 500;
+        let mut waits = |shared| {
+            repair.batch_sent(at(100.0), false, shared);
+            repair.due().unwrap().since(at(100.0))
+        };
+        assert!(waits(true) > 4 * waits(false));
+    }
+
+    #[test]
+    fn where_others_are_served_too_no_frames_are_spent_on_guesses() {
+        let mut repair = settled();
+        repair.batch_sent(at(100.0), false, true);
+        let offsets: Vec<_> = (0..128).collect();
+        let mut sent = (0..1_000_000_u32).filter_map(|step| {
+            repair.take(at(100.0 + f64::from(step) / 1e3), &offsets, Some(1000))
+        });
+        assert!(sent.all(|offset| offset != 1000));
+    }
 }
