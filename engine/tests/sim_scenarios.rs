@@ -70,6 +70,31 @@ fn bursts_of_a_fast_server_into_small_queues_cost_a_few_percent() {
 }
 
 #[test]
+fn no_sled_waits_for_its_own_timer_behind_a_port_of_a_fraction_of_the_speed() {
+    let image = image(16);
+    let mut speeds = Vec::new();
+    for micros in (5..70).step_by(7) {
+        let scenario = Scenario {
+            sleds: 8,
+            image: image.clone(),
+            server_port: PortConfig::new(10 * GIGABIT, 64),
+            trunk: PortConfig::new(GIGABIT / 5, 62),
+            sled_port: PortConfig::new(10 * GIGABIT, 1024),
+            delay: Duration::from_micros(micros),
+            console: Duration::ZERO,
+            ..rack(GIGABIT)
+        };
+        let outcome = scenario.run();
+        assert_eq!(outcome.booted, 8, "{micros}");
+        assert_eq!(outcome.timeouts(), 0, "{micros}");
+        speeds.push(outcome.efficiency());
+    }
+    // Most of what is lost is lost until the rate is known, and this is a short boot.
+    speeds.sort_by(f64::total_cmp);
+    assert!(speeds[0] > 0.75 && speeds[speeds.len() / 2] > 0.82, "{speeds:?}");
+}
+
+#[test]
 fn a_port_that_a_single_sled_overruns_is_found_without_slowing_down_the_rest() {
     let fast = PortConfig::new(10 * GIGABIT, 64);
     let slow = PortConfig::new(GIGABIT, 64);

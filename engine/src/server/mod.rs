@@ -26,9 +26,9 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use self::agenda::Agenda;
 use self::limit::Limit;
 use self::offers::Offers;
-use self::outcomes::Answer;
+use self::outcomes::{Answer, Answered};
 use self::pace::Pacer;
-use self::sled::{Answered, Sled};
+use self::sled::Sled;
 use self::table::{SledId, Table};
 use self::turns::Turns;
 use crate::batch::Batch;
@@ -249,16 +249,7 @@ impl Server {
     /// the link's business, and the rest is that sled's.
     fn learn(&mut self, now: Instant, id: SledId, answered: Answered, crowded: bool) {
         let Answered { batch, repeats } = answered;
-        let (before, after) = batch.released;
-        let answer = Answer {
-            sled: id,
-            first: batch.first,
-            last: batch.last,
-            least: self.sleds.get(id).repair.least_answer(),
-            frames: batch.frames,
-            repeats,
-            passed: after - before,
-        };
+        let answer = batch.answer(id, self.sleds.get(id).repair.least_answer(), repeats);
         if !self.pacer.learns() {
             return;
         }

@@ -6,6 +6,34 @@ use std::time::Duration;
 use super::table::SledId;
 use crate::time::Instant;
 
+/// A batch on its way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SentBatch {
+    /// When its first frame was handed out, and its last.
+    pub(super) first: Instant,
+    pub(super) last: Instant,
+    pub(super) frames: u64,
+    /// How many frames the link had been handed before the first one, and up to the last.
+    pub(super) released: (u64, u64),
+}
+
+/// What a READ told of the batch before.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Answered {
+    pub(super) batch: SentBatch,
+    /// Frames that were sent again, because they had to be.
+    pub(super) repeats: u64,
+}
+
+impl SentBatch {
+    /// What became of it: it was sent to this sled, whose answers take this long at least, and so
+    /// many frames had to be sent again.
+    pub(super) fn answer(self, sled: SledId, least: Duration, repeats: u64) -> Answer {
+        let Self { first, last, frames, released: (before, after) } = self;
+        Answer { sled, first, last, least, frames, arrived: true, repeats, passed: after - before }
+    }
+}
+
 /// What became of a batch.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Answer {
@@ -19,6 +47,8 @@ pub(super) struct Answer {
     pub(super) least: Duration,
     /// Its frames.
     pub(super) frames: u64,
+    /// Whether they have arrived, as far as is known.
+    pub(super) arrived: bool,
     /// Frames that were sent again before it was answered.
     pub(super) repeats: u64,
     /// Frames, to whomever, from the batch's first to its last.
@@ -48,6 +78,7 @@ struct Outcome {
     took: Duration,
     sled: SledId,
     frames: u64,
+    arrived: bool,
     repeats: u64,
 }
 
@@ -69,7 +100,7 @@ impl Outcomes {
 
     /// Takes in an answer that came at `now`.
     pub(super) fn add(&mut self, now: Instant, answer: &Answer) {
-        let &Answer { sled, first, frames, repeats, .. } = answer;
+        let &Answer { sled, first, frames, arrived, repeats, .. } = answer;
         if self.last.len() == self.window {
             self.last.pop_front();
         }
@@ -77,8 +108,21 @@ impl Outcomes {
         let took = now.since(self.answered.max(first));
         self.answered = now;
         self.added += 1;
-        self.last.push_back(Outcome { begun: first, at: now, took, sled, frames, repeats });
+        self.last.push_back(Outcome {
+            begun: first,
+            at: now,
+            took,
+            sled,
+            frames,
+            arrived,
+            repeats,
+        });
         self.carried *= Self::FADING;
+    }
+
+    /// Repeats per frame, of the last `count` of them.
+    pub(super) fn late_repeats(&self, count: usize) -> f64 {
+        share(self.last.iter().rev().take(count))
     }
 
     /// How many there are.
@@ -102,7 +146,8 @@ impl Outcomes {
 
     /// Frames per second that reached their sleds, about.
     pub(super) fn goodput(&self) -> f64 {
-        let frames: u64 = self.last.iter().map(|outcome| outcome.frames).sum();
+        let arrived = self.last.iter().filter(|outcome| outcome.arrived);
+        let frames: u64 = arrived.map(|outcome| outcome.frames).sum();
         let time: Duration = self.last.iter().map(|outcome| outcome.took).sum();
         frames as f64 / time.as_secs_f64().max(1e-9)
     }
@@ -114,10 +159,12 @@ impl Outcomes {
         let enough = |count: usize, most_clean: usize| {
             let late = || self.last.iter().rev().take(count);
             let clean = late().filter(|outcome| outcome.repeats == 0).count();
-            self.last.len() >= count && clean <= most_clean && share(late()) > bearable
+            self.last.len() >= count
+                && clean <= most_clean
+                && share(late()) > bearable
+                && is_general(late(), bearable)
         };
-        let bad = enough(8, 0) || enough(8.max(self.window / 2), self.window / 8);
-        bad && self.is_general(bearable)
+        enough(8, 0) || enough(8.max(self.window / 2), self.window / 8)
     }
 
     /// Whether batches that were begun after the first bad answer were bad too: a machine that
@@ -137,19 +184,23 @@ impl Outcomes {
 
     /// Whether more than half of the sleds needed more repeats than `bearable`.
     pub(super) fn is_general(&self, bearable: f64) -> bool {
-        let mut sleds: Vec<Outcome> = Vec::with_capacity(self.last.len());
-        for outcome in &self.last {
-            match sleds.iter_mut().find(|known| known.sled == outcome.sled) {
-                Some(known) => {
-                    known.frames += outcome.frames;
-                    known.repeats += outcome.repeats;
-                }
-                None => sleds.push(*outcome),
-            }
-        }
-        let suffers = |sled: &&Outcome| sled.repeats as f64 > bearable * sled.frames as f64;
-        2 * sleds.iter().filter(suffers).count() > sleds.len()
+        is_general(self.last.iter(), bearable)
     }
+}
+
+fn is_general<'a>(outcomes: impl ExactSizeIterator<Item = &'a Outcome>, bearable: f64) -> bool {
+    let mut sleds: Vec<Outcome> = Vec::with_capacity(outcomes.len());
+    for outcome in outcomes {
+        match sleds.iter_mut().find(|known| known.sled == outcome.sled) {
+            Some(known) => {
+                known.frames += outcome.frames;
+                known.repeats += outcome.repeats;
+            }
+            None => sleds.push(*outcome),
+        }
+    }
+    let suffers = |sled: &&Outcome| sled.repeats as f64 > bearable * sled.frames as f64;
+    2 * sleds.iter().filter(suffers).count() > sleds.len()
 }
 
 /// Repeats per frame.

@@ -2,6 +2,7 @@
 
 use super::Server;
 use super::event::EventKind;
+use super::outcomes::Answer;
 use super::repair::Repair;
 use super::sled::{Sled, Stage};
 use super::table::SledId;
@@ -156,6 +157,14 @@ impl Server {
             frames += 1;
         }
         sled.sent_again(now, frames);
+        if frames > 0
+            && sled.repair.first_round_over()
+            && let Some(batch) = sled.batch
+        {
+            let answer = batch.answer(id, sled.repair.least_answer(), batch.frames);
+            let unanswered = Answer { arrived: false, ..answer };
+            self.pacer.unanswered(now, &unanswered);
+        }
         self.counters.data += frames as u64;
         self.pacer.sent(now, frames);
         self.turns.sent(id);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::asked::{Asked, Merged};
 use super::event::{EventKind, Summary};
+use super::outcomes::{Answered, SentBatch};
 use super::pace::Pacer;
 use super::repair::{Heard, Repair};
 use crate::image::Contents;
@@ -27,25 +28,6 @@ pub(super) enum Stage {
 
 /// What a session is worth: whether its sled has read, and when it was heard last.
 pub(super) type Worth = (bool, Instant);
-
-/// A batch on its way.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct SentBatch {
-    /// When its first frame was handed out, and its last.
-    pub(super) first: Instant,
-    pub(super) last: Instant,
-    pub(super) frames: u64,
-    /// How many frames the link had been handed before the first one, and up to the last.
-    pub(super) released: (u64, u64),
-}
-
-/// What a READ told of the batch before.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Answered {
-    pub(super) batch: SentBatch,
-    /// Frames that were sent again, because they had to be.
-    pub(super) repeats: u64,
-}
 
 /// A session.
 #[derive(Debug)]

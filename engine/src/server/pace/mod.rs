@@ -9,11 +9,14 @@
 mod nearing;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 use std::time::Duration;
 
 use self::nearing::Nearing;
+use self::trial::Trial;
 use super::outcomes::{Answer, Outcomes};
+use super::table::SledId;
 use crate::time::Instant;
 
 /// How fast DATA frames may go out on a link.
@@ -49,6 +52,8 @@ pub(super) struct Pacer {
     outcomes: Outcomes,
     /// Frames per second that reached a lone sled as fast as they were sent, of late.
     proven: f64,
+    /// The last sled that did not answer in time, at the start.
+    silent: Option<SledId>,
     /// Repeats per frame that no rate avoids; and of a sled's link, to all.
     usual: f64,
     general: f64,
@@ -63,27 +68,16 @@ enum State {
     Open,
     /// A lower rate is tried.
     Trying(Trial),
-    /// The rate helped. It grows fast, until so many answers in a row have told that less was
-    /// carried.
-    Finding { slow: u32 },
+    /// The rate helped. It grows fast, until so many answers have told that less was carried, or
+    /// so many batches had to be repaired.
+    Finding { slow: u32, bad: u32 },
     /// It nears the one that was too high.
     Nearing(Nearing),
 }
 
 impl State {
     const STARTING: Self = Self::Starting { bad: 0 };
-    const FINDING: Self = Self::Finding { slow: 0 };
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Trial {
-    /// The rate before, and how many repeats per frame there were then.
-    before: f64,
-    repeats: f64,
-    /// How to go on if it helps; if that is not known, the rate has to be found.
-    then: Option<Nearing>,
-    /// Batches that are to tell.
-    batches: usize,
+    const FINDING: Self = Self::Finding { slow: 0, bad: 0 };
 }
 
 impl Pacer {
@@ -95,7 +89,7 @@ impl Pacer {
     /// No rate is lower: what a link of 10 Mbit/s carries.
     const FLOOR: f64 = 1_200.0;
     /// The first rate that is tried is no lower: about what a link of 100 Mbit/s carries.
-    const FIRST: f64 = 12_000.0;
+    const FIRST: f64 = 10_000.0;
     /// The rate at the start: about half of what a link of 1 Gbit/s carries.
     const START: f64 = 60_000.0;
     const DOUBLE: f64 = 2.0;
@@ -105,8 +99,10 @@ impl Pacer {
     const BAD_ALONE: u32 = 8;
     /// Batches of a trial after which it is in vain if they need about as many repeats as before.
     const VAIN: usize = 4;
-    /// Answers in a row after which it is not by chance that less is carried.
-    const SLOW: u32 = 3;
+    /// Answers after which it is not by chance that less is carried than this share of the rate
+    /// that is being found, or that batches had to be repaired.
+    const SURE: u32 = 2;
+    const FOUND: f64 = 0.93;
     /// If less than this share of the rate is carried, something else sets the pace.
     const CARRIED: f64 = 0.8;
     /// More repeats per frame never count as usual.
@@ -119,6 +115,8 @@ impl Pacer {
     const GROWTH: f64 = 1.5;
     /// How much less each answer makes of what was proven before.
     const FADING: f64 = 0.97;
+    /// So many answers tell whether the rate had better not grow just now.
+    const LATELY: usize = 4;
     /// What is tried, as a share of a rate that is about what is carried.
     const LOWER: f64 = 0.6;
     /// Frames that may go out at once.
@@ -154,6 +152,7 @@ impl Pacer {
             window,
             outcomes: Outcomes::new(window),
             proven: 0.0,
+            silent: None,
             usual: 0.0,
             general: 0.0,
         }
@@ -219,6 +218,20 @@ impl Pacer {
         self.answered(now, answer);
     }
 
+    /// All of a batch has been sent once more by `now`, and it has not been answered. At the start
+    /// answers are slow to come where far too much is sent, unless it is sent to one sled only.
+    pub(super) fn unanswered(&mut self, now: Instant, batch: &Answer) {
+        let State::Starting { bad } = self.state else {
+            return;
+        };
+        let others = self.silent.is_some_and(|sled| sled != batch.sled);
+        self.silent = Some(batch.sled);
+        if self.learns && batch.first >= self.changed && (others || self.is_shared()) {
+            self.outcomes.add(now, batch);
+            self.spoilt(now, bad);
+        }
+    }
+
     /// A batch was answered at `now`.
     pub(super) fn answered(&mut self, now: Instant, answer: &Answer) {
         if answer.first < self.changed {
@@ -234,6 +247,7 @@ impl Pacer {
         let sending = answer.last.since(answer.first).as_secs_f64();
         let sent = (answer.passed as f64 / sending.max(1e-9)).min(self.rate);
         let at_pace = sending * self.rate > Self::CARRIED * answer.passed as f64;
+        let well = self.outcomes.late_repeats(Self::LATELY) <= self.bearable();
         self.prove(clean, carried, sent);
         let innocent = self.proven > Self::CARRIED * sent;
         match self.state {
@@ -243,26 +257,11 @@ impl Pacer {
                 self.set(now, self.rate * Self::DOUBLE);
             }
             State::Starting { .. } if innocent => self.state = State::STARTING,
-            State::Starting { bad } => {
-                self.state = State::Starting { bad: bad + 1 };
-                let most = if self.is_shared() { Self::BAD } else { Self::BAD_ALONE };
-                if bad + 1 >= most {
-                    self.try_lower(now);
-                }
-            }
+            State::Starting { bad } => self.spoilt(now, bad),
             _ if !innocent && self.is_bad() => self.try_lower(now),
-            State::Finding { .. } if clean && carried > Self::CARRIED * self.rate => {
-                self.state = State::FINDING;
-                self.set(now, self.rate * Self::GROWTH);
-            }
-            State::Finding { slow } if clean && slow == Self::SLOW => {
-                self.near(now, (self.rate / Self::GROWTH).max(carried / Self::CARRIED));
-            }
-            State::Finding { slow } => {
-                self.state = State::Finding { slow: slow + u32::from(clean) };
-            }
+            State::Finding { slow, bad } => self.find(now, clean.then_some(carried), slow, bad),
             State::Nearing(mut nearing) => {
-                let rate = nearing.answered(now, at_pace);
+                let rate = nearing.answered(now, at_pace && well);
                 self.state = State::Nearing(nearing);
                 self.limit(rate);
             }
@@ -284,100 +283,6 @@ impl Pacer {
         } else if clean && carried > Self::CARRIED * sent {
             self.proven = self.proven.max(carried.min(sent));
         }
-    }
-
-    /// Whether a lower rate ought to be tried.
-    fn is_bad(&self) -> bool {
-        let bad = self.outcomes.are_bad(self.bearable());
-        bad && (!self.is_open() || self.outcomes.stay_bad())
-    }
-
-    /// Repeats per frame that give no cause for concern.
-    fn bearable(&self) -> f64 {
-        let least = if self.is_open() { Self::BEARABLE_OPEN } else { Self::BEARABLE };
-        (2.0 * self.usual.max(self.general)).max(least)
-    }
-
-    /// Tries a rate so low that it must help if the rate was to blame.
-    fn try_lower(&mut self, now: Instant) {
-        let before = self.rate;
-        let carried = self.outcomes.carried;
-        let sure = self.is_open() && carried > Self::FIRST;
-        let nearing = |times, low, high| Some(Nearing::new(now, times, low, high));
-        let then = match self.state {
-            _ if sure => nearing(1, carried, carried * 1.05),
-            State::Starting { .. } | State::Open => None,
-            // Not even the low rate was low enough.
-            State::Nearing(last) if before < last.low + (last.high - last.low) / 4.0 => {
-                nearing(1, last.low * Nearing::LOWER, last.low)
-            }
-            State::Nearing(last) => {
-                let confirmed = (before / last.bad - 1.0).abs() < 0.1;
-                if confirmed {
-                    let times = last.times.saturating_mul(2);
-                    nearing(times, last.low.max(before * Nearing::LOW), before)
-                } else {
-                    Some(Nearing::unsure(now, before))
-                }
-            }
-            State::Finding { .. } | State::Trying(_) => nearing(1, before / Self::GROWTH, before),
-        };
-        // No more than the goodput gets through, however much is sent.
-        let least = if then.is_none() { Self::FIRST } else { Self::FLOOR };
-        let goodput = self.outcomes.goodput().max(least);
-        let rate = then.map_or(goodput, |then| goodput.min(then.low * Self::LOWER));
-        let rate = rate.max(self.proven);
-        let rate = rate.min(before * Self::LOWER);
-        // At the start, nobody knows yet how costly repeats are, so it had better not take long.
-        let batches = match self.state {
-            State::Starting { .. } => Self::SLED_WINDOW,
-            _ => self.window / 2,
-        };
-        self.state =
-            State::Trying(Trial { before, repeats: self.outcomes.repeats(), then, batches });
-        self.set(now, rate);
-    }
-
-    /// Whether the rate that is tried is better than the one before.
-    fn judge(&mut self, now: Instant, trial: Trial) {
-        let found = self.outcomes.repeats();
-        let clear = self.outcomes.len() >= Self::SLED_WINDOW && found < trial.repeats / 8.0;
-        // A lone sled pays for every batch of it, and chance spares some of them.
-        let vain = !self.is_shared()
-            && self.outcomes.len() >= Self::VAIN
-            && found > Self::LOWER * trial.repeats;
-        if self.outcomes.len() < trial.batches && !clear && !vain {
-            return;
-        }
-        if found < (trial.repeats / 2.0).max(Self::BEARABLE / 2.0) {
-            // So many are hardly usual: the rate may still be too high.
-            self.usual = if found < 2.0 * Self::BEARABLE { found } else { self.usual };
-            match trial.then {
-                Some(nearing) => {
-                    self.state = State::Nearing(nearing.from(now));
-                    self.set(now, nearing.low);
-                }
-                None => {
-                    self.state = State::FINDING;
-                    self.set(now, self.rate);
-                }
-            }
-            return;
-        }
-        self.usual = self.usual.max(found.min(trial.repeats).min(Self::MOST_USUAL));
-        match trial.then {
-            Some(_) => self.near(now, trial.before),
-            None => {
-                self.state = State::Open;
-                self.set(now, self.ceiling);
-            }
-        }
-    }
-
-    /// A rate is good, or no worse than another one; whether a higher one is, time must tell.
-    fn near(&mut self, now: Instant, rate: f64) {
-        self.state = State::Nearing(Nearing::quick(now, rate));
-        self.set(now, rate);
     }
 
     fn set(&mut self, now: Instant, rate: f64) {

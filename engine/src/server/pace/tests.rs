@@ -32,13 +32,15 @@ impl Way {
             }
             sent += BATCH;
             let rate = BATCH as f64 / now.since(first).as_secs_f64();
-            let lost = (1.0 - self.carries / rate).max(0.0) + self.chance;
+            // Repeats are lost as often.
+            let lost = (rate / self.carries - 1.0).clamp(0.0, 8.0) + self.chance;
             let answer = Answer {
                 sled: *sled,
                 first,
                 last: *now,
                 least: Duration::ZERO,
                 frames: BATCH,
+                arrived: true,
                 repeats: (lost * BATCH as f64) as u64,
                 passed: BATCH,
             };
@@ -117,5 +119,65 @@ fn without_a_limit_nothing_is_ever_held_back() {
     for _ in 0..1000 {
         assert!(pacer.allows(Instant::ZERO));
         pacer.sent(Instant::ZERO, 128);
+    }
+}
+
+#[test]
+fn batches_that_nobody_answers_call_for_a_lower_rate_at_the_start() {
+    let mut pacer = Pacer::of_link(Pace::Auto);
+    let now = Instant::ZERO + SECOND;
+    let sleds = sleds(5);
+    let unanswered = |pacer: &mut Pacer, sled, first| {
+        let (least, frames) = (Duration::ZERO, 128);
+        let batch = Answer {
+            sled,
+            first,
+            last: first,
+            least,
+            frames,
+            arrived: false,
+            repeats: frames,
+            passed: frames,
+        };
+        pacer.unanswered(now, &batch);
+    };
+    // One sled that does not answer tells of itself.
+    for _ in 0..10 {
+        unanswered(&mut pacer, sleds[0], now);
+    }
+    // What was begun before the rate was changed tells nothing of it.
+    pacer.set(now, Pacer::START);
+    for &sled in &sleds {
+        unanswered(&mut pacer, sled, Instant::ZERO);
+    }
+    for &sled in &sleds[1..] {
+        assert!((pacer.rate - Pacer::START).abs() < 1.0, "{}", pacer.rate);
+        unanswered(&mut pacer, sled, now);
+    }
+    // None of them tells that anything got through.
+    assert!((pacer.rate - Pacer::FIRST).abs() < 1.0, "{}", pacer.rate);
+}
+
+#[test]
+fn a_rate_far_below_the_first_that_is_tried_is_found_too() {
+    let mut pacer = Pacer::of_link(Pace::Auto);
+    let (mut now, sleds) = (Instant::ZERO, sleds(8));
+    let way = Way { carries: 1_800.0, chance: 0.0 };
+    way.run(&mut pacer, &mut now, &sleds, 20 * SECOND);
+    assert!((1_200.0..2_100.0).contains(&pacer.rate), "{}", pacer.rate);
+}
+
+#[test]
+fn the_rate_does_not_grow_while_far_more_than_usual_is_lost() {
+    let mut pacer = Pacer::of_link(Pace::Auto);
+    let (mut now, sleds) = (Instant::ZERO, sleds(8));
+    Way { carries: 20_000.0, chance: 0.0 }.run(&mut pacer, &mut now, &sleds, 5 * SECOND);
+    let State::Nearing(_) = pacer.state else { panic!("{:?}", pacer.state) };
+    let lossy = Way { carries: 20_000.0, chance: 0.5 };
+    lossy.run(&mut pacer, &mut now, &sleds[..4], Duration::from_millis(1));
+    let before = pacer.rate;
+    for sled in 0..3 {
+        lossy.run(&mut pacer, &mut now, &sleds[sled..=sled], Duration::from_nanos(1));
+        assert!(pacer.rate <= before, "{} after {before}", pacer.rate);
     }
 }

@@ -174,6 +174,11 @@ impl Repair {
         self.answers.smoothed.map_or(Duration::ZERO, |_| self.answers.least)
     }
 
+    /// Whether all has been sent once more by now, and nothing after that.
+    pub(super) fn first_round_over(&self) -> bool {
+        (self.rounds, self.in_round) == (1, 0)
+    }
+
     /// The batch matters no more. Returns how many of its frames were sent again.
     pub(super) fn stop(&mut self) -> u32 {
         self.sent = None;
