@@ -3,7 +3,7 @@
 //!
 //! The server has one core and the sleds the other. What a frame costs is CPU time of the
 //! serving thread, in which the delivery to the sleds' socket is included. The variants take
-//! turns.
+//! turns. How busy each side's core was tells which of them set the pace.
 
 #[cfg(target_os = "linux")]
 #[path = "../../backends/tests/netns/mod.rs"]
@@ -26,8 +26,9 @@ mod linux {
     use boot_engine::station::Station;
     use boot_engine::time::Instant;
     use boot_engine::wire::{BLOCK, MacAddr, Offer};
+    use nix::sched::{CpuSet, sched_setaffinity};
     use nix::time::{ClockId, clock_gettime};
-    use nix::unistd::Uid;
+    use nix::unistd::{Pid, Uid};
 
     use crate::netns::{FAR, NEAR, inside};
 
@@ -86,25 +87,51 @@ mod linux {
         const MANY: u16 = 64;
         let (few, many) = (image(ALL / usize::from(FEW)), image(ALL / usize::from(MANY)));
         let mut paths = PATHS.map(|path| (path, Vec::new()));
-        for _ in 0..TURNS {
+        for turn in 0..TURNS {
             for (path, boots) in &mut paths {
-                boots.push((boot(*path, &few, FEW), boot(*path, &many, MANY)));
+                let [few, many] = [(&few, FEW), (&many, MANY)];
+                let boot = |(image, sleds)| boot(*path, image, sleds);
+                boots.push(if turn % 2 == 0 {
+                    let few = boot(few);
+                    (few, boot(many))
+                } else {
+                    let many = boot(many);
+                    (boot(few), many)
+                });
             }
         }
         println!(
-            "\n{:24} {:>10} {:>10} {:>11} {:>12} {:>13}",
-            "512 MiB in all", "8: MB/s", "64: MB/s", "64 / 8", "8: Jain", "64: Jain"
+            "\n{:16} {:>8} {:>8} {:>7} {:>15} {:>7} {:>8} {:>12} {:>12}",
+            "512 MiB in all",
+            "8: MB/s",
+            "64: MB/s",
+            "64 / 8",
+            "quartiles",
+            "8: Jain",
+            "64: Jain",
+            "server busy",
+            "sleds busy"
         );
         for (path, boots) in &paths {
-            let of = |figure: &dyn Fn(&(Boot, Boot)) -> f64| median(boots.iter().map(figure));
+            let all = |figure: &dyn Fn(&(Boot, Boot)) -> f64| sorted(boots.iter().map(figure));
+            let of = |figure: &dyn Fn(&(Boot, Boot)) -> f64| all(figure)[TURNS / 2];
+            let ratios = all(&|(few, many)| many.rate() / few.rate());
+            let busy = |cpu: fn(&Boot) -> Duration| {
+                let share = |boot: &Boot| 100.0 * cpu(boot).as_secs_f64() / boot.seconds();
+                let [few, many] = [of(&|boots| share(&boots.0)), of(&|boots| share(&boots.1))];
+                format!("{few:.0}%, {many:.0}%")
+            };
             println!(
-                "{:24} {:>10.0} {:>10.0} {:>11.3} {:>12.4} {:>13.4}",
+                "{:16} {:>8.0} {:>8.0} {:>7.3} {:>15} {:>7.4} {:>8.4} {:>12} {:>12}",
                 path.to_string(),
                 of(&|boots| boots.0.rate()),
                 of(&|boots| boots.1.rate()),
-                of(&|boots| boots.1.rate() / boots.0.rate()),
+                ratios[TURNS / 2],
+                format!("{:.3} to {:.3}", ratios[TURNS / 4], ratios[TURNS - 1 - TURNS / 4]),
                 of(&|boots| boots.0.jain),
-                of(&|boots| boots.1.jain)
+                of(&|boots| boots.1.jain),
+                busy(|boot| boot.cpu),
+                busy(|boot| boot.sleds_cpu)
             );
         }
     }
@@ -113,7 +140,9 @@ mod linux {
     struct Boot {
         bytes: usize,
         frames: u64,
+        /// Of the serving thread, and of the sleds'.
         cpu: Duration,
+        sleds_cpu: Duration,
         /// From the first HELLO to the last sled's end.
         time: Duration,
         /// The fairness index at the moment when the first sled had everything.
@@ -183,10 +212,12 @@ mod linux {
         let mut far = open(FAR, options).expect("the far end is there");
         thread::scope(|scope| {
             let server = scope.spawn(|| {
+                keep_to(0);
                 let start = cpu();
                 let frames = server();
                 (frames, cpu().saturating_sub(start))
             });
+            keep_to(1);
             let first = MacAddr::new([2, 0, 0, 0, 1, 1]);
             let sleds = (0..sleds).map(|number| {
                 Sled::new(SledConfig {
@@ -197,6 +228,7 @@ mod linux {
             });
             let mut rack = Rack::new(sleds.collect());
             let mut fairness = None;
+            let start = cpu();
             let end = clock.now() + Duration::from_mins(1);
             serve(clock, far.as_mut(), &mut rack, |now, rack, _| {
                 assert!(now < end, "the sleds do not boot");
@@ -209,6 +241,7 @@ mod linux {
                 ControlFlow::Continue(now + Duration::from_secs(1))
             })
             .expect("the far end stays");
+            let sleds_cpu = cpu().saturating_sub(start);
             let reports = || rack.sleds().iter().map(Sled::report);
             let hello = reports().filter_map(|report| report.hello).min();
             let last: Option<Instant> = reports().filter_map(|report| report.finished).max();
@@ -216,7 +249,7 @@ mod linux {
             let (frames, cpu) = server.join().expect("the server does not panic");
             let bytes = image.bytes().len() * rack.sleds().len();
             assert!(frames >= (bytes / BLOCK) as u64, "{frames} frames");
-            Boot { bytes, frames, cpu, time, jain: fairness.unwrap_or(0.0) }
+            Boot { bytes, frames, cpu, sleds_cpu, time, jain: fairness.unwrap_or(0.0) }
         })
     }
 
@@ -239,9 +272,22 @@ mod linux {
     }
 
     fn median(figures: impl Iterator<Item = f64>) -> f64 {
+        let figures = sorted(figures);
+        figures[figures.len() / 2]
+    }
+
+    fn sorted(figures: impl Iterator<Item = f64>) -> Vec<f64> {
         let mut figures: Vec<_> = figures.collect();
         figures.sort_by(f64::total_cmp);
-        figures[figures.len() / 2]
+        figures
+    }
+
+    /// Keeps the calling thread on one core: some systems leave both sides on the same one for
+    /// many boots.
+    fn keep_to(core: usize) {
+        let mut own = CpuSet::new();
+        own.set(core).expect("there are not that many cores");
+        sched_setaffinity(Pid::from_raw(0), &own).expect("a core for each side");
     }
 
     fn cpu() -> Duration {

@@ -30,16 +30,34 @@ impl Asked {
 
     /// Takes in a READ. What is still to be sent stays before what the READ adds.
     pub(super) fn merge(&mut self, read: &Read<'_>) -> Merged {
-        let mut merged = Merged::default();
         let sent = self.next;
         let held = self.offsets.len();
-        let range = self.range(0..held);
+        let range = self.range();
+        // All in one go, since a sled that goes on asks for what can't be known yet.
+        read.offsets().for_each(|offset| self.offsets.push(offset));
+        let added = &self.offsets[held..];
+        let merged = if ascends_from(range.end, added) {
+            Merged { again: 0, fresh: !added.is_empty() }
+        } else {
+            self.sift(held, &range)
+        };
+        let surplus = (self.offsets.len() - sent).saturating_sub(Self::MOST);
+        self.offsets.drain(..sent + surplus);
+        self.next = 0;
+        merged
+    }
+
+    /// Keeps of what stands behind the first `held` offsets, which are within `range`, each that
+    /// is to be sent and does not wait for it yet.
+    fn sift(&mut self, held: usize, range: &Range<u64>) -> Merged {
+        let mut merged = Merged::default();
         let mut newest = None;
-        for offset in read.offsets().filter(|&offset| offset != UNANSWERABLE) {
+        let added = self.offsets.split_off(held);
+        for offset in added.into_iter().filter(|&offset| offset != UNANSWERABLE) {
             if range.contains(&offset)
                 && let Some(index) = self.offsets[..held].iter().position(|&known| known == offset)
             {
-                if index >= sent {
+                if index >= self.next {
                     continue;
                 }
                 merged.again += 1;
@@ -53,9 +71,6 @@ impl Asked {
             newest = newest.max(Some(offset));
             self.offsets.push(offset);
         }
-        let surplus = (self.offsets.len() - sent).saturating_sub(Self::MOST);
-        self.offsets.drain(..sent + surplus);
-        self.next = 0;
         merged
     }
 
@@ -92,16 +107,29 @@ impl Asked {
         self.next = 0;
     }
 
-    fn range(&self, indices: Range<usize>) -> Range<u64> {
-        let offsets = &self.offsets[indices];
-        let least = offsets.iter().min().copied().unwrap_or(0);
-        let most = offsets.iter().max().copied().map_or(0, |most| most.saturating_add(1));
-        least..most
+    fn range(&self) -> Range<u64> {
+        let Some(&first) = self.offsets.first() else {
+            return 0..0;
+        };
+        let widen =
+            |(least, most): (u64, u64), &offset: &u64| (least.min(offset), most.max(offset));
+        let (least, most) = self.offsets.iter().fold((first, first), widen);
+        least..most + 1
     }
+}
+
+/// Whether offsets ascend, none is less than `least`, and all can be answered.
+fn ascends_from(least: u64, offsets: &[u64]) -> bool {
+    offsets.first().is_none_or(|&first| first >= least)
+        && offsets.last() != Some(&UNANSWERABLE)
+        && offsets.is_sorted_by(|a, b| a < b)
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::{btree_set, vec};
+    use proptest::prelude::*;
+
     use super::*;
     use crate::wire::{Frame, FrameType, Head, MacAddr, Message, SLOTS, emit_read};
 
@@ -128,6 +156,8 @@ mod tests {
         merge(&mut asked, 5, &[3072, 1024, 3072, 1024, 2048]);
         merge(&mut asked, 2, &[2048, 4096]);
         assert_eq!(drain(&mut asked), [3072, 1024, 2048, 4096]);
+        merge(&mut asked, 2, &[5120, 5120]);
+        assert_eq!(drain(&mut asked), [5120]);
     }
 
     #[test]
@@ -147,6 +177,8 @@ mod tests {
         let mut asked = Asked::default();
         merge(&mut asked, 2, &[u64::MAX, u64::MAX - 1]);
         assert_eq!(drain(&mut asked), [u64::MAX - 1]);
+        merge(&mut asked, 1, &[u64::MAX]);
+        assert_eq!(drain(&mut asked), [0_u64; 0]);
     }
 
     #[test]
@@ -167,5 +199,40 @@ mod tests {
         merge(&mut asked, 2, &[1024, 2048]);
         assert!(asked.reaches(3072));
         assert!(!asked.reaches(3073));
+    }
+
+    /// Some offsets, of which few are possible so that READs overlap; in order, or in none and
+    /// with some twice.
+    fn entries() -> impl Strategy<Value = Vec<u64>> {
+        let offset = || prop_oneof![8 => (1..40_u64).prop_map(|block| block * 1024), 1 => Just(!0)];
+        let ordered = btree_set(offset(), 0..12).prop_map(|set| set.into_iter().collect());
+        prop_oneof![ordered, vec(offset(), 0..12)]
+    }
+
+    proptest! {
+        #[test]
+        fn each_offset_that_does_not_wait_yet_is_sent_once(
+            reads in vec((entries(), 0..16_usize), 1..8)
+        ) {
+            let mut asked = Asked::default();
+            let (mut sent, mut waiting) = (Vec::new(), Vec::new());
+            for (entries, sends) in reads {
+                let wanted = || entries.iter().copied().filter(|&offset| offset != UNANSWERABLE);
+                let expected = Merged {
+                    again: wanted().filter(|offset| sent.contains(offset)).count(),
+                    fresh: wanted().any(|o| !sent.contains(&o) && !waiting.contains(&o)),
+                };
+                prop_assert_eq!(merge(&mut asked, entries.len() as u64, &entries), expected);
+                for offset in wanted() {
+                    if !waiting.contains(&offset) {
+                        waiting.push(offset);
+                    }
+                }
+                sent = waiting.drain(..sends.min(waiting.len())).collect();
+                let out: Vec<_> = std::iter::from_fn(|| asked.next()).take(sends).collect();
+                prop_assert_eq!(&out, &sent);
+                prop_assert_eq!(asked.pending(), waiting.len());
+            }
+        }
     }
 }

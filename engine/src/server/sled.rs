@@ -215,11 +215,11 @@ impl Sled {
         self.early += u64::from(tried);
         // Of what was sent early, the sled needed one at least, or it would not have moved on.
         self.needless += u64::from(tried.saturating_sub(u32::from(fresh)));
-        for offset in read.offsets() {
+        read.offsets().for_each(|offset| {
             if offset <= self.frontier {
                 self.frontier = self.frontier.max(offset.saturating_add(BLOCK as u64));
             }
-        }
+        });
         self.heard = now;
         self.stalled = false;
         self.nudges = 0;

@@ -160,6 +160,7 @@ impl Entries {
             }));
         }
         let count = self.vectors.len() / 2;
+        let mut queue = ring.submission();
         for index in 0..count {
             let last = index + 1 == count;
             let flags = if last { Flags::empty() } else { Flags::SKIP_SUCCESS };
@@ -168,9 +169,10 @@ impl Entries {
             // entry's own memory stay untouched until this function returns, which on success
             // is after the last entry's completion, so after all were taken up. On an error
             // the ring is dropped, and entries that were not taken up with it.
-            let pushed = unsafe { ring.submission().push(&entry) };
+            let pushed = unsafe { queue.push(&entry) };
             pushed.map_err(|_| io::Error::from_raw_os_error(libc::EBUSY))?;
         }
+        drop(queue);
         let mut complete = count == 0;
         while !complete {
             match ring.submit_and_wait() {
