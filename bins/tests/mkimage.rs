@@ -213,25 +213,37 @@ fn memory_does_not_grow_with_the_image() {
         .collect();
     desk.write("large", &raw);
     for arguments in [&["-z", "--level", "12"][..], &["-z", "--level", "1"], &[]] {
-        let mut child = tool("mkimage")
+        let mut mkimage = tool("mkimage");
+        let mkimage = mkimage
             .args(["-q", "-i", "large", "-o", "zfs.img", "--threads", "2", "--verify"])
-            .args(arguments)
-            .current_dir(desk.path("."))
-            .spawn()
-            .unwrap();
-        let mut most = 0;
-        while child.try_wait().unwrap().is_none() {
-            // The high-water mark, in KiB; gone when the process is.
-            let status = fs::read_to_string(format!("/proc/{}/status", child.id()));
-            let status = status.unwrap_or_default();
-            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-            let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
-            most = most.max(number.map_or(0, |number| number.trim().parse().unwrap()));
-            sleep(Duration::from_millis(5));
+            .args(arguments);
+        let mut lookimage = tool("lookimage");
+        // As many threads as there are cores verify it, and have memory of their own.
+        let lookimage =
+            lookimage.arg("zfs.img").env("RAYON_NUM_THREADS", "2").stdout(Stdio::null());
+        for command in [mkimage, lookimage] {
+            let most = peak(command.current_dir(desk.path(".")));
+            assert!(most > 0 && most <= MOST, "{most} KiB with {command:?}");
         }
-        assert!(child.wait().unwrap().success());
-        assert!(most > 0 && most <= MOST, "{most} KiB with {arguments:?}");
     }
+}
+
+/// The most memory that a process has at once, in KiB.
+#[cfg(target_os = "linux")]
+fn peak(command: &mut Command) -> u64 {
+    let mut child = command.spawn().unwrap();
+    let mut most = 0;
+    while child.try_wait().unwrap().is_none() {
+        // The high-water mark; gone when the process is.
+        let status = fs::read_to_string(format!("/proc/{}/status", child.id()));
+        let status = status.unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        most = most.max(number.map_or(0, |number| number.trim().parse().unwrap()));
+        sleep(Duration::from_millis(5));
+    }
+    assert!(child.wait().unwrap().success());
+    most
 }
 
 #[cfg(target_os = "linux")]

@@ -163,11 +163,10 @@ pub(super) type Distances = Code<9, { (1 << 9) + 16 * 64 }>;
 /// For code lengths, of 7 bits at most.
 pub(super) type Lengths = Code<7, { 1 << 7 }>;
 
-/// The two codes of a block.
-#[derive(Clone, Copy)]
-pub(super) struct Codes<'a> {
-    pub(super) literals: &'a Literals,
-    pub(super) distances: &'a Distances,
+/// The two codes of a block, beside each other so that one pointer finds both.
+pub(super) struct Codes {
+    pub(super) literals: Literals,
+    pub(super) distances: Distances,
 }
 
 impl<const INDEX: u32, const SIZE: usize> Code<INDEX, SIZE> {

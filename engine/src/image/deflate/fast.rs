@@ -8,7 +8,7 @@ use std::mem::MaybeUninit;
 
 use super::bits::Bits;
 use super::code::{Codes, Entry};
-use super::output::Memory;
+use super::output::{Memory, WINDOW};
 
 /// Bytes of input that one turn passes over, or looks at: two refills of seven bytes, and one
 /// word ahead.
@@ -22,7 +22,7 @@ const WIDE: usize = 32;
 pub(super) struct Work<'w, 'm, 'b> {
     pub(super) output: &'w mut Memory<'m>,
     pub(super) bits: &'w mut Bits<'b>,
-    pub(super) codes: Codes<'w>,
+    pub(super) codes: &'w Codes,
     /// No symbol may end behind so many bytes of the input.
     pub(super) most: usize,
 }
@@ -77,7 +77,18 @@ fn hurry_any(mut work: Work<'_, '_, '_>) {
 fn hurry_both_any(mut one: Work<'_, '_, '_>, mut other: Work<'_, '_, '_>) {
     match (Lane::new(&mut one), Lane::new(&mut other)) {
         (Some(mut lane), Some(mut beside)) => {
-            while lane.turn() && beside.turn() {}
+            loop {
+                let turns = lane.turns().min(beside.turns());
+                // Mostly there is no need to look how far back a distance reaches.
+                let went_on = if lane.length().min(beside.length()) < WINDOW as usize {
+                    run_both::<false>(&mut lane, &mut beside, turns)
+                } else {
+                    run_both::<true>(&mut lane, &mut beside, turns)
+                };
+                if !went_on {
+                    break;
+                }
+            }
             lane.leave(&mut one);
             beside.leave(&mut other);
         }
@@ -94,6 +105,21 @@ fn hurry_both_any(mut one: Work<'_, '_, '_>, mut other: Work<'_, '_, '_>) {
     }
 }
 
+/// So many turns of each, and says whether all of them were taken, and there were any.
+#[inline(always)]
+fn run_both<const HAS_WINDOW: bool>(
+    lane: &mut Lane<'_>,
+    beside: &mut Lane<'_>,
+    turns: usize,
+) -> bool {
+    for _ in 0..turns {
+        if !(lane.turn::<HAS_WINDOW>() && beside.turn::<HAS_WINDOW>()) {
+            return false;
+        }
+    }
+    turns > 0
+}
+
 /// Work under way, in what fits in registers.
 ///
 /// All pointers are into the input or the room. Before `from` there is what has been read,
@@ -101,7 +127,7 @@ fn hurry_both_any(mut one: Work<'_, '_, '_>, mut other: Work<'_, '_, '_>) {
 /// and [`MOST_OUTPUT`] behind `last_output` written: so both are for one turn that begins before
 /// these.
 struct Lane<'w> {
-    codes: Codes<'w>,
+    codes: &'w Codes,
     /// The next bits, 56 or more when a turn begins.
     register: u64,
     /// How many, in the lowest 6 bits.
@@ -127,7 +153,7 @@ impl<'w> Lane<'w> {
         // SAFETY: all are within the input and the room.
         let mut lane = unsafe {
             Self {
-                codes: *codes,
+                codes,
                 register: bits.register,
                 held: bits.held,
                 from: input.add(bits.next),
@@ -194,12 +220,10 @@ impl<'w> Lane<'w> {
 
     /// A turn that takes a literal if one comes next, and the symbol behind that, whatever it is.
     /// It branches as good as never, so it does not matter that literals can't be foreseen. Says
-    /// whether the turn was taken.
+    /// whether the turn was taken, which has to be one of [`Lane::turns`]. It `HAS_WINDOW` if as
+    /// much came out as any distance reaches back.
     #[inline(always)]
-    fn turn(&mut self) -> bool {
-        if !self.has_room() {
-            return false;
-        }
+    fn turn<const HAS_WINDOW: bool>(&mut self) -> bool {
         let Codes { literals, distances } = self.codes;
         let first = literals.short(self.register);
         // SAFETY: there is room for what a turn gives. If it is no literal, nothing stays of it.
@@ -212,7 +236,8 @@ impl<'w> Lane<'w> {
         let behind = ahead >> (entry.low_bits() & 63);
         let far = select(entry.is_literal(), Entry::NO_DISTANCE, distances.short(behind));
         let distance = far.distance(behind);
-        if entry.either_is_other(far) || distance > to.addr() - self.start.addr() {
+        let is_beyond = !HAS_WINDOW && distance > to.addr() - self.start.addr();
+        if entry.either_is_other(far) || is_beyond {
             return self.any();
         }
         let length = select(entry.is_literal(), 1, entry.length(ahead));
@@ -225,7 +250,7 @@ impl<'w> Lane<'w> {
         unsafe {
             let literal = BYTES.as_ptr().add(entry.literal().into()).cast();
             let source = select(entry.is_literal(), literal, to.sub(distance).cast_const());
-            if length <= distance.min(WIDE) {
+            if length <= WIDE && length <= distance {
                 std::ptr::copy(source, to, WIDE);
             } else {
                 repeat(to, distance, length);
@@ -261,6 +286,14 @@ impl<'w> Lane<'w> {
         }
         self.refill();
         true
+    }
+
+    /// How many turns can be taken, whatever they take and give.
+    #[inline(always)]
+    fn turns(&self) -> usize {
+        let input = self.last_input.addr().saturating_sub(self.from.addr());
+        let room = self.last_output.addr().saturating_sub(self.to.addr());
+        input.div_ceil(8).min(room.div_ceil(MOST_OUTPUT))
     }
 
     #[inline(always)]

@@ -11,7 +11,7 @@ use super::fast::{self, Work};
 use super::walk::{Observer, Walk, over_blocks, to_end};
 
 /// The farthest that a distance may reach.
-const WINDOW: u64 = 32 << 10;
+pub(super) const WINDOW: u64 = 32 << 10;
 
 /// Inflates the stream at the start of `bytes` into the capacity of `output`, whose contents it
 /// replaces, and tells `observer` as [`super::walk_observed`] does.
@@ -63,7 +63,7 @@ pub(super) trait Output {
     /// and no symbol can end behind the first `most` bytes of the input; or not at all. What it
     /// stops at, the end of the block included, is left to be decoded.
     #[inline]
-    fn hurry(&mut self, bits: &mut Bits<'_>, codes: Codes<'_>, most: usize) {
+    fn hurry(&mut self, bits: &mut Bits<'_>, codes: &Codes, most: usize) {
         let _ = (bits, codes, most);
     }
 
@@ -124,7 +124,7 @@ pub(super) struct Memory<'a> {
 }
 
 impl Output for Memory<'_> {
-    fn hurry(&mut self, bits: &mut Bits<'_>, codes: Codes<'_>, most: usize) {
+    fn hurry(&mut self, bits: &mut Bits<'_>, codes: &Codes, most: usize) {
         fast::hurry(Work { output: self, bits, codes, most });
     }
 

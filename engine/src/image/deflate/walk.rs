@@ -4,9 +4,7 @@ use std::cell::RefCell;
 use std::sync::LazyLock;
 
 use super::bits::Bits;
-use super::code::{
-    Alphabet, Code, Codes, Distances, FIXED_DISTANCES, FIXED_LITERALS, Lengths, Literals,
-};
+use super::code::{Alphabet, Code, Codes, FIXED_DISTANCES, FIXED_LITERALS, Lengths};
 use super::output::{Count, Output};
 
 /// What a walk found.
@@ -160,8 +158,7 @@ pub(super) enum Next {
 /// The codes of the block at hand.
 pub(super) struct Tables {
     lengths: Lengths,
-    literals: Literals,
-    distances: Distances,
+    codes: Codes,
 }
 
 thread_local! {
@@ -169,28 +166,28 @@ thread_local! {
 }
 
 /// The codes of all blocks with fixed codes.
-static FIXED: LazyLock<(Literals, Distances)> = LazyLock::new(|| {
-    (
-        Code::fixed(Alphabet::Literals, &FIXED_LITERALS),
-        Code::fixed(Alphabet::Distances, &FIXED_DISTANCES),
-    )
+static FIXED: LazyLock<Codes> = LazyLock::new(|| Codes {
+    literals: Code::fixed(Alphabet::Literals, &FIXED_LITERALS),
+    distances: Code::fixed(Alphabet::Distances, &FIXED_DISTANCES),
 });
 
 impl Tables {
     pub(super) fn new() -> Self {
         Self {
             lengths: Code::new(Alphabet::Lengths),
-            literals: Code::new(Alphabet::Literals),
-            distances: Code::new(Alphabet::Distances),
+            codes: Codes {
+                literals: Code::new(Alphabet::Literals),
+                distances: Code::new(Alphabet::Distances),
+            },
         }
     }
 
     /// The codes of the symbols that come next; `None` if it is none that do.
-    pub(super) fn codes(&self, next: Next) -> Option<Codes<'_>> {
+    pub(super) fn codes(&self, next: Next) -> Option<&Codes> {
         match next {
             Next::Block => None,
-            Next::Fixed => Some(Codes { literals: &FIXED.0, distances: &FIXED.1 }),
-            Next::Dynamic => Some(Codes { literals: &self.literals, distances: &self.distances }),
+            Next::Fixed => Some(&FIXED),
+            Next::Dynamic => Some(&self.codes),
         }
     }
 }
@@ -286,7 +283,7 @@ impl<'a, O: Observer, W: Output> Walker<'a, O, W> {
 
     /// Passes over some symbols with care, until there is reason to hurry again. Says whether
     /// the block ends with them.
-    pub(super) fn symbols(&mut self, codes: Codes<'_>) -> Result<bool, BrokenStream> {
+    pub(super) fn symbols(&mut self, codes: &Codes) -> Result<bool, BrokenStream> {
         for _ in 0..32 {
             if self.symbol(codes)? {
                 self.pass(self.bits.at());
@@ -298,7 +295,7 @@ impl<'a, O: Observer, W: Output> Walker<'a, O, W> {
 
     /// Passes over a symbol, and says whether it is the end of the block.
     #[inline]
-    fn symbol(&mut self, codes: Codes<'_>) -> Result<bool, BrokenStream> {
+    fn symbol(&mut self, codes: &Codes) -> Result<bool, BrokenStream> {
         // Enough for a length and its distance, which take 20 and 28 bits at most.
         self.bits.refill();
         let at = self.bits.at();
@@ -342,7 +339,7 @@ impl<'a, O: Observer, W: Output> Walker<'a, O, W> {
     fn read_codes(&mut self, tables: &mut Tables) -> Result<(), BrokenStream> {
         const ORDER: [usize; 19] =
             [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
-        let Tables { lengths, literals, distances } = tables;
+        let Tables { lengths, codes: Codes { literals, distances } } = tables;
         let broken = broken(self.bits.at());
         let literal_codes = self.bits.take(5)? as usize + 257;
         let distance_codes = self.bits.take(5)? as usize + 1;

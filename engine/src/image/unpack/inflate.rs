@@ -1,11 +1,10 @@
 //! A zlib stream to raw contents, accepting all that the sled's inflater accepts.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crossbeam::channel::{self, Receiver, Sender};
-use rayon::ThreadPoolBuilder;
+use crossbeam::channel::Receiver;
 
+use super::crew::{Done, Job, summed};
 use super::in_place::Place;
 use super::segments::{Inflating, Scanner, Segment};
 use super::sequential::Progress;
@@ -68,11 +67,15 @@ pub(super) const ZLIB_TRAILER: u64 = 4;
 ///
 /// As long as it comes in segments that do without each other, these are inflated beside each
 /// other. From where it does not, it is inflated from start to end, and all that is wrong with
-/// a stream is found that way.
-pub(super) fn inflate(image: &ImageFile, emit: &mut Emit<'_>) -> Result<(), ImageErrorKind> {
+/// a stream is found that way. The segments that were inflated come from `done`.
+pub(super) fn inflate(
+    image: &ImageFile,
+    done: &Receiver<Done>,
+    emit: &mut Emit<'_>,
+) -> Result<(), ImageErrorKind> {
     check_header(image)?;
     let mut progress = Progress::new(image);
-    match in_segments(image, &mut progress, emit)? {
+    match in_segments(image, done, &mut progress, emit)? {
         Outcome::Done => progress.check_end(image.header.data_size - ZLIB_TRAILER),
         Outcome::Stuck => progress.go_on(emit),
     }
@@ -143,53 +146,27 @@ enum Outcome {
 
 fn in_segments(
     image: &ImageFile,
+    done: &Receiver<Done>,
     progress: &mut Progress<'_>,
     emit: &mut Emit<'_>,
 ) -> Result<Outcome, ImageErrorKind> {
-    let Ok(pool) = ThreadPoolBuilder::new().build() else {
-        return Ok(Outcome::Stuck);
+    let workers = emit.crew.workers();
+    let mut line = Line {
+        scanner: Scanner::new(image, ZLIB_HEADER, image.header.data_size - ZLIB_TRAILER),
+        most: image.header.image_size,
+        done,
+        waiting: BTreeMap::new(),
+        spare: Vec::new(),
+        zeros: Vec::new(),
+        begun: 0,
+        taken: 0,
+        is_open: true,
     };
-    let end = image.header.data_size - ZLIB_TRAILER;
-    let most = image.header.image_size;
-    let (begin, begun) = channel::unbounded();
-    let (end_with, ended) = channel::unbounded();
-    let workers = pool.current_num_threads();
-    pool.in_place_scope(|scope| {
-        for _ in 0..workers {
-            let (jobs, done) = (begun.clone(), end_with.clone());
-            scope.spawn(move |_| work(&jobs, &done, most));
-        }
-        let mut line = Line {
-            scanner: Scanner::new(image, ZLIB_HEADER, end),
-            most,
-            jobs: begin,
-            done: ended,
-            waiting: BTreeMap::new(),
-            spare: Vec::new(),
-            zeros: Vec::new(),
-            begun: 0,
-            taken: 0,
-            is_open: true,
-        };
-        // Two for each worker, some that wait for one, so that none goes on with a single one, and
-        // some that are done before their turn.
-        line.run(2 * workers + 4, progress, emit)
-    })
-}
-
-/// A segment for a worker, and memory for what comes out of it.
-struct Job {
-    index: usize,
-    segment: Segment,
-    memory: Vec<u8>,
-}
-
-/// A segment that a worker is done with.
-struct Done {
-    index: usize,
-    segment: Segment,
-    /// Its output and the sum of that, if it gave any.
-    output: Option<(Part, Adler)>,
+    // Two for each worker, some that wait for one, so that none goes on with a single one, and
+    // some that are done before their turn.
+    let outcome = line.run(2 * workers + 4, progress, emit);
+    emit.crew.give_up();
+    outcome
 }
 
 /// A segment's bytes, and how many zeros they give.
@@ -203,8 +180,7 @@ struct Line<'a> {
     scanner: Scanner<'a>,
     /// Bytes that may come out of a segment.
     most: u64,
-    jobs: Sender<Job>,
-    done: Receiver<Done>,
+    done: &'a Receiver<Done>,
     /// Segments whose turn has not come.
     waiting: BTreeMap<usize, Done>,
     /// Segments' memory, to be used again.
@@ -247,7 +223,7 @@ impl Line<'_> {
                 count = joins + 1;
                 let inflation = Box::new(Inflation::new());
                 segment = before.join(&segment);
-                let mut whole = Inflating::new(segment, emit.fresh(), self.most, inflation);
+                let mut whole = Inflating::new(segment, emit.crew.fresh(), self.most, inflation);
                 let is_good = whole.finish();
                 let bytes;
                 (segment, bytes, _) = whole.into_parts();
@@ -274,7 +250,7 @@ impl Line<'_> {
         }
     }
 
-    fn begin(&mut self, emit: &mut Emit<'_>) -> Result<(), ImageErrorKind> {
+    fn begin(&mut self, emit: &Emit<'_>) -> Result<(), ImageErrorKind> {
         let Some(segment) = self.scanner.next(self.spare.pop().unwrap_or_default())? else {
             self.is_open = false;
             return Ok(());
@@ -292,7 +268,7 @@ impl Line<'_> {
             return Ok(());
         }
         // Should no worker be left, that is found out when its answer is waited for.
-        let _ = self.jobs.send(Job { index, segment, memory: emit.fresh() });
+        emit.crew.begin(Job { index, segment });
         Ok(())
     }
 
@@ -327,46 +303,4 @@ impl Line<'_> {
             self.waiting.insert(done.index, done);
         }
     }
-}
-
-/// Inflates segments until there are no more, two beside each other where there are two.
-fn work(jobs: &Receiver<Job>, done: &Sender<Done>, most: u64) {
-    let mut spare: Vec<Box<Inflation>> = Vec::new();
-    let mut under_way: Vec<(usize, Inflating)> = Vec::with_capacity(2);
-    loop {
-        while under_way.len() < 2 {
-            let job = if under_way.is_empty() { jobs.recv().ok() } else { jobs.try_recv().ok() };
-            let Some(Job { index, segment, memory }) = job else {
-                break;
-            };
-            let inflation = spare.pop().unwrap_or_else(|| Box::new(Inflation::new()));
-            under_way.push((index, Inflating::new(segment, memory, most, inflation)));
-        }
-        let verdicts = match &mut under_way[..] {
-            [] => return,
-            [(_, one)] => catch(|| [one.go_on(), None]),
-            [(_, one), (_, other), ..] => catch(|| one.go_on_both(other)),
-        };
-        for (place, verdict) in verdicts.into_iter().enumerate().rev() {
-            if let Some(is_good) = verdict
-                && place < under_way.len()
-            {
-                let (index, inflating) = under_way.remove(place);
-                let (segment, bytes, inflation) = inflating.into_parts();
-                spare.push(inflation);
-                let output = is_good.then(|| summed(bytes));
-                let _ = done.send(Done { index, segment, output });
-            }
-        }
-    }
-}
-
-/// What panics is no segment, and its stream is inflated sequentially.
-fn catch(work: impl FnOnce() -> [Option<bool>; 2]) -> [Option<bool>; 2] {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or([Some(false); 2])
-}
-
-fn summed(bytes: Vec<u8>) -> (Part, Adler) {
-    let adler = Adler::of(&bytes);
-    (Part::Bytes(bytes), adler)
 }

@@ -1,5 +1,6 @@
 //! Image to raw contents: read, inflated, and checked against all that the header says.
 
+mod crew;
 mod in_place;
 mod inflate;
 mod segments;
@@ -11,11 +12,13 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use crossbeam::channel::{self, Receiver, Sender};
+use crossbeam::channel::{self, Receiver};
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use sha2::{Digest, Sha256};
 
 use super::{Checksum, Header, HeaderError, holes};
 
+use self::crew::{Crew, Done};
 pub use self::inflate::InflateError;
 
 /// An open image file, or device, whose header has been read.
@@ -155,37 +158,41 @@ impl ImageFile {
     /// If the image can't be read or is not what its header says, or if `sink` fails.
     pub fn unpack(&self, sink: &mut Sink<'_>) -> Result<(), ImageError> {
         self.check_sizes()?;
-        // Enough for nobody to wait for the hash while others have its core, and so that all of
-        // that memory is used again.
-        let (sender, receiver) = channel::bounded(5);
-        let (spent, fresh) = channel::bounded(5);
-        // Hashing is the slowest step, so it has a thread of its own.
-        let (fed, found) = std::thread::scope(|scope| {
-            let hash = scope.spawn(move || {
-                let mut hash = Sha256::new();
-                for part in receiver {
-                    match part {
-                        Part::Bytes(bytes) => {
-                            hash.update(&bytes);
-                            let _ = spent.try_send(bytes);
-                        }
-                        Part::Zeros(length) => {
-                            holes::zeros(length).for_each(|zeros| hash.update(zeros));
-                        }
-                    }
+        let mut threads = ThreadPoolBuilder::new();
+        if !self.header.compressed {
+            // There is nothing to do but to hash.
+            threads = threads.num_threads(1);
+        }
+        let pool = threads.build().ok();
+        let crew = Crew::new(pool.as_ref().map_or(0, ThreadPool::current_num_threads));
+        let (end_with, done) = channel::unbounded();
+        let emit = Emit { sink, crew: &crew };
+        let fed = match &pool {
+            Some(pool) => pool.in_place_scope(|scope| {
+                for _ in 0..crew.workers() {
+                    let end_with = end_with.clone();
+                    let crew = &crew;
+                    scope.spawn(move |_| crew.work(&end_with, self.header.image_size));
                 }
-                Checksum::from_bytes(hash.finalize().into())
-            });
-            let mut emit = Emit { sink, parts: sender, spent: fresh };
-            let fed = if self.header.compressed {
-                inflate::inflate(self, &mut emit)
-            } else {
-                self.read_raw(&mut emit)
-            };
-            drop(emit);
-            (fed, hash.join().expect("hashing does not panic"))
-        });
+                drop(end_with);
+                self.feed(emit, &done)
+            }),
+            None => {
+                drop(end_with);
+                self.feed(emit, &done)
+            }
+        };
+        let found = crew.checksum();
         self.check_contents(fed, found)
+    }
+
+    /// Hands over the raw contents, inflated from the segments that are `done` if they have to be.
+    fn feed(&self, mut emit: Emit<'_>, done: &Receiver<Done>) -> Result<(), ImageErrorKind> {
+        if self.header.compressed {
+            inflate::inflate(self, done, &mut emit)
+        } else {
+            self.read_raw(&mut emit)
+        }
     }
 
     /// What is wrong with contents that were `fed` in so far and have the checksum `found`.
@@ -206,7 +213,7 @@ impl ImageFile {
         let mut at = 0;
         while at < self.header.image_size {
             let length = (self.header.image_size - at).min(Self::BLOCK as u64) as usize;
-            let mut block = emit.fresh();
+            let mut block = emit.crew.fresh();
             block.resize(length, 0);
             self.read_payload(&mut block, at)?;
             at += length as u64;
@@ -279,8 +286,13 @@ enum Part {
 /// Where raw contents go: to whoever wants them, and to be hashed.
 struct Emit<'a> {
     sink: &'a mut Sink<'a>,
-    parts: Sender<Part>,
-    spent: Receiver<Vec<u8>>,
+    crew: &'a Crew,
+}
+
+impl Drop for Emit<'_> {
+    fn drop(&mut self) {
+        self.crew.end();
+    }
 }
 
 impl Emit<'_> {
@@ -289,14 +301,8 @@ impl Emit<'_> {
             Part::Bytes(bytes) => (self.sink)(bytes)?,
             Part::Zeros(length) => holes::zeros(*length).try_for_each(&mut *self.sink)?,
         }
-        // Should the other end be gone, that is found out when it is joined.
-        let _ = self.parts.send(part);
+        self.crew.hash(part);
         Ok(())
-    }
-
-    /// Memory for more, with whatever is in it.
-    fn fresh(&mut self) -> Vec<u8> {
-        self.spent.try_recv().unwrap_or_default()
     }
 }
 

@@ -78,7 +78,7 @@ impl<'a> Progress<'a> {
     pub(super) fn go_on(self, emit: &mut Emit<'_>) -> Result<(), ImageErrorKind> {
         let mut rest = Rest::new(self)?;
         loop {
-            let mut output = emit.fresh();
+            let mut output = emit.crew.fresh();
             output.clear();
             output.reserve_exact(rest.room().min(ImageFile::BLOCK as u64) as usize);
             let step = rest.inflate(|stream, input| {
