@@ -2,6 +2,7 @@
 
 mod chunks;
 mod compress;
+mod effort;
 mod source;
 mod stitch;
 mod store;

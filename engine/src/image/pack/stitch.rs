@@ -1,7 +1,6 @@
 //! Chunks that were compressed apart, joined to one standard zlib stream.
 
-use libdeflater::{CompressionLvl, Compressor};
-
+use super::effort::Effort;
 use crate::image::adler::Adler;
 use crate::image::deflate::{BrokenStream, Yields};
 use crate::image::slice_trap::{BUFFER, Follower, SLICES};
@@ -16,7 +15,7 @@ const FINAL_EMPTY_BLOCK: [u8; 5] = [1, 0, 0, 0xff, 0xff];
 
 /// Compresses chunks, one after the other, with memory that it keeps.
 pub(super) struct Workbench {
-    compressor: Compressor,
+    effort: Effort,
     bytes: Vec<u8>,
     /// What a stream inflates to.
     inflated: Vec<u8>,
@@ -43,17 +42,17 @@ pub(super) struct Trapped(pub(super) u64);
 impl Workbench {
     /// For `level`, 1 to 12.
     pub(super) fn new(level: u8) -> Self {
-        let level = CompressionLvl::new(level.into()).unwrap_or(CompressionLvl::best());
-        Self { compressor: Compressor::new(level), bytes: Vec::new(), inflated: Vec::new() }
+        Self { effort: Effort::new(level), bytes: Vec::new(), inflated: Vec::new() }
     }
 
     /// Compresses one chunk, and inflates it again: what is not the same is not kept.
     pub(super) fn compress(&mut self, chunk: &[u8]) -> Result<Piece, BadPiece> {
-        let most = self.compressor.deflate_compress_bound(chunk.len());
+        let compressor = self.effort.suited_to(chunk);
+        let most = compressor.deflate_compress_bound(chunk.len());
         if self.bytes.len() < most {
             self.bytes.resize(most, 0);
         }
-        let compressed = self.compressor.deflate_compress(chunk, &mut self.bytes);
+        let compressed = compressor.deflate_compress(chunk, &mut self.bytes);
         let stream = &mut self.bytes[..compressed.map_err(|_| BadPiece)?];
         let longest = SLICES[0].max(SLICES[1]);
         self.inflated.clear();
