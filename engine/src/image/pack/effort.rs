@@ -50,10 +50,9 @@ impl Quick {
     const SAMPLE: usize = 8 << 10;
     /// The probe's share of their bytes above which hardly anything can be gained, and below which
     /// there is little to gain of, at most time for each byte of it. Of the files of a system a
-    /// tenth of all time and more would go there, for two to nine hundredths of what the level
-    /// gains on the whole.
+    /// sixth of all time and more would go there, for a tenth or a sixth of what the level gains.
     const MOST: f64 = 0.8;
-    const LEAST: f64 = 0.27;
+    const LEAST: f64 = 0.32;
 
     fn new() -> Self {
         let mut probe = compressor(Self::PROBE_LEVEL);
