@@ -226,7 +226,7 @@ impl Pacer {
         };
         let others = self.silent.is_some_and(|sled| sled != batch.sled);
         self.silent = Some(batch.sled);
-        if self.learns && batch.first >= self.changed && (others || self.is_shared()) {
+        if batch.first >= self.changed && (others || self.is_shared()) {
             self.outcomes.add(now, batch);
             self.spoilt(now, bad);
         }
@@ -247,7 +247,6 @@ impl Pacer {
         let sending = answer.last.since(answer.first).as_secs_f64();
         let sent = (answer.passed as f64 / sending.max(1e-9)).min(self.rate);
         let at_pace = sending * self.rate > Self::CARRIED * answer.passed as f64;
-        let well = self.outcomes.late_repeats(Self::LATELY) <= self.bearable();
         self.prove(clean, carried, sent);
         let innocent = self.proven > Self::CARRIED * sent;
         match self.state {
@@ -261,6 +260,7 @@ impl Pacer {
             _ if !innocent && self.is_bad() => self.try_lower(now),
             State::Finding { slow, bad } => self.find(now, clean.then_some(carried), slow, bad),
             State::Nearing(mut nearing) => {
+                let well = self.outcomes.late_repeats(Self::LATELY) <= self.bearable();
                 let rate = nearing.answered(now, at_pace && well);
                 self.state = State::Nearing(nearing);
                 self.limit(rate);
