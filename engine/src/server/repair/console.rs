@@ -39,6 +39,8 @@ impl Console {
     const MOST_PAUSE: u32 = 64;
     /// By such a factor no two measurements should differ: the next one has to decide.
     const FAR: u32 = 8;
+    /// By such a factor an answer to a repeat may lower the guess.
+    const STEP: u32 = 4;
 
     pub(super) fn new() -> Self {
         Self {
@@ -72,17 +74,20 @@ impl Console {
             bursts.helped();
         }
         if let Some(bursts) = self.bursts() {
-            let guess = bursts.answered(now, least, cost);
+            // It may have been chance: other answers have to confirm it.
+            let guess = bursts.answered(now, least, cost).map(|guess| guess.max(cost / Self::STEP));
             self.cost = guess.map_or(cost, |guess| guess.min(cost));
             self.give_up_in_vain();
         }
     }
 
-    /// Nothing that was sent again helped in time: a wrong guess may be why.
-    pub(super) fn unanswered(&mut self) {
+    /// None of so many `repeats` helped in time: a wrong guess may be why. Then the sled still has
+    /// to drop them.
+    pub(super) fn unanswered(&mut self, repeats: u32) {
         let guessed = self.cost < Self::ASSUMED;
         if let Some(bursts) = self.bursts.as_mut().filter(|_| guessed) {
             bursts.did_not_help();
+            self.busy_until += repeats * Self::ASSUMED.saturating_sub(self.cost);
             self.cost = Self::ASSUMED;
             self.give_up_in_vain();
         }

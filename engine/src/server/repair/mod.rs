@@ -6,12 +6,16 @@
 //! again one by one until the next READ arrives.
 
 mod answers;
+mod backlog;
 mod bursts;
 mod console;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
 use self::answers::Answers;
+use self::backlog::Backlog;
 use self::console::Console;
 use crate::time::Instant;
 
@@ -20,6 +24,7 @@ use crate::time::Instant;
 pub(super) struct Repair {
     answers: Answers,
     console: Console,
+    backlog: Backlog,
     /// When the batch that is not acknowledged had been sent out.
     sent: Option<Instant>,
     /// Whether others are served on the same link.
@@ -72,6 +77,7 @@ impl Repair {
         Self {
             answers: Answers::default(),
             console: Console::new(),
+            backlog: Backlog::default(),
             sent: None,
             shared: false,
             due: None,
@@ -107,7 +113,7 @@ impl Repair {
         let answered = self.sent.is_some();
         let mut needed = again || self.tried > 0;
         if again {
-            self.console.unanswered();
+            self.console.unanswered(self.tried);
         }
         if let Some(sent) = self.sent.filter(|_| !again) {
             // An answer to a repeat takes as long as one to the batch at least.
@@ -122,11 +128,19 @@ impl Repair {
                 self.answers.learn_most(since_try, self.cost_of_haste());
             }
             let late = self.answers.late(now.since(sent)).filter(|_| self.tried == 0);
-            let idle = self.console.is_idle(sent) && !self.console.measuring;
-            if self.tried == 0 && idle || in_vain {
+            let idle = self.console.is_idle(sent);
+            let disturbed = self.console.measuring || self.backlog.granted;
+            if !disturbed && (self.tried == 0 && idle || in_vain) {
                 self.answers.learn(now.since(sent));
             }
             self.console.answered(self.tried, late);
+            if self.tried == 0 {
+                // It got to the batch, so it has dropped all that came before that.
+                self.console.busy_until = self.console.busy_until.min(now);
+            }
+            if let Some(dropped) = self.backlog.answered(now, self.tried, self.console.cost) {
+                self.console.busy_until = self.console.busy_until.max(dropped);
+            }
             needed &= !in_vain;
         }
         Heard { answered, tried: self.stop(), needed }
@@ -210,9 +224,13 @@ impl Repair {
         };
         if self.tried == 0 {
             self.first_try = now;
-        } else if self.in_round == 0 {
-            self.console.unanswered();
+        } else if self.in_round == 0 && self.rounds > 0 {
             self.console.stop();
+            self.console.unanswered(self.tried);
+            if !self.console.is_idle(now) {
+                self.due = Some(self.console.busy_until + self.patience());
+                return None;
+            }
         }
         self.tried += 1;
         self.console.repeat(now);
@@ -242,160 +260,5 @@ impl Repair {
                 (self.rounds < Self::ROUNDS).then(|| self.console.busy_until.max(now) + patience);
         }
         Some(unacknowledged[index])
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MS: Duration = Duration::from_millis(1);
-
-    fn at(millis: f64) -> Instant {
-        Instant::ZERO + Duration::from_secs_f64(millis / 1e3)
-    }
-
-    /// A sled that has answered after 0.2 ms for a while, and then a batch sent at 100 ms.
-    fn settled() -> Repair {
-        let mut repair = Repair::new();
-        for batch in 0..40 {
-            let sent = at(f64::from(batch));
-            repair.batch_sent(sent, false, false);
-            repair.heard(sent + MS / 5, false);
-        }
-        repair.batch_sent(at(100.0), false, false);
-        repair
-    }
-
-    fn drain(repair: &mut Repair, now: Instant, offsets: &[u64]) -> Vec<u64> {
-        std::iter::from_fn(|| repair.take(now, offsets, None)).collect()
-    }
-
-    #[test]
-    fn nothing_is_sent_again_while_the_sled_may_still_answer() {
-        let mut repair = settled();
-        assert_eq!(drain(&mut repair, at(100.4), &[0, 1024]), [0_u64; 0]);
-        assert!(!drain(&mut repair, at(101.4), &[0, 1024]).is_empty());
-    }
-
-    #[test]
-    fn the_tail_goes_first_and_a_read_ends_it() {
-        let mut repair = settled();
-        let due = repair.due().unwrap();
-        assert_eq!(repair.take(due, &[0, 1024, 2048], None), Some(2048));
-        assert_eq!(repair.take(due, &[0, 1024, 2048], None), None);
-        assert_eq!(repair.heard(due + MS, false).tried, 1);
-        assert_eq!(drain(&mut repair, at(500.0), &[0, 1024, 2048]), [0_u64; 0]);
-    }
-
-    #[test]
-    fn a_dead_sled_gets_a_few_rounds_and_no_more() {
-        let mut repair = settled();
-        let offsets: Vec<_> = (0..128).collect();
-        let sent: usize = (0..100_000)
-            .map(|step| drain(&mut repair, at(100.0 + f64::from(step)), &offsets).len())
-            .sum();
-        assert_eq!(sent, Repair::ROUNDS as usize * offsets.len());
-        assert_eq!(repair.due(), None);
-    }
-
-    #[test]
-    fn after_the_last_batch_the_wait_for_finished_is_no_loss() {
-        let mut repair = settled();
-        repair.batch_sent(at(100.0), true, false);
-        assert_eq!(repair.take(at(110.0), &[0], None), None);
-        assert_eq!(repair.take(at(111.0), &[0], None), Some(0));
-    }
-
-    /// Sends a batch of 128 of which the `lost` one is lost, to a sled that answers 0.1 ms after
-    /// it has all and to which each needless frame costs so much. Returns how long it took to
-    /// repair.
-    fn repaired(repair: &mut Repair, start: Instant, lost: u64, cost: Duration) -> Duration {
-        const HAD: u64 = 1000;
-        let offsets: Vec<_> = (0..128).collect();
-        repair.batch_sent(start, false, false);
-        let (mut now, mut busy, mut answer) = (start, start, None);
-        loop {
-            now += Duration::from_micros(1);
-            while let Some(offset) = repair.take(now, &offsets, Some(HAD)) {
-                if offset == lost {
-                    answer = answer.or(Some(busy.max(now) + MS / 10));
-                } else {
-                    busy = busy.max(now) + cost;
-                }
-            }
-            if answer.is_some_and(|answer| answer <= now) {
-                assert!(repair.heard(now, false).needed);
-                return now.since(start);
-            }
-            assert!(now.since(start) < 1000 * MS, "no answer");
-        }
-    }
-
-    #[test]
-    fn a_loss_is_soon_repaired_fast_where_needless_frames_cost_little() {
-        let mut repair = Repair::new();
-        repair.answers_within(MS / 10);
-        let mut repaired = |lost| repaired(&mut repair, at(lost as f64 * 100.0), lost, MS / 500);
-        assert!(repaired(60) > 8 * MS);
-        assert!(repaired(61) < 3 * MS);
-    }
-
-    #[test]
-    fn a_loss_is_repaired_slowly_where_needless_frames_cost_much() {
-        let mut repair = Repair::new();
-        repair.answers_within(MS / 10);
-        for lost in 50..100 {
-            repaired(&mut repair, at(lost as f64 * 100.0), lost, Console::ASSUMED);
-            assert_eq!(repair.console.cost, Console::ASSUMED);
-        }
-    }
-
-    #[test]
-    fn a_guess_that_does_not_help_is_given_up() {
-        let mut repair = Repair::new();
-        repair.answers_within(MS / 10);
-        repaired(&mut repair, at(0.0), 60, MS / 500);
-        assert!(repair.console.cost < Console::ASSUMED);
-        for batch in 1..20_u32 {
-            repaired(&mut repair, at(f64::from(batch) * 1000.0), 10, Console::ASSUMED);
-        }
-        assert_eq!(repair.console.cost, Console::ASSUMED);
-    }
-
-    #[test]
-    fn a_slow_answer_to_an_offer_is_forgotten_once_a_repeat_is_answered_fast() {
-        let mut repair = Repair::new();
-        repair.console.cost = MS / 500;
-        repair.answers_within(12 * MS);
-        repair.batch_sent(at(100.0), false, false);
-        while repair.tried < Repair::FEW {
-            repair.take(repair.due.unwrap(), &[0; 128], None);
-        }
-        assert!(repair.heard(repair.due.unwrap(), false).needed);
-        assert!(repair.answers.patience(repair.console.cost) < MS);
-    }
-
-    #[test]
-    fn where_others_are_served_too_nobody_is_hasty() {
-        let mut repair = Repair::new();
-        repair.answers_within(MS / 10);
-        repair.console.cost = MS / 500;
-        let mut waits = |shared| {
-            repair.batch_sent(at(100.0), false, shared);
-            repair.due().unwrap().since(at(100.0))
-        };
-        assert!(waits(true) > 4 * waits(false));
-    }
-
-    #[test]
-    fn where_others_are_served_too_no_frames_are_spent_on_guesses() {
-        let mut repair = settled();
-        repair.batch_sent(at(100.0), false, true);
-        let offsets: Vec<_> = (0..128).collect();
-        let mut sent = (0..1_000_000_u32).filter_map(|step| {
-            repair.take(at(100.0 + f64::from(step) / 1e3), &offsets, Some(1000))
-        });
-        assert!(sent.all(|offset| offset != 1000));
     }
 }
