@@ -224,7 +224,7 @@ impl Repair {
         };
         if self.tried == 0 {
             self.first_try = now;
-        } else if self.in_round == 0 && self.rounds > 0 {
+        } else if self.in_round == 0 {
             self.console.stop();
             self.console.unanswered(self.tried);
             if !self.console.is_idle(now) {

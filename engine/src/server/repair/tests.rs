@@ -195,3 +195,28 @@ fn when_a_guess_was_wrong_the_sled_is_given_the_time_to_drop_what_was_sent_too_f
     assert!(times[127].since(first) < 3 * MS);
     assert!(times[128].since(first) > 128 * Console::ASSUMED);
 }
+
+#[test]
+fn a_sled_that_was_not_late_is_not_waited_for_any_longer() {
+    let mut repair = settled();
+    let (gone_on, repeats) = answers_late(&mut repair, at(100.0), 15 * MS);
+    assert!(repeats > 50, "{repeats}");
+    // It had dropped the repeats before, or it could not answer so soon.
+    let (gone_on, _) = answers_late(&mut repair, gone_on, MS / 5);
+    repair.batch_sent(gone_on, false, false);
+    assert!(repair.due().unwrap().since(gone_on) < 2 * MS);
+}
+
+#[test]
+fn the_time_that_a_sled_was_given_is_not_taken_for_how_long_it_needs() {
+    let mut repair = settled();
+    let (gone_on, _) = answers_late(&mut repair, at(100.0), 15 * MS);
+    repair.batch_sent(gone_on, false, false);
+    let due = repair.due().unwrap();
+    assert!(due.since(gone_on) > 5 * MS);
+    // The answer crosses the first repeat.
+    assert!(repair.take(due, &[0; 128], None).is_some());
+    assert!(!repair.heard(due + MS / 100, false).needed);
+    repair.batch_sent(due + MS, false, false);
+    assert!(repair.due().unwrap().since(due + MS) < 3 * MS);
+}
