@@ -5,6 +5,9 @@
 //! illumos, [`cable`] a segment inside the process, which needs no privilege. The loop that joins
 //! a clock, a link and a station is [`serve`].
 
+// A stream that fails would make them panic.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod cable;
 mod datalink;
 #[cfg(target_os = "illumos")]

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, ensure};
 use boot_engine::image::{Checksum, Contents};
+use boot_tools::say;
 use boot_tools::units::Bytes;
 
 /// Files and folders of images, and their contents as they were when they were last good.
@@ -79,7 +80,7 @@ impl Library {
                 match load(&path, map) {
                     Ok(contents) => shelf.push(Book { path, stamp, contents: Some(contents) }),
                     Err(error) if path != *place => {
-                        eprintln!("bootserver: passed over: {error:#}");
+                        say!("bootserver: passed over: {error:#}");
                         shelf.push(Book { path, stamp, contents: None });
                     }
                     Err(error) => return Err(error),
@@ -155,13 +156,10 @@ impl Library {
                     book.contents.clone_from(&known.contents);
                 }
                 _ if now.is_none() => {
-                    eprintln!(
-                        "bootserver: {}: the image is gone: it is not offered",
-                        path.display()
-                    );
+                    say!("bootserver: {}: the image is gone: it is not offered", path.display());
                 }
                 _ => {
-                    eprintln!("bootserver: {}: has changed, checking it", path.display());
+                    say!("bootserver: {}: has changed, checking it", path.display());
                     book.contents = match load(path, self.map) {
                         Ok(contents) => Some(contents),
                         Err(error) => {
@@ -172,7 +170,7 @@ impl Library {
                                 Some(_) => ": it was mapped, so the old one is lost",
                                 None => "",
                             };
-                            eprintln!("bootserver: {error:#}{kept}");
+                            say!("bootserver: {error:#}{kept}");
                             before.filter(|_| sound)
                         }
                     };
@@ -228,7 +226,7 @@ fn stamp(path: &Path) -> Option<Stamp> {
 
 fn load(path: &Path, map: bool) -> anyhow::Result<Contents> {
     let contents = if map { Contents::map(path)? } else { Contents::load(path)? };
-    eprintln!(
+    say!(
         "bootserver: {}: {}{}, sha256 {}{}",
         path.display(),
         if contents.image_name().is_empty() {
