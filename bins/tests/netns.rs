@@ -253,3 +253,45 @@ fn links_that_will_not_do_are_refused_with_the_reason() {
         assert!(log.contains("near: the link is gone"), "{log}");
     });
 }
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn a_log_that_nobody_reads_stops_neither_boots_nor_the_end() {
+    inside(1, || {
+        let mut desk = Desk::new();
+        image(&mut desk, "zfs.img", 4);
+        let server = Running::start(&desk, "bootserver", &format!("{NEAR} zfs.img all"));
+        // A few lines for each of these sleds: more than a pipe takes.
+        let rack = sledsim(&desk, &format!("{FAR} --sleds 128 -t 50"));
+        assert!(rack.status.success());
+        for round in 0..3 {
+            let mac = format!("06:00:00:0{round}:00:01");
+            let rack = sledsim(&desk, &format!("{FAR} --sleds 128 --mac {mac} -t 50"));
+            assert!(rack.status.success(), "round {round}");
+        }
+        server.signal("-TERM");
+        let (status, _, log) = server.end(Duration::from_secs(10));
+        assert_eq!(status, 0);
+        assert_eq!(log.len(), 64 << 10, "the pipe was never full");
+    });
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn the_end_of_a_run_has_a_table_and_one_cut_short_is_no_success() {
+    inside(1, || {
+        let mut desk = Desk::new();
+        image(&mut desk, "zfs.img", 4);
+        let server = Running::start(&desk, "bootserver", &format!("-s -t 20 {NEAR} zfs.img all"));
+        assert!(sledsim(&desk, &format!("{FAR} --sleds 3 -t 20")).status.success());
+        let (status, _, log) = server.end(SOON);
+        assert_eq!(status, 0, "{log}");
+        assert!(log.contains("bootserver: 3 of 3 booted, 12 MiB in "), "{log}");
+        assert_eq!(log.matches("  ok\n").count(), 3, "{log}");
+        let server = Running::start(&desk, "bootserver", &format!("-s {NEAR} zfs.img any"));
+        server.signal("-TERM");
+        let (status, _, log) = server.end(SOON);
+        assert_eq!(status, 143, "{log}");
+        assert!(log.contains("0 of 0 booted"), "{log}");
+    });
+}

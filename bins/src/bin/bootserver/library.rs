@@ -155,11 +155,14 @@ impl Library {
                 Some(known) if known.stamp == now && !anyway => {
                     book.contents.clone_from(&known.contents);
                 }
-                _ if now.is_none() => {
-                    say!("bootserver: {}: the image is gone: it is not offered", path.display());
-                }
+                _ if now.is_none() => say_gone(path),
                 _ => {
-                    say!("bootserver: {}: has changed, checking it", path.display());
+                    let why = match known {
+                        Some(known) if known.stamp == now => "checking it again",
+                        Some(_) => "has changed, checking it",
+                        None => "is new, checking it",
+                    };
+                    say!("bootserver: {}: {why}", path.display());
                     book.contents = match load(path, self.map) {
                         Ok(contents) => Some(contents),
                         Err(error) => {
@@ -177,6 +180,11 @@ impl Library {
                 }
             }
             shelf.push(book);
+        }
+        for book in &old {
+            if book.contents.is_some() && !paths.contains(&book.path) {
+                say_gone(&book.path);
+            }
         }
         *self.shelf() = shelf;
     }
@@ -200,6 +208,10 @@ impl Drop for Done<'_> {
         self.0.edition.fetch_add(1, Ordering::AcqRel);
         self.0.loading.store(false, Ordering::Release);
     }
+}
+
+fn say_gone(path: &Path) {
+    say!("bootserver: {}: the image is gone: it is not offered", path.display());
 }
 
 /// `place` itself, or the files in it if it is a folder, in the order of their names.
