@@ -272,7 +272,7 @@ fn a_log_that_nobody_reads_stops_neither_boots_nor_the_end() {
         server.signal("-TERM");
         let (status, _, log) = server.end(Duration::from_secs(10));
         assert_eq!(status, 0);
-        assert_eq!(log.len(), 64 << 10, "the pipe was never full");
+        assert!(!log.contains(" frames sent"), "the pipe was never full: {} bytes", log.len());
     });
 }
 
