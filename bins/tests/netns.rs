@@ -295,3 +295,36 @@ fn the_end_of_a_run_has_a_table_and_one_cut_short_is_no_success() {
         assert!(log.contains("0 of 0 booted"), "{log}");
     });
 }
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn of_a_folder_it_is_said_what_is_new_and_what_is_gone_and_of_the_rest_nothing() {
+    inside(1, || {
+        let mut desk = Desk::new();
+        fs::create_dir(desk.path("images")).unwrap();
+        for (name, mebibytes) in [("a.img", 1), ("b.img", 2), ("c.img", 3)] {
+            image(&mut desk, name, mebibytes);
+        }
+        let place = |name: &str| desk.path("images").join(name);
+        for name in ["a.img", "b.img"] {
+            fs::rename(desk.path(name), place(name)).unwrap();
+        }
+        let server = Running::start(&desk, "bootserver", &format!("{NEAR} --image images all"));
+        let boots = |csum: &str, mac: &str| {
+            let line = format!("{FAR} -t 20 --csum {csum} --mac {mac}");
+            assert!(sledsim(&desk, &line).status.success());
+        };
+        boots("a.img.csum", "02:00:00:00:00:0a");
+        fs::remove_file(place("a.img")).unwrap();
+        fs::rename(desk.path("c.img"), place("c.img")).unwrap();
+        boots("c.img.csum", "02:00:00:00:00:0c");
+        // Whoever signals a group and its leader sends two.
+        server.signal("-TERM");
+        server.signal("-TERM");
+        let (status, _, log) = server.end(SOON);
+        assert_eq!(status, 0, "{log}");
+        assert_eq!(log.matches("images/a.img: the image is gone").count(), 1, "{log}");
+        assert_eq!(log.matches("images/c.img: is new, checking it").count(), 1, "{log}");
+        assert_eq!(log.matches("checking it").count(), 1, "{log}");
+    });
+}

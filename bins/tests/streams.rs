@@ -2,7 +2,6 @@
 
 mod tool;
 
-use std::fs::File;
 use std::process::Stdio;
 
 use crate::tool::{Desk, tool};
@@ -16,7 +15,7 @@ fn closed() -> Stdio {
 
 #[cfg(target_os = "linux")]
 fn full() -> Stdio {
-    File::options().write(true).open("/dev/full").unwrap().into()
+    std::fs::File::options().write(true).open("/dev/full").unwrap().into()
 }
 
 #[cfg(not(target_os = "linux"))]
