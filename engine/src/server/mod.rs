@@ -122,6 +122,12 @@ impl Server {
         self.plan_all();
     }
 
+    /// Sends from `address` from now on, and listens there: the link's own has changed. Boots under
+    /// way go on if their sleds ask there too.
+    pub fn set_address(&mut self, address: MacAddr) {
+        self.address = address;
+    }
+
     /// The images in service.
     pub fn images(&self) -> &[Contents] {
         self.offers.images()

@@ -39,6 +39,7 @@ impl Display for Counts {
         rest(link.held, "waited for the link to come up again")?;
         rest(link.unreadable, "dropped because a mapped image was cut short")?;
         rest(link.missed, "lost for want of receive buffer")?;
+        rest(link.as_us, "from others with this link's own address")?;
         rest(server.malformed, "of them broken")?;
         rest(server.ignored, "of them not for us")?;
         rest(server.resets_withheld, "READs left unanswered")?;

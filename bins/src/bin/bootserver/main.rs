@@ -8,6 +8,8 @@ mod counts;
 mod demo;
 mod end;
 mod library;
+mod link_news;
+mod links;
 mod log;
 mod service;
 mod silence;

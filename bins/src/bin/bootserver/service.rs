@@ -1,13 +1,13 @@
 //! Serving on real links: the workers of each, and what they share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::anyhow;
-use boot_backends::{Clock, Datalink, OpenOptions, serve};
+use boot_backends::{Clock, Datalink, serve};
 use boot_engine::image::Checksum;
 use boot_engine::server::{Config, Event, EventKind, Pace, Serve, Server};
 use boot_engine::time::Instant;
@@ -21,14 +21,12 @@ use crate::args::{Assignment, ServeOptions};
 use crate::boots::Boots;
 use crate::counts::Counts;
 use crate::library::Library;
+use crate::link_news::LinkNews;
+use crate::links::{self, Ending};
 use crate::log::Log;
 use crate::silence::Silence;
 use crate::sled_at::{self, SledAt};
 use crate::state;
-
-/// How long frames wait for a link that is down: longer than it takes to plug a cable in again or
-/// to agree on a speed anew. Sleds wait for what they asked for until they get it.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Serves until a signal, a failure, or the end that the options ask for.
 pub(crate) fn run(options: ServeOptions) -> anyhow::Result<Exit> {
@@ -40,24 +38,7 @@ pub(crate) fn run(options: ServeOptions) -> anyhow::Result<Exit> {
             places.push(image.clone());
         }
     }
-    let how = OpenOptions {
-        tx: options.tx,
-        mapped: options.map,
-        patience: PATIENCE,
-        ..OpenOptions::default()
-    };
-    let mut links = Vec::new();
-    for name in &options.links {
-        let workers = boot_backends::open_workers(name, how, options.workers)?;
-        for (worker, link) in (1..).zip(&workers) {
-            let path = link.path().unwrap_or("open");
-            match workers.len() {
-                1 => say!("bootserver: {name}: {path}"),
-                all => say!("bootserver: {name}, worker {worker} of {all}: {path}"),
-            }
-        }
-        links.extend(workers);
-    }
+    let links = links::open(&options)?;
     let taken = options.state.as_deref().map(state::read).transpose()?;
     let taken = taken.into_iter().flatten().collect();
     let shared = Arc::new(Shared {
@@ -72,6 +53,7 @@ pub(crate) fn run(options: ServeOptions) -> anyhow::Result<Exit> {
         counts: Mutex::new(vec![Counts::default(); links.len()]),
         silence: Silence::new(links.len()),
         ended: AtomicBool::new(false),
+        gone: Mutex::default(),
         taken: Mutex::new(taken),
         options,
     });
@@ -81,8 +63,15 @@ pub(crate) fn run(options: ServeOptions) -> anyhow::Result<Exit> {
     for (index, mut link) in links.into_iter().enumerate() {
         let (shared, ends) = (Arc::clone(&shared), ends.clone());
         workers.push(std::thread::spawn(move || {
-            let _ending = Ending(&shared);
-            let _ = ends.send(work(index, &shared, link.as_mut()));
+            let ending = Ending(&shared);
+            let result = work(index, &shared, link.as_mut());
+            if let Err(error) = &result
+                && shared.does_without(index, error)
+            {
+                ending.spare_others();
+            } else {
+                let _ = ends.send(result);
+            }
         }));
     }
     drop(ends);
@@ -100,15 +89,6 @@ pub(crate) fn run(options: ServeOptions) -> anyhow::Result<Exit> {
     result
 }
 
-/// The first worker to end, for whatever reason, ends them all.
-struct Ending<'a>(&'a Shared);
-
-impl Drop for Ending<'_> {
-    fn drop(&mut self) {
-        self.0.ended.store(true, Ordering::Release);
-    }
-}
-
 /// What the workers have in common.
 pub(crate) struct Shared {
     clock: Clock,
@@ -116,7 +96,7 @@ pub(crate) struct Shared {
     pub(crate) signals: Signals,
     pub(crate) options: ServeOptions,
     /// The name of each worker's link; the workers of a link stand side by side.
-    links: Vec<String>,
+    pub(crate) links: Vec<String>,
     /// With `any`, the one sled that is served, as soon as there is one.
     pub(crate) first: Mutex<Option<SledAt>>,
     /// With `-s`, what became of each sled.
@@ -127,6 +107,8 @@ pub(crate) struct Shared {
     counts: Mutex<Vec<Counts>>,
     pub(crate) silence: Silence,
     pub(crate) ended: AtomicBool,
+    /// The links that could not be served any more.
+    pub(crate) gone: Mutex<BTreeSet<String>>,
     /// Which image each sled took last, as far as workers that have ended know.
     taken: Mutex<BTreeMap<SledAt, Checksum>>,
 }
@@ -179,6 +161,7 @@ pub(crate) struct Attendant<'a> {
     pub(crate) received: u64,
     /// How long the link had been down in all when it was last up again.
     told_down: Duration,
+    news: LinkNews,
 }
 
 /// Runs one worker's server to its end.
@@ -212,6 +195,7 @@ fn work(index: usize, shared: &Shared, link: &mut dyn Datalink) -> anyhow::Resul
         last_turn: Instant::ZERO,
         received: 0,
         told_down: Duration::ZERO,
+        news: LinkNews::new(link),
     };
     let result = serve(shared.clock, link, &mut server, |now, server, link| {
         attendant.attend(now, server, link)
@@ -269,6 +253,7 @@ impl Attendant<'_> {
             self.next_look = now + Self::TICK;
             self.log.tell_left_out(now);
             self.publish(server, link);
+            self.follow(now, server, link);
             if self.shared.signals.take_user() {
                 self.shared.tell_counts();
             }
@@ -364,16 +349,32 @@ impl Attendant<'_> {
         loading
     }
 
+    /// Goes along with what has changed about the link.
+    fn follow(&mut self, now: Instant, server: &mut Server, link: &mut dyn Datalink) {
+        server.set_address(link.address());
+        if self.is_first_of_link() {
+            let as_us = link.counters().as_us;
+            for line in self.news.lines(now, link, as_us) {
+                say!("bootserver: {}: {line}", self.link);
+            }
+        }
+    }
+
+    /// Whether this worker is the one that tells of its link.
+    fn is_first_of_link(&self) -> bool {
+        self.index == 0 || self.shared.links[self.index - 1] != self.link
+    }
+
     /// Shows all workers what this one has counted. Of a link that goes down or comes up again
     /// its first worker tells.
     fn publish(&mut self, server: &Server, link: &mut dyn Datalink) {
         let counts = Counts { link: link.counters(), server: server.counters() };
         let before = std::mem::replace(&mut lock(&self.shared.counts)[self.index], counts).link;
         let now = counts.link;
-        if self.index == 0 || self.shared.links[self.index - 1] != self.link {
+        if self.is_first_of_link() {
             let went_down = now.downs > before.downs;
             if went_down {
-                say!("bootserver: {}: the link is down", self.link);
+                say!("bootserver: {}: the link is down, or has no carrier", self.link);
             }
             if (went_down || before.is_down) && !now.is_down {
                 let time = now.down_time.saturating_sub(self.told_down).as_secs_f64();

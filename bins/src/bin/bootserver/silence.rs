@@ -50,6 +50,11 @@ impl Silence {
         self.drained[worker].store(at.as_nanos(), Ordering::Release);
     }
 
+    /// `worker` has no link any more, and so no frame to read.
+    pub(crate) fn retire(&self, worker: usize) {
+        self.drained[worker].store(u64::MAX, Ordering::Release);
+    }
+
     /// Whether at `now` it has lasted for `limit`, as far as `worker` can know.
     pub(crate) fn lasts(&self, now: Instant, limit: Duration, worker: usize) -> Lasts {
         let load = |time: &AtomicU64| Instant::from_nanos(time.load(Ordering::Acquire));
