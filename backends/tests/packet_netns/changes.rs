@@ -52,7 +52,7 @@ fn a_frame_in_a_vlan_is_not_ours_and_one_with_a_priority_is() {
             let (mut tap, mut link) = tap(OpenOptions { all_addresses, ..OpenOptions::default() });
             let own = link.address();
             tap.put(&frame(MacAddr::BROADCAST, SLED, Some(7)));
-            tap.put(&frame(MacAddr::BROADCAST, SLED, Some(3 << 13 | 4094)));
+            tap.put(&frame(MacAddr::BROADCAST, SLED, Some(3 << 13 | 0xffe)));
             if !all_addresses {
                 tap.put(&frame(own, SLED, Some(7)));
             }
