@@ -106,8 +106,10 @@ fn a_second_server_on_a_link_is_refused_unless_it_is_wanted() {
             let second = desk.run(&format!("bootserver {links} zfs.img all"));
             let said = String::from_utf8(second.stderr).unwrap();
             assert_eq!(second.status.code(), Some(1), "{said}");
-            let holder = format!("{NEAR}: process {} serves this link already", first.id());
+            let holder = format!("{NEAR}: process {} (", first.id());
             assert!(said.contains(&holder) && said.contains("--share-link"), "{said}");
+            let line = format!("--workers 2 {NEAR} zfs.img all) serves this link already");
+            assert!(said.contains(&line), "{said}");
         }
         let line = format!("--share-link -t 0.3 {NEAR} zfs.img all");
         let shared = desk.run(&format!("bootserver {line}"));

@@ -54,7 +54,7 @@ pub(crate) fn open(
     let fail =
         |what| move |source| LinkError::System { link: name.to_owned(), what, cause: source };
     let facts = look(name)?;
-    let hold = options.hold.then(|| hold(name, facts.index)).transpose()?;
+    let (hold, unheld) = if options.hold { hold(name, facts.index)? } else { Default::default() };
     let mut sockets = Vec::new();
     let mut group = None;
     for _ in 0..workers {
@@ -86,7 +86,9 @@ pub(crate) fn open(
     let mut links: Vec<Box<dyn Datalink + Send>> = Vec::new();
     let mut queues = Opener::new(options.tx == TxPath::Xdp);
     for (queue, (socket, watch)) in (0..).zip(sockets) {
-        let path = choose(options, &mut queues, (&socket, watch.facts()), queue);
+        let (path, mut described) = choose(options, &mut queues, (&socket, watch.facts()), queue);
+        described.push_str(&unheld);
+        let path = (path, described);
         links.push(Box::new(PacketLink::new(name, (watch, hold.clone()), socket, path, options)));
     }
     Ok(links)
@@ -101,19 +103,23 @@ pub(crate) fn index_of(name: &str) -> Result<i32, LinkError> {
     find(name).map(|facts| facts.index)
 }
 
-/// The hold on a link, unless another process has it.
-fn hold(name: &str, index: i32) -> Result<Hold, LinkError> {
+/// The hold on a link, unless another server has it; or in words why there is none to have.
+fn hold(name: &str, index: i32) -> Result<(Option<Hold>, String), LinkError> {
     let link = name.to_owned();
-    Hold::take(index).map_err(|refusal| match refusal {
-        Refusal::Held(pid) => {
-            let holder = pid.map_or_else(
-                || "a process that can't be seen from here".to_owned(),
-                |pid| format!("process {pid}"),
+    match Hold::take(index) {
+        Ok(hold) => Ok((Some(hold), String::new())),
+        Err(Refusal::Held(holder)) => Err(LinkError::Held { link, holder }),
+        Err(Refusal::Usurped(by)) => {
+            let unheld = format!(
+                "; {by} has the name by which servers know each other and serves nothing: \
+                 a second server would not be refused"
             );
-            LinkError::Held { link, holder }
+            Ok((None, unheld))
         }
-        Refusal::System(cause) => LinkError::System { link, what: "take the hold on it", cause },
-    })
+        Err(Refusal::System(cause)) => {
+            Err(LinkError::System { link, what: "take the hold on it", cause })
+        }
+    }
 }
 
 /// A packet socket for the link `name`, not bound yet.
