@@ -164,7 +164,7 @@ fn what_is_lacking_of_the_first_batch_does_not_begin_a_boot() {
     bench.wait(Duration::from_secs(1));
     bench.hello(sled(1));
     let frames = bench.read(sled(1), &[0, 5120]);
-    let first = frames.iter().find(|frame| data(&[frame.to_vec()]) == [(0, 1024)]);
+    let first = frames.iter().find(|frame| data(std::slice::from_ref(*frame)) == [(0, 1024)]);
     assert_eq!(first.expect("it is answered")[34..], old.bytes()[..1024]);
 }
 
@@ -221,7 +221,7 @@ fn an_offer_that_was_refused_is_followed_by_single_ones() {
     assert_eq!(offers, [2, 1, 1]);
     bench.read_all(sled(1));
     bench.finished(sled(1));
-    bench.wait(Duration::from_secs(60));
+    bench.wait(Duration::from_mins(1));
     bench.hello(sled(1));
     assert_eq!(count(&bench.wait(Duration::from_millis(1)), FrameType::Offer), 1, "once more");
 }

@@ -21,6 +21,7 @@ mod repair;
 mod send;
 mod sightings;
 mod sled;
+mod strangers;
 mod table;
 mod turns;
 
@@ -31,7 +32,7 @@ use self::agenda::Agenda;
 use self::offers::Offers;
 use self::outcomes::{Answer, Answered};
 use self::pace::Pacer;
-use self::sled::{Hello, Sled};
+use self::sled::Hello;
 use self::table::{SledId, Table};
 use self::turns::Turns;
 use crate::batch::Batch;
@@ -103,8 +104,6 @@ impl Server {
     const MOST_EVENTS: usize = 4096;
     /// As many sleds as there are sessions.
     const MOST_RESETS: usize = 1024;
-    /// A line each is enough to find one's own sled among them.
-    const MOST_NOT_SERVED: usize = 1024;
 
     /// A server without images: it offers nothing until [`Server::set_images`].
     pub fn new(config: Config) -> Self {
@@ -235,46 +234,6 @@ impl Server {
         self.plan(id);
     }
 
-    /// A session for a sled that has none, if there is one to be had.
-    fn admit(&mut self, now: Instant, source: MacAddr) -> Option<SledId> {
-        let known = self.is_known(source);
-        if !self.hellos.admits(now, source, known) || !self.sleds.has_room(now) {
-            return None;
-        }
-        let mut sled = Sled::new(source, now);
-        if !known && self.hellos.is_strained(now) {
-            sled.strain();
-        }
-        let (id, evicted) = self.sleds.insert(sled);
-        if let Some(evicted) = evicted {
-            self.turns.leave(id);
-            self.tell(evicted.address, EventKind::Evicted);
-        }
-        Some(id)
-    }
-
-    /// Whether it is no invented sled.
-    fn is_known(&self, sled: MacAddr) -> bool {
-        matches!(self.serve, Serve::These(_)) || self.offers.knows(sled)
-    }
-
-    /// The session that a READ belongs to, with an image to answer it from.
-    fn session(&mut self, now: Instant, source: MacAddr, read: &Read<'_>) -> Option<SledId> {
-        let id = self.sleds.find(source)?;
-        let sled = self.sleds.get_mut(id);
-        if sled.begins(read) {
-            let again = sled.begin(now, &self.offers);
-            self.sleds.cheapened(id);
-            self.turns.leave(id);
-            if again {
-                self.tell(source, EventKind::Hello { again });
-            }
-        } else {
-            sled.go_on(&self.offers);
-        }
-        self.sleds.get(id).image.is_some().then_some(id)
-    }
-
     fn handle_read(&mut self, now: Instant, source: MacAddr, read: &Read<'_>) {
         let Some(id) = self.session(now, source, read) else {
             self.refuse(now, source);
@@ -320,21 +279,6 @@ impl Server {
         }
     }
 
-    /// Tells a sled that reads without an offer to start over: it was served by another
-    /// life of this server.
-    fn refuse(&mut self, now: Instant, source: MacAddr) {
-        if self.serve != Serve::First && !self.is_served(source) {
-            self.ignore(source);
-            return;
-        }
-        let known = self.is_known(source);
-        if self.reads.admits(now, source, known) && self.resets.len() < Self::MOST_RESETS {
-            self.resets.push_back((source, EventKind::Reset));
-        } else {
-            self.counters.resets_withheld += 1;
-        }
-    }
-
     fn handle_finished(&mut self, now: Instant, source: MacAddr) {
         let found = self.sleds.find(source);
         let Some((id, finished)) =
@@ -350,22 +294,6 @@ impl Server {
         self.turns.leave(id);
         self.plan(id);
         self.tell(source, finished);
-    }
-
-    /// Somebody asks who is not served.
-    fn ignore(&mut self, source: MacAddr) {
-        self.counters.ignored += 1;
-        if self.not_served.len() < Self::MOST_NOT_SERVED && self.not_served.insert(source) {
-            self.tell(source, EventKind::NotServed);
-        }
-    }
-
-    fn is_served(&self, sled: MacAddr) -> bool {
-        match &self.serve {
-            Serve::All => true,
-            Serve::First => false,
-            Serve::These(sleds) => sleds.contains(&sled),
-        }
     }
 
     fn tell(&mut self, sled: MacAddr, kind: EventKind) {

@@ -1,10 +1,12 @@
 //! One sled's boot, as the server sees it.
 
 mod asking;
+mod worth;
 
 use std::time::Duration;
 
 pub(super) use self::asking::Hello;
+pub(super) use self::worth::{Loss, Worth};
 use super::asked::{Asked, Merged};
 use super::event::{EventKind, Summary};
 use super::outcomes::{Answered, SentBatch};
@@ -28,22 +30,6 @@ pub(super) enum Stage {
     /// It went silent for good in the middle.
     Lost,
 }
-
-/// What would be lost with a session, the least first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Loss {
-    /// It is over: history.
-    Nothing,
-    /// A sled that waits for an offer, or was made one: it says HELLO again.
-    Hello,
-    /// A boot that may be an invented sled's: it has not gone on beyond its first batch.
-    Beginning,
-    /// A boot.
-    Boot,
-}
-
-/// What a session is worth: what would be lost with it, and when its sled was heard last.
-pub(super) type Worth = (Loss, Instant);
 
 /// A session.
 #[derive(Debug)]
@@ -165,17 +151,6 @@ impl Sled {
             early: 0,
             needless: 0,
         }
-    }
-
-    /// How much would be lost with this session: the least is evicted first.
-    pub(super) fn worth(&self) -> Worth {
-        let loss = match self.stage {
-            Stage::Finished | Stage::Lost => Loss::Nothing,
-            Stage::Waiting | Stage::Offered => Loss::Hello,
-            Stage::Reading if self.frontier <= Self::BATCH => Loss::Beginning,
-            Stage::Reading => Loss::Boot,
-        };
-        (loss, self.heard)
     }
 
     /// Whether a boot is under way, or may begin any moment.
