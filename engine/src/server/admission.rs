@@ -5,6 +5,17 @@ use super::sightings::Sightings;
 use crate::time::Instant;
 use crate::wire::MacAddr;
 
+/// How credible it is that an address is a sled's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Rank {
+    /// It is new, or asks at other times than sleds do.
+    New,
+    /// It is back when a sled would be.
+    Back,
+    /// It is configured, or has booted.
+    Known,
+}
+
 /// What one kind of answer may cost: each rank has a budget that no other can use up.
 ///
 /// Anyone can invent addresses. To come back at the right time, with the same address, costs an
@@ -55,15 +66,20 @@ impl Admission {
         }
     }
 
-    /// Whether `address` is answered at `now`; `known` if it is configured or has booted.
-    pub(super) fn admits(&mut self, now: Instant, address: MacAddr, known: bool) -> bool {
+    /// As what `address` is answered at `now`, if it is; `known` if it is configured or has booted.
+    pub(super) fn admits(&mut self, now: Instant, address: MacAddr, known: bool) -> Option<Rank> {
         let back = self.sightings.see(now, address);
-        let admitted =
-            known && self.known.take(now) || back && self.back.take(now) || self.new.take(now);
-        if !admitted {
+        let rank = if known && self.known.take(now) {
+            Some(Rank::Known)
+        } else if back && self.back.take(now) {
+            Some(Rank::Back)
+        } else {
+            self.new.take(now).then_some(Rank::New)
+        };
+        if rank.is_none() {
             self.strained = Some(now);
         }
-        admitted
+        rank
     }
 
     /// Whether somebody was turned away in the last second.
@@ -96,7 +112,7 @@ mod tests {
                 admission.admits(now, invented(number % addresses), false);
                 number += 1;
             }
-            admission.admits(now, sled, false)
+            admission.admits(now, sled, false).is_some()
         });
         tries.filter(|&answered| answered).count()
     }
@@ -116,9 +132,11 @@ mod tests {
     fn who_is_known_is_answered_whatever_others_do() {
         let mut hellos = Admission::of_hellos();
         let now = Instant::ZERO + Duration::from_secs(1);
-        let new = (0..60_000).filter(|&number| hellos.admits(now, invented(number), false)).count();
+        let new = (0..60_000)
+            .filter(|&number| hellos.admits(now, invented(number), false).is_some())
+            .count();
         assert_eq!(new, 1024);
         assert!(hellos.is_strained(now));
-        assert!(hellos.admits(now, invented(99_999), true));
+        assert_eq!(hellos.admits(now, invented(99_999), true), Some(Rank::Known));
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 pub(super) use self::asking::Hello;
 pub(super) use self::worth::{Loss, Worth};
+use super::admission::Rank;
 use super::asked::{Asked, Merged};
 use super::event::{EventKind, Summary};
 use super::outcomes::{Answered, SentBatch};
@@ -36,6 +37,8 @@ pub(super) enum Stage {
 pub(super) struct Sled {
     pub(super) address: MacAddr,
     pub(super) stage: Stage,
+    /// As what it was given its session.
+    pub(super) rank: Rank,
     /// The image that it boots. Every READ is answered from it and from no other.
     pub(super) image: Option<Contents>,
     /// The checksum of `image`, also when that has been let go.
@@ -117,6 +120,7 @@ impl Sled {
         Self {
             address,
             stage: Stage::Waiting,
+            rank: Rank::Known,
             image: None,
             boots: None,
             offer: None,

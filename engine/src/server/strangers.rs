@@ -1,5 +1,6 @@
 //! Who is served, and what becomes of frames from those that are not, or not yet.
 
+use super::admission::Rank;
 use super::event::EventKind;
 use super::sled::Sled;
 use super::table::SledId;
@@ -14,11 +15,13 @@ impl Server {
     /// A session for a sled that has none, if there is one to be had.
     pub(super) fn admit(&mut self, now: Instant, source: MacAddr) -> Option<SledId> {
         let known = self.is_known(source);
-        if !self.hellos.admits(now, source, known) || !self.sleds.has_room(now) {
+        let rank = self.hellos.admits(now, source, known)?;
+        if !self.sleds.has_room(now, rank) {
             return None;
         }
         let mut sled = Sled::new(source, now);
-        if !known && self.hellos.is_strained(now) {
+        sled.rank = rank;
+        if rank < Rank::Known && self.hellos.is_strained(now) {
             sled.strain();
         }
         let (id, evicted) = self.sleds.insert(sled);
@@ -64,7 +67,8 @@ impl Server {
             return;
         }
         let known = self.is_known(source);
-        if self.reads.admits(now, source, known) && self.resets.len() < Self::MOST_RESETS {
+        if self.reads.admits(now, source, known).is_some() && self.resets.len() < Self::MOST_RESETS
+        {
             self.resets.push_back((source, EventKind::Reset));
         } else {
             self.counters.resets_withheld += 1;

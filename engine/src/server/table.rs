@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::admission::Rank;
 use super::order::Order;
 use super::sled::{Loss, Sled, Worth};
 use crate::time::Instant;
@@ -89,12 +90,13 @@ impl Table {
     }
 
     /// Whether there is a place at `now` that nobody would miss: see [`gives_way`].
-    pub(super) fn has_room(&mut self, now: Instant) -> bool {
+    /// That depends on the newcomer's `rank`.
+    pub(super) fn has_room(&mut self, now: Instant, rank: Rank) -> bool {
         if self.sleds.len() < self.most {
             return true;
         }
         let least = self.least();
-        gives_way(self.sleds[least.0].worth(), now)
+        gives_way(self.sleds[least.0].worth(), now, rank)
     }
 
     /// Who is worth least. What is noted anew on the way has been heard from since it was noted,
@@ -113,14 +115,15 @@ impl Table {
 
 /// Whether a session makes room for a sled that has just said HELLO and will say so again: not
 /// if it would be asked for what it was given its place for, any moment.
-fn gives_way((loss, heard): Worth, now: Instant) -> bool {
+fn gives_way((loss, heard): Worth, now: Instant, newcomer: Rank) -> bool {
     /// From HELLO to the first READ a sled takes 50 ms, and some lines on its console.
     const ABOUT_TO_READ: Duration = Duration::from_millis(150);
     /// Its own timer makes a sled that boots ask each second.
     const BOOTING: Duration = Duration::from_secs(3);
     let patience = match loss {
         Loss::Nothing => Duration::ZERO,
-        Loss::Hello => ABOUT_TO_READ,
+        Loss::Hello(rank) if rank < newcomer => Duration::ZERO,
+        Loss::Hello(_) => ABOUT_TO_READ,
         Loss::Beginning | Loss::Boot => BOOTING,
     };
     now.since(heard) >= patience
@@ -148,8 +151,9 @@ mod tests {
                     let least = table.iter().min_by_key(|(_, sled)| sled.worth());
                     let least = least.map(|(id, sled)| (id, sled.address));
                     let full = table.len() == most;
-                    let stays = least.is_some_and(|(id, _)| !gives_way(table.get(id).worth(), now));
-                    assert_eq!(table.has_room(now), !(full && stays), "seed {seed}");
+                    let stays = least
+                        .is_some_and(|(id, _)| !gives_way(table.get(id).worth(), now, Rank::New));
+                    assert_eq!(table.has_room(now, Rank::New), !(full && stays), "seed {seed}");
                     let (id, evicted) = table.insert(Sled::new(address, now));
                     let expected = least.filter(|_| full);
                     assert_eq!(evicted.map(|sled| (id, sled.address)), expected, "seed {seed}");

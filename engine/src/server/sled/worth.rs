@@ -1,6 +1,7 @@
 //! What would be lost with a session.
 
 use super::{Sled, Stage};
+use crate::server::admission::Rank;
 use crate::time::Instant;
 
 /// What would be lost with a session, the least first.
@@ -9,7 +10,7 @@ pub(in crate::server) enum Loss {
     /// It is over: history.
     Nothing,
     /// A sled that waits for an offer, or was made one: it says HELLO again.
-    Hello,
+    Hello(Rank),
     /// A boot that may be an invented sled's: it has not gone on beyond its first batch.
     Beginning,
     /// A boot.
@@ -24,7 +25,7 @@ impl Sled {
     pub(in crate::server) fn worth(&self) -> Worth {
         let loss = match self.stage {
             Stage::Finished | Stage::Lost => Loss::Nothing,
-            Stage::Waiting | Stage::Offered => Loss::Hello,
+            Stage::Waiting | Stage::Offered => Loss::Hello(self.rank),
             Stage::Reading if self.frontier <= Self::BATCH => Loss::Beginning,
             Stage::Reading => Loss::Boot,
         };
