@@ -38,7 +38,7 @@ impl Subject {
 
     fn of(kind: &EventKind) -> Self {
         match kind {
-            EventKind::Hello { .. } => Self::Hello,
+            EventKind::Hello { .. } | EventKind::NotServed => Self::Hello,
             EventKind::Offered { .. } => Self::Offer,
             EventKind::Reset => Self::Reset,
             EventKind::Evicted => Self::Eviction,
@@ -157,6 +157,7 @@ fn text(kind: &EventKind) -> String {
                 .to_owned()
         }
         EventKind::Evicted => "forgotten: too many sleds at once".to_owned(),
+        EventKind::NotServed => "is not served: it is not among those that are".to_owned(),
     }
 }
 
