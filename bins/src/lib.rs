@@ -9,4 +9,3 @@ pub mod output;
 pub mod rack;
 pub mod signals;
 pub mod units;
-pub mod unnamed;
