@@ -14,4 +14,3 @@ pub mod shown;
 pub mod signals;
 pub mod stderr;
 pub mod units;
-pub mod unnamed;

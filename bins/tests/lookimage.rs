@@ -111,3 +111,54 @@ fn json_is_one_object_or_a_list() {
     assert_eq!(two[0]["image_size"], 1 << 20);
     assert!(two[1]["error"].as_str().unwrap().contains("missing.img"));
 }
+
+#[test]
+fn the_status_is_the_verdict_also_when_the_reader_has_gone() {
+    let desk = desk();
+    let mut bad = desk.read("plain.img");
+    bad[70_000] ^= 1;
+    desk.write("bad.img", &bad);
+    for (line, status) in [
+        ("plain.img", 0),
+        ("--check plain.img", 0),
+        ("--json plain.img", 0),
+        ("bad.img", 1),
+        ("-s bad.img", 0),
+        ("--json bad.img", 1),
+        ("--csum raw plain.img", 1),
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = tool::tool("lookimage");
+        command.args(line.split(' ')).current_dir(desk.path(".")).stdout(writer);
+        assert_eq!(command.output().unwrap().status.code(), Some(status), "{line}");
+    }
+}
+
+#[test]
+fn many_images_for_nobody_end_at_once_and_quietly() {
+    let desk = desk();
+    // Not even opened, or it would be an error.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = tool::tool("lookimage");
+    let output = command
+        .args(["plain.img", "missing.img", "missing.img"])
+        .current_dir(desk.path("."))
+        .stdout(writer)
+        .output()
+        .unwrap();
+    assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
+}
+
+#[test]
+fn an_image_of_no_bytes_is_refused() {
+    let mut desk = desk();
+    let mut header = desk.read("plain.img");
+    header.truncate(4096);
+    header[16..32].fill(0);
+    desk.write("nothing.img", &header);
+    let output = desk.run("lookimage nothing.img");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("an image of no bytes"));
+}

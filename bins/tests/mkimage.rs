@@ -111,6 +111,127 @@ fn a_pipe_can_be_packed_and_the_result_is_read_back() {
     assert_eq!(desk.read("piped.img"), desk.read("file.img"));
 }
 
+/// Puts an old pair in place, begins a new one from a pipe, and while it waits for that to end,
+/// does what `spoil` does. Returns the status and what was said.
+fn pair_from_pipe(desk: &mut Desk, spoil: impl FnOnce(&Desk)) -> (Option<i32>, String) {
+    assert!(desk.run("mkimage -q -i raw -o zfs.img -O csum").status.success());
+    let mut child = tool("mkimage")
+        .args(["-i", "-", "-o", "zfs.img", "-O", "csum", "-q"])
+        .current_dir(desk.path("."))
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut pipe = child.stdin.take().unwrap();
+    // More than a pipe holds: when it is taken, the outputs have been looked at.
+    pipe.write_all(&vec![7; 4 << 20]).unwrap();
+    spoil(desk);
+    drop(pipe);
+    let output = child.wait_with_output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn image_and_checksum_are_replaced_together_or_not_at_all() {
+    let mut desk = Desk::new();
+    assert!(desk.run("mkimage -q -i raw -o old.img -O old.csum").status.success());
+    let (status, error) = pair_from_pipe(&mut desk, |desk| {
+        fs::remove_file(desk.path("csum")).unwrap();
+        fs::create_dir(desk.path("csum")).unwrap();
+    });
+    assert_eq!(status, Some(1));
+    assert!(error.contains("csum: "), "{error}");
+    assert_eq!(desk.read("zfs.img"), desk.read("old.img"));
+    assert_eq!(desk.files(), ["csum", "old.csum", "old.img", "raw", "zfs.img"]);
+    fs::remove_dir(desk.path("csum")).unwrap();
+    assert_eq!(pair_from_pipe(&mut desk, |_| {}), (Some(0), String::new()));
+    assert!(desk.run("lookimage --csum csum zfs.img").status.success());
+    assert_ne!(desk.read("zfs.img"), desk.read("old.img"));
+    assert_eq!(desk.files(), ["csum", "old.csum", "old.img", "raw", "zfs.img"]);
+}
+
+#[test]
+fn one_file_by_two_names_is_refused_whether_it_exists_or_not() {
+    let mut desk = Desk::new();
+    fs::create_dir(desk.path("d")).unwrap();
+    symlink("new", desk.path("soft")).unwrap();
+    symlink(".", desk.path("here")).unwrap();
+    desk.write("one", OTHER);
+    fs::hard_link(desk.path("one"), desk.path("two")).unwrap();
+    let absolute = desk.path("new").display().to_string();
+    for (image, csum) in [
+        ("new", "./new"),
+        ("new", "d/../new"),
+        ("new", "soft"),
+        ("here/new", "new"),
+        ("new", absolute.as_str()),
+        ("one", "two"),
+    ] {
+        let output = desk.run(&format!("mkimage -q -i raw -o {image} -O {csum}"));
+        assert_eq!(output.status.code(), Some(1), "{image} {csum}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("can't be one file"));
+    }
+    assert_eq!(desk.files(), ["d", "here", "one", "raw", "soft", "two"]);
+    assert_eq!(desk.read("one"), OTHER);
+}
+
+#[test]
+fn a_report_that_can_not_be_written_undoes_the_files_and_a_word_of_success_does_not() {
+    let desk = Desk::new();
+    let run = |arguments: &str, stdout: Stdio| {
+        tool("mkimage")
+            .args(arguments.split(' '))
+            .current_dir(desk.path("."))
+            .stdout(stdout)
+            .status()
+            .unwrap()
+    };
+    let closed = || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        Stdio::from(writer)
+    };
+    assert!(run("-i raw -o zfs.img -O csum", closed()).success());
+    let look = tool("lookimage")
+        .args(["--csum", "csum", "zfs.img"])
+        .current_dir(desk.path("."))
+        .stdout(closed())
+        .status();
+    assert!(look.unwrap().success());
+    assert!(run("-i raw -o json.img --json", closed()).success());
+    #[cfg(target_os = "linux")]
+    {
+        let full = || Stdio::from(File::options().write(true).open("/dev/full").unwrap());
+        assert!(!run("-i raw -o new.img -O new.csum --json", full()).success());
+    }
+    assert_eq!(desk.files(), ["csum", "json.img", "raw", "zfs.img"]);
+}
+
+#[test]
+fn standard_output_gets_a_complete_image_and_nothing_else() {
+    let mut desk = Desk::new();
+    for name in ["-", "/dev/stdout"] {
+        let output = desk.pipe(&format!("mkimage -i raw -o {name} -O csum -s 16"));
+        assert!(output.status.success());
+        desk.write("piped.img", &output.stdout);
+        assert!(desk.run("lookimage --csum csum piped.img").status.success());
+    }
+    for line in ["mkimage -i raw -o - -O -", "mkimage -i raw -o - --json"] {
+        let output = desk.pipe(line);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{line}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_keeps_nothing_can_take_either_output() {
+    let mut desk = Desk::new();
+    assert!(desk.run("mkimage -i raw -o zfs.img -O /dev/null").status.success());
+    assert!(desk.run("mkimage -i raw -o /dev/null -O csum").status.success());
+    assert!(!desk.run("mkimage -i raw -o /dev/null --verify").status.success());
+    assert_eq!(desk.files(), ["csum", "raw", "zfs.img"]);
+}
+
 /// A raw image that takes level 12 a while.
 fn large() -> Vec<u8> {
     let mut raw = tool::raw();

@@ -76,6 +76,14 @@ impl Desk {
         output
     }
 
+    /// Runs a command line whose output is no text, and adds nothing to the transcript.
+    pub(crate) fn pipe(&self, line: &str) -> Output {
+        let mut words = line.split(' ');
+        let mut command = tool(words.next().unwrap());
+        command.args(words).current_dir(self.folder.path()).stdin(Stdio::null());
+        command.output().unwrap()
+    }
+
     /// Compares the transcript with the one in `golden/`; with `BLESS` set, replaces that one.
     pub(crate) fn assert_golden(&self, name: &str) {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);

@@ -82,7 +82,8 @@ impl BootSource {
     /// Whether this source takes the image.
     pub fn verdict(self, facts: &Facts<'_>) -> Verdict {
         let refusal = match self {
-            Self::Disk | Self::Sp => refusal_of_disk(facts),
+            Self::Disk => refusal_of_header(facts).or_else(|| refusal_of_short_slice(facts)),
+            Self::Sp => refusal_of_header(facts).or_else(|| refusal_of_trailing(facts)),
             Self::Network => refusal_of_network(facts),
             Self::Gateway => refusal_of_gateway(facts),
             Self::Agent => refusal_of_agent(facts),
@@ -121,8 +122,8 @@ const GIB: u64 = 1 << 30;
 const BATCH: u64 = 128 << 10;
 const MOST_FOR_GATEWAY: u64 = 512 * MIB;
 
-/// The disk and the service processor have the same rules.
-fn refusal_of_disk(facts: &Facts<'_>) -> Option<String> {
+/// The disk and the service processor have the same rules for the header.
+fn refusal_of_header(facts: &Facts<'_>) -> Option<String> {
     let Header { image_size, target_size, dataset, image_name, .. } = facts.header;
     if *image_size > 4 * GIB {
         Some(format!("the image size is {image_size} bytes, more than 4 GiB"))
@@ -137,6 +138,29 @@ fn refusal_of_disk(facts: &Facts<'_>) -> Option<String> {
     } else {
         None
     }
+}
+
+/// A disk is read in whole pages, the last one of the payload too.
+fn refusal_of_short_slice(facts: &Facts<'_>) -> Option<String> {
+    let payload = facts.header.data_size.checked_next_multiple_of(PAGE)?;
+    let wanted = payload.saturating_add(Header::LEN as u64);
+    let found = facts.length;
+    (found < wanted).then(|| {
+        format!(
+            "it ends at byte {found}, and a sled reads a slice in whole pages, up to byte \
+             {wanted}: a slice of that length takes it"
+        )
+    })
+}
+
+/// A service processor hands on all that it is given, and what follows the payload breaks the
+/// stream.
+fn refusal_of_trailing(facts: &Facts<'_>) -> Option<String> {
+    let wanted = facts.header.data_size.saturating_add(Header::LEN as u64);
+    let found = facts.length;
+    (found > wanted).then(|| {
+        format!("it has {found} bytes, and the file has to end with its payload, at byte {wanted}")
+    })
 }
 
 /// The boot server inflates what it serves, but the original one can't: a compressed image is
@@ -281,13 +305,32 @@ mod tests {
         without(&["network"], &header(false, 4096));
         without(&["network"], &header(false, MIB - BATCH));
         without(&[], &header(false, MIB));
-        without(&["network"], &header(false, MIB + 1024));
+        without(&["disk", "network"], &header(false, MIB + 1024));
         without(&[], &header(false, 512 * MIB - BATCH));
         without(&["gateway"], &header(false, 512 * MIB));
         without(&["gateway"], &header(false, 4 * GIB));
         without(&["gateway", "disk", "sp"], &header(false, 4 * GIB + BATCH));
         let small = Header { target_size: MIB, ..header(false, 2 * MIB) };
         without(&["disk", "sp", "network", "agent"], &small);
+    }
+
+    #[test]
+    fn a_disk_needs_whole_pages_and_a_service_processor_nothing_behind_the_payload() {
+        let header = header(true, 5000);
+        let takes = |source: BootSource, length| {
+            let facts = Facts { header: &header, length, stored: None, whole: None };
+            source.verdict(&facts).accepted
+        };
+        let (end, boundary) = (4096 + 5000, 4096 + 8192);
+        for (length, disk, sp) in [
+            (end, false, true),
+            (boundary - 1, false, false),
+            (boundary, true, false),
+            (boundary + 10_000, true, false),
+        ] {
+            assert_eq!(takes(BootSource::Disk, length), disk, "{length}");
+            assert_eq!(takes(BootSource::Sp, length), sp, "{length}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow, ensure};
 use boot_engine::image::boot_source::BootSource;
 use boot_engine::image::{Checksum, Header, ImageFile, SliceTraps, write_sparse};
 use boot_tools::csum;
@@ -12,7 +12,7 @@ use boot_tools::describe::{
     Description, StoredHashes, boot_times, hashes_of_good, ratio, verdicts,
 };
 use boot_tools::exit::Exit;
-use boot_tools::output::{Output, is_same};
+use boot_tools::output::{Output, ensure_distinct};
 use boot_tools::say;
 use boot_tools::shown::Shown;
 use boot_tools::signals::Signals;
@@ -20,12 +20,13 @@ use boot_tools::units::Bytes;
 use serde::Serialize;
 
 use crate::args::Args;
+use crate::reader::{self, Reader};
 
 /// Looks at all that the command line names; fails in the end if one of them is not good.
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let look = Look { args, signals: Signals::install()? };
     ensure!(args.extract.is_none() || args.images.len() == 1, "--extract takes one image");
-    let mut out = io::stdout().lock();
+    let mut out = Reader::new(io::stdout().lock());
     match args.images.as_slice() {
         _ if args.json => json(&look, &mut out),
         [path] => one(&look, path, &mut out),
@@ -115,6 +116,12 @@ impl Look<'_> {
     fn examine(&self, path: &Path, image: &ImageFile) -> anyhow::Result<Found> {
         let args = self.args;
         let mut found = Found { hashes: None, traps: SliceTraps::default(), wrong: None };
+        if image.header().image_size == 0 {
+            // The tool that this one replaces can't map it.
+            found.wrong =
+                Some(anyhow!("{}: the image size is 0: an image of no bytes", path.display()));
+            return Ok(found);
+        }
         if args.skip_checksum {
             found.wrong = image.check_sizes().err().map(Into::into);
             return Ok(found);
@@ -141,13 +148,23 @@ impl Look<'_> {
 
     /// For whoever is handed the contents: whether to go on.
     fn go_on(&self) -> io::Result<()> {
-        if self.signals.stopped() { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) }
+        if self.signals.stopped() || self.is_for_nobody() {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        Ok(())
+    }
+
+    /// Whether the rest of many images would be read for nobody. Of one image, the status is
+    /// still of use.
+    fn is_for_nobody(&self) -> bool {
+        self.args.images.len() > 1 && reader::has_gone(io::stdout())
     }
 
     fn extract(&self, path: &Path, image: &ImageFile, raw: &Path) -> anyhow::Result<()> {
         let shown = || raw.display().to_string();
-        ensure!(!is_same(path, raw), "{}: it is the image: it can't be the output too", shown());
+        ensure_distinct(path, &[raw])?;
         let output = Output::begin(raw)?;
+        ensure!(!output.is_stdout(), "standard output has what is said of the image");
         let file = output.file();
         let is_file = file.metadata().with_context(shown)?.is_file();
         if is_file {
@@ -220,10 +237,23 @@ struct Entry {
     image: Option<Description>,
 }
 
+impl Entry {
+    fn is_good(&self) -> bool {
+        self.error.is_none()
+    }
+}
+
 fn json(look: &Look<'_>, out: &mut impl Write) -> anyhow::Result<Exit> {
-    let entries: Vec<_> = look.args.images.iter().map(|path| entry(look, path)).collect();
-    look.signals.check()?;
-    let good = entries.iter().all(|entry| entry.error.is_none());
+    let mut entries = Vec::new();
+    for path in &look.args.images {
+        let entry = entry(look, path);
+        look.signals.check()?;
+        if look.is_for_nobody() {
+            return Ok(verdict(entries.iter().all(Entry::is_good)));
+        }
+        entries.push(entry);
+    }
+    let good = entries.iter().all(Entry::is_good);
     let text = match entries.as_slice() {
         [entry] => serde_json::to_string_pretty(entry)?,
         entries => serde_json::to_string_pretty(entries)?,
@@ -234,7 +264,11 @@ fn json(look: &Look<'_>, out: &mut impl Write) -> anyhow::Result<Exit> {
             say!("lookimage: {error}");
         }
     }
-    Ok(if good { Exit::Success } else { Exit::Failure })
+    Ok(verdict(good))
+}
+
+fn verdict(is_good: bool) -> Exit {
+    if is_good { Exit::Success } else { Exit::Failure }
 }
 
 fn entry(look: &Look<'_>, path: &Path) -> Entry {
@@ -251,7 +285,7 @@ fn entry(look: &Look<'_>, path: &Path) -> Entry {
     entry
 }
 
-fn table(look: &Look<'_>, out: &mut impl Write) -> anyhow::Result<Exit> {
+fn table(look: &Look<'_>, out: &mut Reader<impl Write>) -> anyhow::Result<Exit> {
     const HEADINGS: [&str; 4] = ["disk", "net 1G", "net 10G", "sp"];
     write!(out, "state  kind         contents    payload  ratio")?;
     for heading in HEADINGS {
@@ -268,12 +302,15 @@ fn table(look: &Look<'_>, out: &mut impl Write) -> anyhow::Result<Exit> {
             found.conclude(look.args, &image, path)
         });
         look.signals.check()?;
+        if out.has_gone() || look.is_for_nobody() {
+            break;
+        }
         if let Err(error) = result {
             good = false;
             say!("lookimage: {error:#}");
         }
     }
-    Ok(if good { Exit::Success } else { Exit::Failure })
+    Ok(verdict(good))
 }
 
 /// One image among others. Seconds are those that a sled takes to get it each way.

@@ -4,6 +4,7 @@
 
 mod args;
 mod look;
+mod reader;
 
 use boot_tools::exit::{Exit, main_of};
 

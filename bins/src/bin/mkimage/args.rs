@@ -15,8 +15,9 @@ pub(crate) struct Args {
     #[arg(short = 'i', long = "input", value_name = "RAW")]
     pub(crate) input: PathBuf,
 
-    /// The image to write. It is replaced as a whole when all is done, or not at all; a device
-    /// is written in place
+    /// The image to write. It is replaced as a whole when all is done, together with the
+    /// checksum, or not at all; a device is written in place. `-` is standard output, which gets
+    /// the image when it is complete: until then it is kept in TMPDIR
     #[arg(short = 'o', long = "output", value_name = "IMAGE")]
     pub(crate) output: PathBuf,
 

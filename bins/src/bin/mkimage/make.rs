@@ -7,12 +7,12 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use boot_engine::image::boot_source::{BootSource, Facts};
 use boot_engine::image::pack::{PackError, PackOptions, Packed, pack};
 use boot_engine::image::{Checksum, Header, ImageFile};
 use boot_tools::exit::Exit;
-use boot_tools::output::{Output, is_same};
+use boot_tools::output::{Output, ensure_distinct, finish_all};
 use boot_tools::say;
 use boot_tools::signals::Signals;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -33,10 +33,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         threads: args.threads,
         pad: args.pad,
     };
-    check_paths(args)?;
+    let csum = args.csum.as_deref();
+    let outputs: Vec<&Path> = [Some(args.output.as_path()), csum].into_iter().flatten().collect();
+    ensure_distinct(&args.input, &outputs)?;
     let image = Output::begin(&args.output)?;
-    let csum = args.csum.as_deref().map(Output::begin).transpose()?;
-    let raw = Raw::open(args, &signals)?;
+    let csum = csum.map(Output::begin).transpose()?;
+    check_reports(args, &image, csum.as_ref())?;
+    let raw = Raw::open(args, &image.folder(), &signals)?;
     let bar = progress_bar(args, raw.size);
     let mut progress = |read: u64| {
         bar.set_position(read.min(raw.size));
@@ -46,51 +49,62 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     bar.finish_and_clear();
     let packed = packed.map_err(|error| match error {
         PackError::Interrupted => error.into(),
-        PackError::Write(_) => anyhow::Error::new(error).context(shown(&args.output)),
+        PackError::Write(_) => anyhow::Error::new(error).context(image.shown()),
         error => anyhow::Error::new(error).context(shown(&args.input)),
     })?;
     check_verdicts(args, &packed)?;
     let verified = args.verify.then(|| verify(&image, args, &signals)).transpose()?;
-    if let (Some(csum), Some(path)) = (&csum, &args.csum) {
-        write_checksum(csum, packed.header.checksum).with_context(|| shown(path))?;
+    if let Some(csum) = &csum {
+        write_checksum(csum, packed.header.checksum).with_context(|| csum.shown())?;
     }
     let report = args.json.then(|| report::json(&image, &args.output, &packed, verified));
     let report = report.transpose()?;
     signals.check()?;
-    image.finish()?;
-    let mut out = io::stdout().lock();
+    let has_csum = csum.is_some();
+    let is_data = image.is_stdout() || csum.as_ref().is_some_and(Output::is_stdout);
+    finish_all([Some(image), csum].into_iter().flatten().collect(), || print(report))?;
     if !args.quiet && !args.json {
-        writeln!(out, "ok, image written!")?;
-    }
-    if let Some(csum) = csum {
-        csum.finish()?;
-        if !args.quiet && !args.json {
-            writeln!(out, "ok, boot_image_csum file written!")?;
-        }
-    }
-    if let Some(report) = report {
-        writeln!(out, "{report}")?;
+        say_done(has_csum, is_data);
     }
     Ok(Exit::Success)
 }
 
-/// Refuses to read from, or write twice to, one and the same file.
-fn check_paths(args: &Args) -> anyhow::Result<()> {
-    let outputs: Vec<&Path> =
-        std::iter::once(args.output.as_path()).chain(args.csum.as_deref()).collect();
-    for output in &outputs {
-        if is_same(&args.input, output) {
-            bail!("{}: it is the input: it can't be the output too", output.display());
-        }
-    }
-    if let [image, csum] = outputs.as_slice() {
-        ensure!(
-            image != csum && !is_same(image, csum),
-            "{}: image and checksum can't be one file",
-            csum.display()
-        );
-    }
+/// Refuses to mix a report with what goes to standard output, and to read from what keeps nothing.
+fn check_reports(args: &Args, image: &Output, csum: Option<&Output>) -> anyhow::Result<()> {
+    let is_data = image.is_stdout() || csum.is_some_and(Output::is_stdout);
+    ensure!(!is_data || !args.json, "standard output can't take both a file and --json's report");
+    ensure!(
+        image.can_be_read_back() || !(args.verify || args.json),
+        "{}: it can't be read back, as --verify and --json have to",
+        image.shown()
+    );
     Ok(())
+}
+
+/// Prints the report; a reader that has gone does not want it.
+fn print(report: Option<String>) -> anyhow::Result<()> {
+    let Some(report) = report else {
+        return Ok(());
+    };
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{report}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.context("standard output"),
+    }
+}
+
+/// The lines that the build knows; where standard output has data, on stderr. That nobody can read
+/// them undoes nothing: the files are in place.
+fn say_done(has_csum: bool, is_data: bool) {
+    let mut text = "ok, image written!\n".to_owned();
+    if has_csum {
+        text += "ok, boot_image_csum file written!\n";
+    }
+    let _ = if is_data {
+        io::stderr().write_all(text.as_bytes())
+    } else {
+        io::stdout().write_all(text.as_bytes())
+    };
 }
 
 /// The raw image, opened, and its size in bytes.
@@ -100,19 +114,19 @@ struct Raw {
 }
 
 impl Raw {
-    fn open(args: &Args, signals: &Signals) -> anyhow::Result<Self> {
+    fn open(args: &Args, room: &Path, signals: &Signals) -> anyhow::Result<Self> {
         let path = &args.input;
         let shown = || shown(path);
         if path == Path::new("-") {
             let stdin = io::stdin().as_fd().try_clone_to_owned().map(File::from);
-            return Self::spool(stdin.context("standard input")?, args, signals)
+            return Self::spool(stdin.context("standard input")?, room, signals)
                 .context("standard input");
         }
         let mut file = File::open(path).with_context(shown)?;
         let kind = file.metadata().with_context(shown)?.file_type();
         ensure!(!kind.is_dir(), "{}: it is a folder", shown());
         if !kind.is_file() && !kind.is_block_device() {
-            return Self::spool(file, args, signals).with_context(shown);
+            return Self::spool(file, room, signals).with_context(shown);
         }
         // Of a device, only its end tells the size.
         let size = file.seek(SeekFrom::End(0)).with_context(shown)?;
@@ -121,16 +135,12 @@ impl Raw {
 
     /// What a pipe gives, as a file that nobody else sees: where the image will be, since there
     /// must be room for that.
-    fn spool(mut pipe: File, args: &Args, signals: &Signals) -> anyhow::Result<Self> {
+    fn spool(mut pipe: File, folder: &Path, signals: &Signals) -> anyhow::Result<Self> {
         const BLOCK: usize = 256 << 10;
         /// How soon a signal is noticed while nothing comes.
         const PATIENCE: u16 = 100;
-        let folder = match args.output.parent() {
-            Some(folder) if folder.is_dir() => folder.to_owned(),
-            _ => std::env::temp_dir(),
-        };
         let writing = || format!("spooling it in {}", folder.display());
-        let mut file = tempfile::tempfile_in(&folder).with_context(writing)?;
+        let mut file = tempfile::tempfile_in(folder).with_context(writing)?;
         let mut block = vec![0; BLOCK];
         let mut size = 0;
         loop {

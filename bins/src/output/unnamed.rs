@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// A file in a folder, but under no name yet.
 #[derive(Debug)]
-pub struct Unnamed {
+pub(super) struct Unnamed {
     file: File,
     /// Where the process can open it nevertheless.
     path: PathBuf,
@@ -15,7 +15,7 @@ pub struct Unnamed {
 impl Unnamed {
     /// Makes one in `folder`, if the system and the file system can do that.
     #[cfg(target_os = "linux")]
-    pub fn new(folder: &Path) -> Option<Self> {
+    pub(super) fn new(folder: &Path) -> Option<Self> {
         use std::fs::OpenOptions;
         use std::os::fd::AsRawFd;
         use std::os::unix::fs::OpenOptionsExt;
@@ -32,17 +32,17 @@ impl Unnamed {
 
     /// As on Linux, but nothing else can do that.
     #[cfg(not(target_os = "linux"))]
-    pub fn new(_: &Path) -> Option<Self> {
+    pub(super) fn new(_: &Path) -> Option<Self> {
         None
     }
 
     /// The file.
-    pub fn file(&self) -> &File {
+    pub(super) fn file(&self) -> &File {
         &self.file
     }
 
     /// Where to open it again.
-    pub fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -52,7 +52,7 @@ impl Unnamed {
     ///
     /// If the system refuses.
     #[cfg(target_os = "linux")]
-    pub fn link(&self, path: &Path) -> io::Result<()> {
+    pub(super) fn link(&self, path: &Path) -> io::Result<()> {
         use rustix::fs::{AtFlags, CWD, linkat};
         Ok(linkat(CWD, &self.path, CWD, path, AtFlags::SYMLINK_FOLLOW)?)
     }
@@ -63,7 +63,7 @@ impl Unnamed {
     ///
     /// Always.
     #[cfg(not(target_os = "linux"))]
-    pub fn link(&self, _: &Path) -> io::Result<()> {
+    pub(super) fn link(&self, _: &Path) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 }
