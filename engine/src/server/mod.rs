@@ -62,6 +62,9 @@ pub struct Config {
     pub max_sessions: usize,
     /// How fast DATA frames may go out.
     pub pace: Pace,
+    /// Whether to send again what a silent sled has not asked for again. Without it, a lost frame
+    /// costs a sled the second that its own timer takes: to measure what retransmission costs.
+    pub retransmit: bool,
 }
 
 impl Config {
@@ -70,7 +73,7 @@ impl Config {
 
     /// A server at `address`.
     pub fn new(address: MacAddr, serve: Serve) -> Self {
-        Self { address, serve, max_sessions: Self::MAX_SESSIONS, pace: Pace::Auto }
+        Self { address, serve, max_sessions: Self::MAX_SESSIONS, pace: Pace::Auto, retransmit: true }
     }
 }
 
