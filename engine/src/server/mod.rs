@@ -15,7 +15,7 @@ mod offers;
 mod order;
 mod outcomes;
 mod pace;
-mod repair;
+mod recovery;
 mod send;
 mod sled;
 mod table;
@@ -28,6 +28,7 @@ use self::limit::Limit;
 use self::offers::Offers;
 use self::outcomes::{Answer, Answered};
 use self::pace::Pacer;
+use self::recovery::BaselineLoss;
 use self::sled::Sled;
 use self::table::{SledId, Table};
 use self::turns::Turns;
@@ -73,7 +74,13 @@ impl Config {
 
     /// A server at `address`.
     pub fn new(address: MacAddr, serve: Serve) -> Self {
-        Self { address, serve, max_sessions: Self::MAX_SESSIONS, pace: Pace::Auto, retransmit: true }
+        Self {
+            address,
+            serve,
+            max_sessions: Self::MAX_SESSIONS,
+            pace: Pace::Auto,
+            retransmit: true,
+        }
     }
 }
 
@@ -87,6 +94,9 @@ pub struct Server {
     turns: Turns,
     agenda: Agenda,
     pacer: Pacer,
+    /// How often batches lose a frame on this link.
+    loss: BaselineLoss,
+    retransmit: bool,
     /// Sleds to be told to start over, and what to say of it.
     resets: VecDeque<(MacAddr, EventKind)>,
     reset_limit: Limit,
@@ -110,6 +120,8 @@ impl Server {
             turns: Turns::new(config.pace == Pace::Unlimited),
             agenda: Agenda::default(),
             pacer: Pacer::of_link(config.pace),
+            loss: BaselineLoss::default(),
+            retransmit: config.retransmit,
             resets: VecDeque::new(),
             reset_limit: Limit::new(Self::RESETS_PER_SECOND, Self::MOST_RESETS as u32),
             last_heard: None,
@@ -251,8 +263,9 @@ impl Server {
     /// Draws from a sled's answer what it tells of the way to it. What all sleds suffer from is
     /// the link's business, and the rest is that sled's.
     fn learn(&mut self, now: Instant, id: SledId, answered: Answered, crowded: bool) {
-        let Answered { batch, repeats } = answered;
-        let answer = batch.answer(id, self.sleds.get(id).repair.least_answer(), repeats);
+        let Answered { batch, repeats, lost } = answered;
+        self.loss.add(lost);
+        let answer = batch.answer(id, self.sleds.get(id).recovery.least_answer(), repeats);
         if !self.pacer.learns() {
             return;
         }

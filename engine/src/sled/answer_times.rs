@@ -25,8 +25,10 @@ pub enum AnswerTimes {
     TwiceBusy,
 }
 
-static QUIET: LazyLock<Vec<Duration>> = LazyLock::new(|| parse(include_str!("answer_times/quiet.txt")));
-static BUSY: LazyLock<Vec<Duration>> = LazyLock::new(|| parse(include_str!("answer_times/busy.txt")));
+static QUIET: LazyLock<Vec<Duration>> =
+    LazyLock::new(|| parse(include_str!("answer_times/quiet.txt")));
+static BUSY: LazyLock<Vec<Duration>> =
+    LazyLock::new(|| parse(include_str!("answer_times/busy.txt")));
 
 fn parse(text: &str) -> Vec<Duration> {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
@@ -53,9 +55,13 @@ impl FromStr for AnswerTimes {
             "quiet" => Ok(Self::Quiet),
             "busy" => Ok(Self::Busy),
             "twice-busy" => Ok(Self::TwiceBusy),
-            number => number.parse().map(|us| Self::Constant(Duration::from_micros(us))).map_err(|_| {
-                format!("{text:?}: expected quiet, busy, twice-busy, or a number of microseconds")
-            }),
+            number => {
+                number.parse().map(|us| Self::Constant(Duration::from_micros(us))).map_err(|_| {
+                    format!(
+                        "{text:?}: expected quiet, busy, twice-busy, or a number of microseconds"
+                    )
+                })
+            }
         }
     }
 }

@@ -1,0 +1,230 @@
+//! When to send a batch again before its sled asks for it, and how fast: see `docs/recovery.md`.
+//!
+//! A sled acknowledges a batch only by asking for the next one, and asks again for what it lacks
+//! only after a second. A sled that is silent is late or has lost a frame. Its unacknowledged
+//! offsets are sent again, one by one, once loss has become the likelier of the two.
+
+mod answers;
+mod budget;
+mod loss;
+mod spacing;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use self::answers::Answers;
+use self::budget::Budget;
+use self::spacing::Spacing;
+use crate::time::Instant;
+
+pub(super) use self::loss::BaselineLoss;
+
+/// The recovery of one sled's losses.
+#[derive(Debug)]
+pub(super) struct Recovery {
+    answers: Answers,
+    loss: BaselineLoss,
+    spacing: Spacing,
+    budget: Budget,
+    /// The batch that is out and not acknowledged.
+    batch: Option<Outstanding>,
+    /// When the next retransmit is due.
+    due: Option<Instant>,
+    /// By then the sled has dropped what was sent again before.
+    drained: Instant,
+}
+
+/// A batch that has been sent and is not acknowledged.
+#[derive(Clone, Copy, Debug)]
+struct Outstanding {
+    /// When the last of it went out, or the sled was ready for it if that was later.
+    sent: Instant,
+    frames: usize,
+    /// The probability that a batch loses a frame.
+    loss: f64,
+    /// The retransmission timeout.
+    rto: Duration,
+    /// Rounds through the unacknowledged offsets that have been completed.
+    rounds: u32,
+    in_round: usize,
+    /// Retransmits, and when the first of them went out.
+    tried: u32,
+    first_try: Instant,
+}
+
+/// What a READ tells of the batch before.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Heard {
+    /// Whether all of it had been sent, and it had not been answered.
+    pub(super) answered: bool,
+    /// How many of its frames were sent again before the sled asked.
+    pub(super) tried: u32,
+    /// The probability that it had lost a frame.
+    pub(super) lost: f64,
+}
+
+impl Recovery {
+    /// After its last batch a sled sits still for 100 ms before FINISHED, unless it is woken: the
+    /// OFFERs for that are out after 4 ms, and this leaves them twice the time.
+    const LAST_SILENCE: Duration = Duration::from_millis(10);
+    /// The sled's own timer (netboot protocol): from then on it asks by itself.
+    const SLED_TIMER: Duration = Duration::from_secs(1);
+    /// No answer is doubted while more than this share of them is still to come, however likely a
+    /// loss is.
+    const MOST_DOUBTED: f64 = 0.125;
+    /// Retransmits that a caller who comes late may make up for at once.
+    const LATE: u32 = 4;
+
+    /// For a boot of this many frames.
+    pub(super) fn new(frames: u64) -> Self {
+        Self {
+            answers: Answers::default(),
+            loss: BaselineLoss::default(),
+            spacing: Spacing::default(),
+            budget: Budget::new(frames),
+            batch: None,
+            due: None,
+            drained: Instant::ZERO,
+        }
+    }
+
+    /// The sled starts over, with a boot of this many frames: what was learnt of it stays.
+    pub(super) fn restart(&mut self, frames: u64) {
+        self.stop();
+        self.budget = Budget::new(frames);
+    }
+
+    /// All `frames` that the sled asked for went out at `now`, on a link of which a batch loses a
+    /// frame with probability `link`; `last` if its image's end was among them.
+    pub(super) fn batch_sent(&mut self, now: Instant, frames: usize, last: bool, link: f64) {
+        let loss = self.loss.of_sled(link);
+        let rto = self.rto(loss);
+        let sent = now.max(self.drained);
+        let silence = if last { Self::LAST_SILENCE } else { Duration::ZERO };
+        self.due = Some(sent + rto + silence);
+        self.batch = Some(Outstanding {
+            sent,
+            frames,
+            loss,
+            rto,
+            rounds: 0,
+            in_round: 0,
+            tried: 0,
+            first_try: now,
+        });
+    }
+
+    /// Leaves the batch to the sled's own timer.
+    pub(super) fn wait(&mut self) {
+        self.due = None;
+    }
+
+    /// When a loss is likelier than an answer that takes longer still.
+    fn rto(&self, loss: f64) -> Duration {
+        self.answers.tail((loss / (1.0 - loss)).min(Self::MOST_DOUBTED))
+    }
+
+    /// The sled asked for more; or `again` for what had been sent, when its own timer was faster.
+    pub(super) fn heard(&mut self, now: Instant, again: bool) -> Heard {
+        let Some(batch) = self.batch else {
+            if again {
+                self.budget.earn();
+            }
+            return Heard { lost: f64::from(u8::from(again)), ..Heard::default() };
+        };
+        let waited = now.since(batch.sent);
+        let lost = if again {
+            self.spacing.settle(None);
+            1.0
+        } else if batch.tried == 0 {
+            self.answers.add(waited, 1.0);
+            self.spacing.settle(Some(waited.saturating_sub(self.answers.median())));
+            0.0
+        } else {
+            self.repaired(now, &batch)
+        };
+        self.loss.add(lost);
+        if lost >= 0.5 {
+            self.budget.earn();
+        }
+        Heard { answered: true, tried: self.stop(), lost }
+    }
+
+    /// The sled answered a batch after retransmits. Returns how likely it had lost a frame.
+    fn repaired(&mut self, now: Instant, batch: &Outstanding) -> f64 {
+        let waited = now.since(batch.sent);
+        let took = now.since(batch.first_try).saturating_sub(self.answers.least());
+        let lost_frames = loss::frames_lost(batch.loss, batch.frames);
+        let frames = batch.frames as f64;
+        // Of k lost frames the last one is found where the largest of k uniform numbers lies.
+        let part = f64::from(batch.tried) / frames;
+        let part = if batch.rounds > 0 { 1.0 } else { part };
+        let each = now.since(batch.first_try).as_secs_f64() / f64::from(batch.tried);
+        let found = lost_frames * part.powf(lost_frames - 1.0) / (frames * each.max(1e-6));
+        let (loss, late) = (batch.loss * found, (1.0 - batch.loss) * self.answers.density(waited));
+        let lost = loss / (loss + late);
+        self.answers.add(waited, 1.0 - lost);
+        let expected = frames * lost_frames / (lost_frames + 1.0);
+        if lost >= 0.5 && batch.rounds <= 1 {
+            self.spacing.repaired(took, batch.tried, expected);
+        }
+        // What it has not dropped yet: of a late sled all, of one that lacked a frame those that
+        // came too fast for it.
+        let all = self.spacing.gap() * batch.tried;
+        let left = all.mul_f64(1.0 - lost) + all.saturating_sub(took).mul_f64(lost);
+        self.drained = now + left;
+        lost
+    }
+
+    /// The least time that an answer takes.
+    pub(super) fn least_answer(&self) -> Duration {
+        self.answers.least()
+    }
+
+    /// Whether all has been sent once more by now, and nothing after that.
+    pub(super) fn first_round_over(&self) -> bool {
+        self.batch.is_some_and(|batch| (batch.rounds, batch.in_round) == (1, 0))
+    }
+
+    /// The batch matters no more. Returns how many of its frames were sent again.
+    pub(super) fn stop(&mut self) -> u32 {
+        self.due = None;
+        self.batch.take().map_or(0, |batch| batch.tried)
+    }
+
+    /// When [`Recovery::take`] has something to send.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Which of `unacknowledged` offsets (in the order of sending) to send again at `now`, if it
+    /// is time. Last ones first: a queue that overflowed lost the tail.
+    pub(super) fn take(&mut self, now: Instant, unacknowledged: &[u64]) -> Option<u64> {
+        let due = self.due.filter(|&due| due <= now)?;
+        self.due = None;
+        let batch = self.batch.as_mut()?;
+        let index = unacknowledged.len().checked_sub(1 + batch.in_round)?;
+        if now.since(batch.sent) >= Self::SLED_TIMER || !self.budget.take() {
+            return None;
+        }
+        if batch.tried == 0 {
+            batch.first_try = now;
+        }
+        batch.tried += 1;
+        batch.in_round += 1;
+        let gap = self.spacing.gap();
+        let mut next = due.max(now - Self::LATE * gap) + gap;
+        if index == 0 {
+            batch.rounds += 1;
+            batch.in_round = 0;
+            // RFC 6298, section 5.5: back off. While it is not known what the sled can bear, it
+            // gets as long again as the round took.
+            let round = now.since(batch.first_try);
+            let backoff = batch.rto * 2_u32.pow(batch.rounds);
+            next = now + gap + if self.spacing.is_known() { backoff } else { backoff.max(round) };
+        }
+        self.due = Some(next);
+        Some(unacknowledged[index])
+    }
+}
