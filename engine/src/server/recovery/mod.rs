@@ -33,13 +33,17 @@ pub(super) struct Recovery {
     due: Option<Instant>,
     /// By then the sled has dropped what was sent again before.
     drained: Instant,
+    /// When it asked for the batch that is out.
+    went_on: Instant,
 }
 
 /// A batch that has been sent and is not acknowledged.
 #[derive(Clone, Copy, Debug)]
 struct Outstanding {
-    /// When the last of it went out, or the sled was ready for it if that was later.
+    /// When the last of it went out.
     sent: Instant,
+    /// When the sled has dropped all that was sent again before, and can be expected to answer.
+    ready: Instant,
     frames: usize,
     /// The probability that a batch loses a frame.
     loss: f64,
@@ -86,6 +90,7 @@ impl Recovery {
             batch: None,
             due: None,
             drained: Instant::ZERO,
+            went_on: Instant::ZERO,
         }
     }
 
@@ -100,11 +105,12 @@ impl Recovery {
     pub(super) fn batch_sent(&mut self, now: Instant, frames: usize, last: bool, link: f64) {
         let loss = self.loss.of_sled(link);
         let rto = self.rto(loss);
-        let sent = now.max(self.drained);
+        let ready = now.max(self.drained);
         let silence = if last { Self::LAST_SILENCE } else { Duration::ZERO };
-        self.due = Some(sent + rto + silence);
+        self.due = Some(ready + rto + silence);
         self.batch = Some(Outstanding {
-            sent,
+            sent: now,
+            ready,
             frames,
             loss,
             rto,
@@ -133,13 +139,14 @@ impl Recovery {
             }
             return Heard { lost: f64::from(u8::from(again)), ..Heard::default() };
         };
-        let waited = now.since(batch.sent);
         let lost = if again {
-            self.spacing.settle(None);
             1.0
         } else if batch.tried == 0 {
+            let waited = now.since(batch.sent);
+            self.spacing.settle(now.since(self.went_on));
+            // What it still had to drop is no part of its answer.
+            let waited = waited.min(now.since(batch.ready).max(self.answers.median()));
             self.answers.add(waited, 1.0);
-            self.spacing.settle(Some(waited.saturating_sub(self.answers.median())));
             0.0
         } else {
             self.repaired(now, &batch)
@@ -148,12 +155,13 @@ impl Recovery {
         if lost >= 0.5 {
             self.budget.earn();
         }
+        self.went_on = now;
         Heard { answered: true, tried: self.stop(), lost }
     }
 
     /// The sled answered a batch after retransmits. Returns how likely it had lost a frame.
     fn repaired(&mut self, now: Instant, batch: &Outstanding) -> f64 {
-        let waited = now.since(batch.sent);
+        let waited = now.since(batch.ready);
         let took = now.since(batch.first_try).saturating_sub(self.answers.least());
         let lost_frames = loss::frames_lost(batch.loss, batch.frames);
         let frames = batch.frames as f64;
@@ -164,16 +172,17 @@ impl Recovery {
         let found = lost_frames * part.powf(lost_frames - 1.0) / (frames * each.max(1e-6));
         let (loss, late) = (batch.loss * found, (1.0 - batch.loss) * self.answers.density(waited));
         let lost = loss / (loss + late);
-        self.answers.add(waited, 1.0 - lost);
-        let expected = frames * lost_frames / (lost_frames + 1.0);
-        if lost >= 0.5 && batch.rounds <= 1 {
-            self.spacing.repaired(took, batch.tried, expected);
+        if lost < 0.5 {
+            self.answers.add(waited, 1.0 - lost);
+        } else if (batch.rounds, batch.in_round) <= (1, 0) {
+            self.spacing.repaired(took, batch.tried);
         }
         // What it has not dropped yet: of a late sled all, of one that lacked a frame those that
         // came too fast for it.
-        let all = self.spacing.gap() * batch.tried;
+        let all = self.spacing.cost() * batch.tried;
         let left = all.mul_f64(1.0 - lost) + all.saturating_sub(took).mul_f64(lost);
         self.drained = now + left;
+        if std::env::var_os("DBG").is_some() { eprintln!("q {:.4} rto {:?} waited {:?} tried {} rounds {} took {:?} lost {:.3} gap {:?} left {:?}", batch.loss, batch.rto, waited, batch.tried, batch.rounds, took, lost, self.spacing.gap(), left); }
         lost
     }
 
@@ -218,11 +227,12 @@ impl Recovery {
         if index == 0 {
             batch.rounds += 1;
             batch.in_round = 0;
-            // RFC 6298, section 5.5: back off. While it is not known what the sled can bear, it
-            // gets as long again as the round took.
+            // RFC 6298, section 5.5: back off. While it is not known what the sled bears, it gets
+            // as long again as the round took.
             let round = now.since(batch.first_try);
             let backoff = batch.rto * 2_u32.pow(batch.rounds);
-            next = now + gap + if self.spacing.is_known() { backoff } else { backoff.max(round) };
+            let wait = if self.spacing.is_measured() { backoff } else { backoff.max(round) };
+            next = (now + gap).max(batch.first_try + self.spacing.cost() * batch.tried) + wait;
         }
         self.due = Some(next);
         Some(unacknowledged[index])

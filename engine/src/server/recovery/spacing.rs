@@ -1,22 +1,26 @@
 //! How fast to retransmit: at the pace at which the sled drops what it does not need.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// The time between two retransmits to one sled.
 ///
-/// What a dropped frame costs a sled can't be known, but its answers tell. A sled that goes on
-/// `took` after the first of `sent` retransmits, and then takes `late` longer than usual for its
-/// next answer, has spent that time on dropping them: (took + late) / sent for each, or just the
-/// spacing if it kept up. That is the delivery rate of BBR (draft-cardwell-iccrg-bbr-congestion-
-/// control, section 4.1), and the spacing follows it as BBR's pacing does: twice as fast with
-/// each repair until the sled no longer keeps up, then at what it bears, probing now and then.
+/// What a dropped frame costs a sled can't be known, but its answers bound it. A sled that goes on
+/// `took` after the first of `sent` retransmits, and whose next answer, to a batch that needed
+/// none, comes `then` later, has dropped them all by then: so one costs (took + then) / sent at
+/// most, and took / sent at least. The first is a delivery rate as BBR measures it
+/// (draft-cardwell-iccrg-bbr-congestion-control, section 4.1), and is used in the same way: the
+/// best of the last rounds counts; at the start each round tries twice the rate until that gains
+/// nothing; from then on one round in eight tries a quarter more.
 #[derive(Clone, Debug)]
 pub(super) struct Spacing {
     gap: Duration,
-    /// Whether the sled has kept up with every gap so far.
-    starting: bool,
-    /// The last ratios of what a retransmit took to the gap, since the gap changed.
-    ratios: Vec<f64>,
+    /// What a dropped frame cost at most, in the last rounds.
+    costs: VecDeque<Duration>,
+    /// Rounds of the start that gained nothing; or none, after the start.
+    starting: Option<u32>,
+    /// Rounds since the start.
+    rounds: usize,
     repair: Option<Repair>,
 }
 
@@ -25,9 +29,6 @@ pub(super) struct Spacing {
 struct Repair {
     took: Duration,
     sent: u32,
-    gap: Duration,
-    /// What is assumed of it if the next batch is repaired too.
-    ratio: f64,
 }
 
 impl Spacing {
@@ -36,83 +37,86 @@ impl Spacing {
     const START: Duration = Duration::from_micros(250);
     /// A DATA frame on a wire of 1 Gbit/s.
     const LEAST: Duration = Duration::from_nanos(8656);
-    /// Twice the slowest console in the measured table (0 to 1,000 us a line).
+    /// Twice the slowest console that is reckoned with, 1,000 us a line.
     const MOST: Duration = Duration::from_millis(2);
-    /// Startup doubles the rate with each repair, as slow start does (RFC 5681, section 3.1).
-    const DOUBLE: u32 = 2;
-    /// BBR's gain for probing (ProbeBW_UP: 1.25).
+    /// The gain of the start, as in slow start (RFC 5681, section 3.1).
+    const DOUBLE: f64 = 2.0;
+    /// BBR: a gain of less than a quarter is none, and so many rounds without one end the start.
+    const GROWTH: f64 = 1.25;
+    const NO_GAIN: u32 = 2;
+    /// BBR: the gain with which one round in a cycle probes, the rounds of a cycle, and those of
+    /// which the best counts.
     const PROBE: f64 = 1.25;
-    /// Half of that gain is not noise.
-    const KEEPS_UP: f64 = 1.125;
-    /// Repairs by which a gap is judged, so that one late answer does not count: a median of
-    /// three.
-    const JUDGED_BY: usize = 3;
+    const CYCLE: usize = 8;
+    /// Fewer retransmits than an eighth of a batch tell little: a late answer weighs as much.
+    const TELLING: u32 = 16;
 
     /// The time to leave after each retransmit.
     pub(super) fn gap(&self) -> Duration {
         self.gap
     }
 
-    /// Whether a gap is known with which the sled does not keep up.
-    pub(super) fn is_known(&self) -> bool {
-        !self.starting
+    /// The most that a dropped frame costs the sled, as far as is known.
+    pub(super) fn cost(&self) -> Duration {
+        self.costs.iter().min().copied().unwrap_or(Self::START)
     }
 
-    /// The sled went on `took` after the first of `sent` retransmits, where so many had to be
-    /// expected.
-    pub(super) fn repaired(&mut self, took: Duration, sent: u32, expected: f64) {
-        self.settle(None);
-        // It has dropped no more than were sent.
+    /// Whether that has been measured.
+    pub(super) fn is_measured(&self) -> bool {
+        !self.costs.is_empty()
+    }
+
+    /// The sled went on `took` after the first of `sent` retransmits.
+    pub(super) fn repaired(&mut self, took: Duration, sent: u32) {
+        self.repair = Some(Repair { took, sent });
         let least = took / sent.max(1);
-        let gap = self.gap;
-        let ratio = took.as_secs_f64() / (expected.max(1.0) * gap.as_secs_f64());
-        self.repair = Some(Repair { took, sent, gap, ratio });
-        if least > gap.mul_f64(Self::PROBE) {
+        if least > self.cost().mul_f64(Self::GROWTH) {
+            // It has become dearer, or was never measured.
+            self.costs.clear();
+            self.costs.push_back(least);
+            self.starting = None;
             self.set(least);
-            self.starting = false;
         }
     }
 
-    /// The next batch was answered: `late` if it was not repaired, by so much later than usual.
-    pub(super) fn settle(&mut self, late: Option<Duration>) {
-        let Some(Repair { took, sent, gap, ratio }) = self.repair.take() else {
+    /// The next batch was answered `then` later, without repair.
+    pub(super) fn settle(&mut self, then: Duration) {
+        let Some(Repair { took, sent }) = self.repair.take().filter(|r| r.sent >= Self::TELLING)
+        else {
             return;
         };
-        let measured = |late| (took + late).as_secs_f64() / (f64::from(sent) * gap.as_secs_f64());
-        if gap == self.gap {
-            self.judge(late.map_or(ratio, measured));
+        let before = self.cost();
+        let cost = (took + then) / sent;
+        if self.costs.len() == Self::CYCLE {
+            self.costs.pop_front();
         }
-    }
-
-    fn judge(&mut self, ratio: f64) {
-        self.ratios.push(ratio);
-        if self.starting && ratio <= Self::KEEPS_UP {
-            return self.set(self.gap / Self::DOUBLE);
+        self.costs.push_back(cost);
+        if let Some(vain) = &mut self.starting {
+            *vain = if cost.mul_f64(Self::GROWTH) <= before { 0 } else { *vain + 1 };
+            if *vain < Self::NO_GAIN {
+                return self.set(self.cost().div_f64(Self::DOUBLE));
+            }
+            self.starting = None;
         }
-        if self.ratios.len() < Self::JUDGED_BY {
-            return;
-        }
-        self.ratios.sort_by(f64::total_cmp);
-        let median = self.ratios[Self::JUDGED_BY / 2];
-        if median > Self::KEEPS_UP {
-            self.starting = false;
-            self.set(self.gap.mul_f64(median));
-        } else if self.starting {
-            self.set(self.gap / Self::DOUBLE);
-        } else {
-            self.set(self.gap.div_f64(Self::PROBE));
-        }
+        self.rounds += 1;
+        let probes = self.rounds.is_multiple_of(Self::CYCLE);
+        self.set(self.cost().div_f64(if probes { Self::PROBE } else { 1.0 }));
     }
 
     fn set(&mut self, gap: Duration) {
         self.gap = gap.clamp(Self::LEAST, Self::MOST);
-        self.ratios.clear();
     }
 }
 
 impl Default for Spacing {
     fn default() -> Self {
-        Self { gap: Self::START, starting: true, ratios: Vec::new(), repair: None }
+        Self {
+            gap: Self::START,
+            costs: VecDeque::new(),
+            starting: Some(0),
+            rounds: 0,
+            repair: None,
+        }
     }
 }
 
@@ -120,27 +124,27 @@ impl Default for Spacing {
 mod tests {
     use super::*;
 
-    /// Repairs of a sled to which a frame costs this much; the lost frame is anywhere.
+    /// Repairs of a sled to which a frame costs this much; the lost frame is anywhere, and a batch
+    /// is on its way for a millisecond.
     fn repairs(spacing: &mut Spacing, cost: Duration, count: usize) {
         let mut random = fastrand::Rng::with_seed(7);
         for _ in 0..count {
             let (gap, wanted) = (spacing.gap(), random.u32(1..=128));
             let took = cost.max(gap) * wanted;
             let sent = ((took.as_secs_f64() / gap.as_secs_f64()) as u32).clamp(wanted, 128);
-            spacing.repaired(took, sent, 64.0);
-            let late = (sent * cost).saturating_sub(took);
-            spacing.settle(Some(late));
+            spacing.repaired(took, sent);
+            spacing.settle((sent * cost).saturating_sub(took).max(Duration::from_millis(1)));
         }
     }
 
     #[test]
     fn the_gap_becomes_what_a_frame_costs() {
-        for us in [20, 50, 150, 300, 1000] {
+        for us in [50, 150, 300, 1000] {
             let mut spacing = Spacing::default();
             let cost = Duration::from_micros(us);
-            repairs(&mut spacing, cost, 30);
+            repairs(&mut spacing, cost, 32);
             let gap = spacing.gap();
-            assert!((cost.mul_f64(0.7)..cost.mul_f64(1.3)).contains(&gap), "{us}: {gap:?}");
+            assert!((cost.mul_f64(0.75)..cost.mul_f64(1.3)).contains(&gap), "{us}: {gap:?}");
         }
     }
 
@@ -148,9 +152,17 @@ mod tests {
     fn one_late_answer_does_not_count() {
         let mut spacing = Spacing::default();
         repairs(&mut spacing, Duration::from_micros(150), 30);
-        let gap = spacing.gap();
-        spacing.repaired(64 * gap, 64, 64.0);
-        spacing.settle(Some(Duration::from_millis(20)));
-        assert_eq!(spacing.gap(), gap);
+        let cost = spacing.cost();
+        spacing.repaired(64 * cost, 64);
+        spacing.settle(Duration::from_millis(20));
+        assert_eq!(spacing.cost(), cost);
+    }
+
+    #[test]
+    fn a_sled_that_becomes_slower_is_spared_at_once() {
+        let mut spacing = Spacing::default();
+        repairs(&mut spacing, Duration::from_micros(20), 30);
+        spacing.repaired(Duration::from_millis(128), 128);
+        assert_eq!(spacing.gap(), Duration::from_millis(1));
     }
 }
