@@ -55,15 +55,6 @@ impl Answers {
     /// Seconds: longer than any wait.
     const NEVER: f64 = 1e3;
 
-    /// How likely an answer takes just this long, per second.
-    pub(super) fn density(&self, time: Duration) -> f64 {
-        let index = bucket(time);
-        let width = (lower_edge(index + 1) - lower_edge(index)).as_secs_f64();
-        let time = time.max(Self::TYPICAL).as_secs_f64();
-        let tail = Self::TYPICAL.as_secs_f64() / (time * time);
-        (f64::from(self.seen[index]) / width + tail) / f64::from(self.count + 1.0)
-    }
-
     /// What half of the answers take at most.
     pub(super) fn median(&self) -> Duration {
         if self.count < 1.0 { Self::TYPICAL } else { self.tail(0.5) }
@@ -126,7 +117,6 @@ mod tests {
         assert!(answers.tail(1e-3) > 20 * MS);
         assert!(answers.tail(0.1) < MS);
         assert!(answers.median() < MS / 10);
-        assert!(answers.density(20 * MS) > answers.density(2 * MS));
     }
 
     #[test]

@@ -49,6 +49,8 @@ struct Outstanding {
     loss: f64,
     /// The retransmission timeout.
     rto: Duration,
+    /// The time between retransmits.
+    gap: Duration,
     /// Rounds through the unacknowledged offsets that have been completed.
     rounds: u32,
     in_round: usize,
@@ -74,9 +76,6 @@ impl Recovery {
     const LAST_SILENCE: Duration = Duration::from_millis(10);
     /// The sled's own timer (netboot protocol): from then on it asks by itself.
     const SLED_TIMER: Duration = Duration::from_secs(1);
-    /// No answer is doubted while more than this share of them is still to come, however likely a
-    /// loss is.
-    const MOST_DOUBTED: f64 = 0.125;
     /// Retransmits that a caller who comes late may make up for at once.
     const LATE: u32 = 4;
 
@@ -114,6 +113,7 @@ impl Recovery {
             frames,
             loss,
             rto,
+            gap: self.spacing.gap(),
             rounds: 0,
             in_round: 0,
             tried: 0,
@@ -128,7 +128,7 @@ impl Recovery {
 
     /// When a loss is likelier than an answer that takes longer still.
     fn rto(&self, loss: f64) -> Duration {
-        self.answers.tail((loss / (1.0 - loss)).min(Self::MOST_DOUBTED))
+        self.answers.tail(doubted(loss))
     }
 
     /// The sled asked for more; or `again` for what had been sent, when its own timer was faster.
@@ -163,15 +163,17 @@ impl Recovery {
     fn repaired(&mut self, now: Instant, batch: &Outstanding) -> f64 {
         let waited = now.since(batch.ready);
         let took = now.since(batch.first_try).saturating_sub(self.answers.least());
-        let lost_frames = loss::frames_lost(batch.loss, batch.frames);
-        let frames = batch.frames as f64;
         // Of k lost frames the last one is found where the largest of k uniform numbers lies.
-        let part = f64::from(batch.tried) / frames;
-        let part = if batch.rounds > 0 { 1.0 } else { part };
-        let each = now.since(batch.first_try).as_secs_f64() / f64::from(batch.tried);
-        let found = lost_frames * part.powf(lost_frames - 1.0) / (frames * each.max(1e-6));
-        let (loss, late) = (batch.loss * found, (1.0 - batch.loss) * self.answers.density(waited));
-        let lost = loss / (loss + late);
+        let frames = batch.frames as f64;
+        let k = loss::frames_lost(batch.loss, batch.frames);
+        let part = (f64::from(batch.tried) / frames).min(1.0);
+        let round = frames * batch.gap.as_secs_f64();
+        let found = k * part.powf(k - 1.0) / round;
+        // What has not come by the timeout comes ever later: the tail has no scale of its own.
+        let rto = batch.rto.max(Answers::TYPICAL).as_secs_f64();
+        let came = rto / waited.as_secs_f64().max(rto).powi(2);
+        let odds = odds(batch.loss) / doubted(batch.loss) * found / came;
+        let lost = odds / (odds + 1.0);
         if lost < 0.5 {
             self.answers.add(waited, 1.0 - lost);
         } else if (batch.rounds, batch.in_round) <= (1, 0) {
@@ -222,7 +224,7 @@ impl Recovery {
         }
         batch.tried += 1;
         batch.in_round += 1;
-        let gap = self.spacing.gap();
+        let gap = batch.gap;
         let mut next = due.max(now - Self::LATE * gap) + gap;
         if index == 0 {
             batch.rounds += 1;
@@ -237,4 +239,15 @@ impl Recovery {
         self.due = Some(next);
         Some(unacknowledged[index])
     }
+}
+
+/// The odds of a loss.
+fn odds(loss: f64) -> f64 {
+    loss / (1.0 - loss)
+}
+
+/// What share of the answers is still to come when a sled is doubted: no more than losses explain,
+/// and never more than an eighth, however many they explain.
+fn doubted(loss: f64) -> f64 {
+    odds(loss).min(0.125)
 }
