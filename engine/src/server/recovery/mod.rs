@@ -140,6 +140,7 @@ impl Recovery {
             return Heard { lost: f64::from(u8::from(again)), ..Heard::default() };
         };
         let lost = if again {
+            self.spacing.forget();
             1.0
         } else if batch.tried == 0 {
             let waited = now.since(batch.sent);
@@ -174,6 +175,7 @@ impl Recovery {
         let came = rto / waited.as_secs_f64().max(rto).powi(2);
         let odds = odds(batch.loss) / doubted(batch.loss) * found / came;
         let lost = odds / (odds + 1.0);
+        self.spacing.forget();
         if lost < 0.5 {
             self.answers.add(waited, 1.0 - lost);
         } else if (batch.rounds, batch.in_round) <= (1, 0) {
@@ -184,7 +186,6 @@ impl Recovery {
         let all = self.spacing.cost() * batch.tried;
         let left = all.mul_f64(1.0 - lost) + all.saturating_sub(took).mul_f64(lost);
         self.drained = now + left;
-        if std::env::var_os("DBG").is_some() { eprintln!("q {:.4} rto {:?} waited {:?} tried {} rounds {} took {:?} lost {:.3} gap {:?} left {:?}", batch.loss, batch.rto, waited, batch.tried, batch.rounds, took, lost, self.spacing.gap(), left); }
         lost
     }
 

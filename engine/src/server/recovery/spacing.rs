@@ -10,7 +10,7 @@ use std::time::Duration;
 /// none, comes `then` later, has dropped them all by then: so one costs (took + then) / sent at
 /// most, and took / sent at least. The first is a delivery rate as BBR measures it
 /// (draft-cardwell-iccrg-bbr-congestion-control, section 4.1), and is used in the same way: the
-/// best of the last rounds counts; at the start each round tries twice the rate until that gains
+/// best of the last rounds counts; at the start each round tries almost three times the rate until that gains
 /// nothing; from then on one round in eight tries a quarter more.
 #[derive(Clone, Debug)]
 pub(super) struct Spacing {
@@ -39,8 +39,8 @@ impl Spacing {
     const LEAST: Duration = Duration::from_nanos(8656);
     /// Twice the slowest console that is reckoned with, 1,000 us a line.
     const MOST: Duration = Duration::from_millis(2);
-    /// The gain of the start, as in slow start (RFC 5681, section 3.1).
-    const DOUBLE: f64 = 2.0;
+    /// BBR: the gain of the start, 2 / ln 2.
+    const STARTUP: f64 = 2.885;
     /// BBR: a gain of less than a quarter is none, and so many rounds without one end the start.
     const GROWTH: f64 = 1.25;
     const NO_GAIN: u32 = 2;
@@ -79,6 +79,11 @@ impl Spacing {
         }
     }
 
+    /// The next batch needed a repair too: nobody knows when the sled had dropped all of the last.
+    pub(super) fn forget(&mut self) {
+        self.repair = None;
+    }
+
     /// The next batch was answered `then` later, without repair.
     pub(super) fn settle(&mut self, then: Duration) {
         let Some(Repair { took, sent }) = self.repair.take().filter(|r| r.sent >= Self::TELLING)
@@ -94,7 +99,7 @@ impl Spacing {
         if let Some(vain) = &mut self.starting {
             *vain = if cost.mul_f64(Self::GROWTH) <= before { 0 } else { *vain + 1 };
             if *vain < Self::NO_GAIN {
-                return self.set(self.cost().div_f64(Self::DOUBLE));
+                return self.set(self.cost().div_f64(Self::STARTUP));
             }
             self.starting = None;
         }
