@@ -54,9 +54,10 @@ struct Outstanding {
     /// Rounds through the unacknowledged offsets that have been completed.
     rounds: u32,
     in_round: usize,
-    /// Retransmits, and when the first of them went out.
+    /// Retransmits, and when the first and the last of them went out.
     tried: u32,
     first_try: Instant,
+    last_try: Instant,
 }
 
 /// What a READ tells of the batch before.
@@ -118,6 +119,7 @@ impl Recovery {
             in_round: 0,
             tried: 0,
             first_try: now,
+            last_try: now,
         });
     }
 
@@ -144,7 +146,8 @@ impl Recovery {
             1.0
         } else if batch.tried == 0 {
             let waited = now.since(batch.sent);
-            self.spacing.settle(now.since(self.went_on));
+            let late = now.since(batch.ready).saturating_sub(batch.rto);
+            self.spacing.settle(now.since(self.went_on), late, batch.rto);
             // What it still had to drop is no part of its answer.
             let waited = waited.min(now.since(batch.ready).max(self.answers.median()));
             self.answers.add(waited, 1.0);
@@ -179,13 +182,15 @@ impl Recovery {
         if lost < 0.5 {
             self.answers.add(waited, 1.0 - lost);
         } else if (batch.rounds, batch.in_round) <= (1, 0) {
-            self.spacing.repaired(took, batch.tried);
+            let span = batch.last_try.since(batch.first_try);
+            self.spacing.repaired(took, batch.tried, span, batch.rto);
         }
         // What it has not dropped yet: of a late sled all, of one that lacked a frame those that
         // came too fast for it.
         let all = self.spacing.cost() * batch.tried;
         let left = all.mul_f64(1.0 - lost) + all.saturating_sub(took).mul_f64(lost);
         self.drained = now + left;
+        if std::env::var_os("DBG").is_some() { eprintln!("{now} q {:.4} rto {:?} ready {:?} waited {:?} tried {} rounds {} took {:?} lost {:.3} gap {:?} left {:?}", batch.loss, batch.rto, batch.ready.since(batch.sent), waited, batch.tried, batch.rounds, took, lost, batch.gap, left); }
         lost
     }
 
@@ -223,6 +228,7 @@ impl Recovery {
         if batch.tried == 0 {
             batch.first_try = now;
         }
+        batch.last_try = now;
         batch.tried += 1;
         batch.in_round += 1;
         let gap = batch.gap;
