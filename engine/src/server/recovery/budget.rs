@@ -5,35 +5,37 @@
 /// It starts with what a boot that loses nothing can bear, and is filled by proof of loss alone.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Budget {
-    tokens: u32,
+    tokens: f64,
 }
 
 impl Budget {
     /// Frames of a batch.
-    const BATCH: u32 = crate::wire::SLOTS as u32;
+    const BATCH: f64 = crate::wire::SLOTS as f64;
     /// Until there is proof of loss, one frame in so many may be sent again.
     const SHARE: u64 = 1000;
     /// What a lossy batch explains: all of it once, and once more for retransmits that are lost.
-    const EXPLAINED: u32 = 2 * Self::BATCH;
+    const EXPLAINED: f64 = 2.0 * Self::BATCH;
     /// What a sled that dies in the middle can draw at most.
-    const MOST: u32 = 8 * Self::BATCH;
+    const MOST: f64 = 8.0 * Self::BATCH;
 
     /// For a boot of this many frames.
     pub(super) fn new(frames: u64) -> Self {
-        let share = u32::try_from(frames / Self::SHARE).unwrap_or(u32::MAX);
-        Self { tokens: share.max(Self::BATCH) }
+        Self { tokens: ((frames / Self::SHARE) as f64).max(Self::BATCH) }
     }
 
     /// Takes a token, if there is one.
     pub(super) fn take(&mut self) -> bool {
-        let left = self.tokens.checked_sub(1);
-        self.tokens = left.unwrap_or(0);
-        left.is_some()
+        let left = self.tokens >= 1.0;
+        if left {
+            self.tokens -= 1.0;
+        }
+        left
     }
 
-    /// There is proof that a batch lost a frame.
-    pub(super) fn earn(&mut self) {
-        self.tokens = self.tokens.max((self.tokens + Self::EXPLAINED).min(Self::MOST));
+    /// A batch goes out, or has been answered, that has lost a frame with this probability.
+    pub(super) fn earn(&mut self, lost: f64) {
+        let tokens = (self.tokens + lost * Self::EXPLAINED).min(Self::MOST);
+        self.tokens = self.tokens.max(tokens);
     }
 }
 
@@ -55,9 +57,9 @@ mod tests {
     fn proof_buys_two_batches_and_does_not_pile_up() {
         let mut budget = Budget::new(1024);
         drain(&mut budget);
-        budget.earn();
+        budget.earn(1.0);
         assert_eq!(drain(&mut budget), 256);
-        (0..100).for_each(|_| budget.earn());
+        (0..100).for_each(|_| budget.earn(1.0));
         assert_eq!(drain(&mut budget), 1024);
     }
 }

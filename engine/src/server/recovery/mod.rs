@@ -106,6 +106,7 @@ impl Recovery {
         let loss = self.loss.of_sled(link);
         let rto = self.rto(loss);
         let ready = now.max(self.drained);
+        self.budget.earn(link);
         let silence = if last { Self::LAST_SILENCE } else { Duration::ZERO };
         self.due = Some(ready + rto + silence);
         self.batch = Some(Outstanding {
@@ -137,7 +138,7 @@ impl Recovery {
     pub(super) fn heard(&mut self, now: Instant, again: bool) -> Heard {
         let Some(batch) = self.batch else {
             if again {
-                self.budget.earn();
+                self.budget.earn(1.0);
             }
             return Heard { lost: f64::from(u8::from(again)), ..Heard::default() };
         };
@@ -157,7 +158,7 @@ impl Recovery {
         };
         self.loss.add(lost);
         if lost >= 0.5 {
-            self.budget.earn();
+            self.budget.earn(1.0);
         }
         self.went_on = now;
         Heard { answered: true, tried: self.stop(), lost }
