@@ -277,7 +277,6 @@ impl Server {
             _ => {}
         }
         let own = &mut self.sleds.get_mut(id).pacer;
-        if std::env::var_os("NOOWN").is_some() { return; }
         if !own.is_open() || self.pacer.is_shared() && !self.pacer.is_suspect() {
             own.answered_on(&self.pacer, now, &Answer { passed: batch.frames, ..answer });
         }

@@ -135,9 +135,10 @@ impl Server {
     /// Sends again to a sled what is due.
     fn mend(&mut self, now: Instant, id: SledId, batch: &mut Batch) {
         let sled = self.sleds.get_mut(id);
+        let link = self.loss.of_link();
         let (mut frames, most) = (0, Turns::QUANTUM.min(batch.room()));
         while frames < most
-            && let Some(offset) = sled.recovery.take(now, sled.asked.unacknowledged())
+            && let Some(offset) = sled.recovery.take(now, sled.asked.unacknowledged(), link)
         {
             push_data(sled, self.address, offset, batch);
             frames += 1;

@@ -60,7 +60,6 @@ impl Pacer {
     /// Tries a rate so low that it must help if the rate was to blame.
     pub(super) fn try_lower(&mut self, now: Instant) {
         let before = self.rate;
-        if std::env::var_os("DBG").is_some() { eprintln!("{now} TRY LOWER from {before} shared {} repeats {}", self.is_shared(), self.outcomes.repeats()); }
         let carried = self.outcomes.carried;
         let sure = self.is_open() && carried > Self::FIRST;
         let nearing = |times, low, high| Some(Nearing::new(now, times, low, high));

@@ -46,6 +46,11 @@ impl BaselineLoss {
     }
 }
 
+/// What of a link's loss is more than was assumed before anything was known.
+pub(super) fn proven(link: f64) -> f64 {
+    (link - BaselineLoss::PRIOR).max(0.0)
+}
+
 /// How many frames a batch of `frames` has lost, if it has lost any, where a batch loses one with
 /// probability `loss` and frames are lost independently.
 pub(super) fn frames_lost(loss: f64, frames: usize) -> f64 {

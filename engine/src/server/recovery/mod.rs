@@ -106,7 +106,7 @@ impl Recovery {
         let loss = self.loss.of_sled(link);
         let rto = self.rto(loss);
         let ready = now.max(self.drained);
-        self.budget.earn(link);
+        self.budget.earn(loss::proven(link));
         let silence = if last { Self::LAST_SILENCE } else { Duration::ZERO };
         self.due = Some(ready + rto + silence);
         self.batch = Some(Outstanding {
@@ -191,7 +191,6 @@ impl Recovery {
         let all = self.spacing.cost() * batch.tried;
         let left = all.mul_f64(1.0 - lost) + all.saturating_sub(took).mul_f64(lost);
         self.drained = now + left;
-        if std::env::var_os("DBG").is_some() { eprintln!("{now} q {:.4} rto {:?} ready {:?} waited {:?} tried {} rounds {} took {:?} lost {:.3} gap {:?} left {:?}", batch.loss, batch.rto, batch.ready.since(batch.sent), waited, batch.tried, batch.rounds, took, lost, batch.gap, left); }
         lost
     }
 
@@ -217,8 +216,8 @@ impl Recovery {
     }
 
     /// Which of `unacknowledged` offsets (in the order of sending) to send again at `now`, if it
-    /// is time. Last ones first: a queue that overflowed lost the tail.
-    pub(super) fn take(&mut self, now: Instant, unacknowledged: &[u64]) -> Option<u64> {
+    /// is time, on a link of which a batch loses a frame with probability `link`. Last ones first: a queue that overflowed lost the tail.
+    pub(super) fn take(&mut self, now: Instant, unacknowledged: &[u64], link: f64) -> Option<u64> {
         let due = self.due.filter(|&due| due <= now)?;
         self.due = None;
         let batch = self.batch.as_mut()?;
@@ -237,6 +236,7 @@ impl Recovery {
         if index == 0 {
             batch.rounds += 1;
             batch.in_round = 0;
+            self.budget.earn(loss::proven(link));
             // RFC 6298, section 5.5: back off. While it is not known what the sled bears, it gets
             // as long again as the round took.
             let round = now.since(batch.first_try);

@@ -25,7 +25,7 @@ fn settled(link: f64) -> Recovery {
 }
 
 fn drain(recovery: &mut Recovery, now: Instant) -> Vec<u64> {
-    std::iter::from_fn(|| recovery.take(now, &offsets())).collect()
+    std::iter::from_fn(|| recovery.take(now, &offsets(), LINK)).collect()
 }
 
 #[test]
@@ -51,8 +51,8 @@ fn on_a_lossy_link_it_is_doubted_soon() {
 fn the_tail_goes_first_one_by_one_and_a_read_ends_it() {
     let mut recovery = settled(LINK);
     let due = recovery.due().unwrap();
-    assert_eq!(recovery.take(due, &[0, 1024, 2048]), Some(2048));
-    assert_eq!(recovery.take(due, &[0, 1024, 2048]), None);
+    assert_eq!(recovery.take(due, &[0, 1024, 2048], LINK), Some(2048));
+    assert_eq!(recovery.take(due, &[0, 1024, 2048], LINK), None);
     assert_eq!(recovery.heard(due + MS, false).tried, 1);
     assert_eq!(drain(&mut recovery, at(500.0)), [0_u64; 0]);
 }
@@ -65,7 +65,7 @@ fn an_answer_right_after_a_retransmit_was_late_and_one_in_the_middle_was_not() {
         let mut now = start;
         let mut sent = 0;
         while now < start + after {
-            sent += u32::from(recovery.take(now, &offsets()).is_some());
+            sent += u32::from(recovery.take(now, &offsets(), LINK).is_some());
             now += MS / 50;
         }
         assert_eq!(sent, retransmits);
@@ -89,8 +89,8 @@ fn without_proof_a_silent_sled_gets_one_batch_again_and_no_more() {
 fn after_the_last_batch_the_wait_for_finished_is_no_loss() {
     let mut recovery = settled(0.9);
     recovery.batch_sent(at(100.0), 128, true, 0.9);
-    assert_eq!(recovery.take(at(110.0), &[0]), None);
-    assert_eq!(recovery.take(at(115.0), &[0]), Some(0));
+    assert_eq!(recovery.take(at(110.0), &[0], LINK), None);
+    assert_eq!(recovery.take(at(115.0), &[0], LINK), Some(0));
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn what_a_late_sled_was_sent_in_vain_it_may_drop_before_it_is_doubted_again() {
     let mut recovery = settled(0.05);
     let mut now = recovery.due().unwrap();
     for _ in 0..4 {
-        recovery.take(now, &offsets());
+        recovery.take(now, &offsets(), LINK);
         now = recovery.due().unwrap();
     }
     recovery.heard(now, false);
