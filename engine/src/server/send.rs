@@ -145,7 +145,7 @@ impl Server {
         }
         sled.sent_again(now, frames);
         if frames > 0
-            && sled.recovery.first_round_over()
+            && sled.recovery.has_timed_out()
             && let Some(batch) = sled.batch
         {
             let answer = batch.answer(id, sled.recovery.least_answer(), batch.frames);

@@ -199,9 +199,9 @@ impl Recovery {
         self.answers.least()
     }
 
-    /// Whether all has been sent once more by now, and nothing after that.
-    pub(super) fn first_round_over(&self) -> bool {
-        self.batch.is_some_and(|batch| (batch.rounds, batch.in_round) == (1, 0))
+    /// Whether the batch has timed out and one frame of it been sent again, and no more.
+    pub(super) fn has_timed_out(&self) -> bool {
+        self.batch.is_some_and(|batch| batch.tried == 1)
     }
 
     /// The batch matters no more. Returns how many of its frames were sent again.
