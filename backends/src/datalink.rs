@@ -4,7 +4,11 @@ use std::ops::AddAssign;
 use std::time::Duration;
 
 use boot_engine::batch::Batch;
-use boot_engine::wire::MacAddr;
+use boot_engine::wire::{BLOCK, DATA_HEAD_LEN, ETHERNET_LEN, MacAddr};
+
+/// The least MTU in bytes that a link needs: what the longest frame of the protocol has behind its
+/// Ethernet header.
+pub const LEAST_MTU: usize = DATA_HEAD_LEN - ETHERNET_LEN + BLOCK;
 
 /// An Ethernet link that carries frames of the boot protocol's ethertype.
 ///
@@ -14,10 +18,17 @@ pub trait Datalink {
     /// The name by which the user knows the link.
     fn name(&self) -> &str;
 
-    /// The link's own Ethernet address.
+    /// The name by which the system knows the link now, which may be another.
+    fn current_name(&self) -> &str {
+        self.name()
+    }
+
+    /// The link's own Ethernet address, as it was when its counters were last read or frames
+    /// last sent: that of a bridge or bond can change.
     fn address(&self) -> MacAddr;
 
-    /// The most bytes that a frame can have after its 14-byte Ethernet header.
+    /// The most bytes that a frame can have after its 14-byte Ethernet header; as current as the
+    /// address.
     fn mtu(&self) -> usize;
 
     /// Sends frames from the front of `batch`, in order, without waiting for room or for a link
@@ -87,6 +98,9 @@ pub struct LinkCounters {
     /// Frames that came while the receive buffer was full, or that were not whole, and were
     /// lost; illumos does not count the former.
     pub missed: u64,
+    /// Frames that came from outside and yet had the link's own address as their source; they
+    /// are not handed on. Linux counts them, other systems don't.
+    pub as_us: u64,
 }
 
 impl AddAssign for LinkCounters {
@@ -102,6 +116,7 @@ impl AddAssign for LinkCounters {
         self.is_down |= more.is_down;
         self.received += more.received;
         self.missed += more.missed;
+        self.as_us += more.as_us;
     }
 }
 
@@ -174,6 +189,14 @@ pub enum LinkError {
     Unsupported {
         /// The link's name.
         link: String,
+    },
+    /// Another process has the link, and lets no other have it too.
+    #[error("{link}: {holder} serves this link already; two servers would both answer each sled")]
+    Held {
+        /// The link's name.
+        link: String,
+        /// Which process has it.
+        holder: String,
     },
     /// The link went away while it was in use.
     #[error("{link}: the link is gone")]

@@ -5,6 +5,9 @@
 //! illumos, [`cable`] a segment inside the process, which needs no privilege. The loop that joins
 //! a clock, a link and a station is [`serve`].
 
+// A stream that fails would make them panic.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod cable;
 mod datalink;
 #[cfg(target_os = "illumos")]
@@ -14,7 +17,7 @@ mod options;
 mod packet;
 mod serve;
 
-pub use datalink::{Datalink, LinkCounters, LinkError, Sent};
+pub use datalink::{Datalink, LEAST_MTU, LinkCounters, LinkError, Sent};
 pub use options::{OpenOptions, ParseTxPathError, TxPath};
 pub use serve::{Clock, serve};
 
@@ -27,6 +30,18 @@ pub use serve::{Clock, serve};
 pub fn open(name: &str, options: OpenOptions) -> Result<Box<dyn Datalink + Send>, LinkError> {
     let mut workers = open_workers(name, options, 1)?;
     Ok(workers.remove(0))
+}
+
+/// Whether two names are of one link, as far as the system tells. On illumos a link has one name.
+///
+/// # Errors
+///
+/// If there is no link of one of the names.
+pub fn is_one_link(name: &str, other: &str) -> Result<bool, LinkError> {
+    #[cfg(target_os = "linux")]
+    return Ok(packet::index_of(name)? == packet::index_of(other)?);
+    #[cfg(not(target_os = "linux"))]
+    Ok(name == other)
 }
 
 /// Opens the Ethernet link `name` once for each of `workers` (none counts as one), which can

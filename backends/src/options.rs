@@ -10,6 +10,9 @@ pub struct OpenOptions {
     /// Receive frames for every address, not only for the link's own: for simulated sleds,
     /// which have addresses of their own.
     pub all_addresses: bool,
+    /// Refuse the link if a process of this network namespace has it open with this option, and
+    /// have others refused for as long as it is open here. On Linux; elsewhere nobody is refused.
+    pub hold: bool,
     /// How frames leave.
     pub tx: TxPath,
     /// Payloads may be mapped from files, which nobody in this process may read: take no path

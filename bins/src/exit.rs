@@ -6,6 +6,10 @@ use std::process::{ExitCode, Termination};
 
 use clap::Parser;
 use clap::error::ErrorKind;
+use signal_hook::consts::SIGTERM;
+
+use crate::shown::Shown;
+use crate::{say, stderr};
 
 /// The exit status of every tool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +20,15 @@ pub enum Exit {
     Failure = 1,
     /// Ended by SIGINT, as a shell reports it.
     Interrupted = 130,
+    /// Ended by SIGTERM with something left to do, as a shell reports it.
+    Terminated = 143,
+}
+
+impl Exit {
+    /// How it ends when `signal`, SIGINT or SIGTERM, cuts it short.
+    pub fn of(signal: i32) -> Self {
+        if signal == SIGTERM { Self::Terminated } else { Self::Interrupted }
+    }
 }
 
 impl Termination for Exit {
@@ -31,22 +44,29 @@ impl Termination for Exit {
 pub fn main_of<A: Parser>(run: impl FnOnce(A) -> anyhow::Result<Exit>) -> Exit {
     let arguments = match A::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => {
-            // Nothing can be done about a closed stderr.
-            let _ = error.print();
-            let asked_for =
-                matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            return if asked_for { Exit::Success } else { Exit::Failure };
-        }
+        Err(error) => return refuse::<A>(error),
     };
-    match run(arguments) {
+    let exit = match run(arguments) {
         Ok(exit) => exit,
         Err(error) if is_closed_pipe(error.as_ref()) => Exit::Success,
         Err(error) => {
-            eprintln!("{}: {error:#}", A::command().get_name());
+            say!("{}: {error:#}", A::command().get_name());
             Exit::Failure
         }
-    }
+    };
+    stderr::finish();
+    exit
+}
+
+/// Says what is wrong with the command line, or the help that it asks for.
+fn refuse<A: Parser>(error: clap::Error) -> Exit {
+    let asked_for = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    // The error quotes arguments, which may be names of files: of escaped ones it says the same.
+    let shown = std::env::args_os().map(|argument| Shown(argument.display()).to_string());
+    let error = A::try_parse_from(shown).err().unwrap_or(error);
+    // Nothing can be done about a closed stderr.
+    let _ = error.print();
+    if asked_for { Exit::Success } else { Exit::Failure }
 }
 
 fn is_closed_pipe(error: &(dyn Error + 'static)) -> bool {

@@ -3,40 +3,72 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
-use signal_hook::flag;
+use signal_hook::{iterator, low_level};
+
+use crate::exit::Exit;
 
 /// Which signals have come since [`Signals::install`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Signals {
     interrupted: Arc<AtomicBool>,
+    terminated: Arc<AtomicBool>,
     hangup: Arc<AtomicBool>,
     user: Arc<AtomicBool>,
 }
 
 impl Signals {
-    /// Begins to note SIGINT, SIGTERM, SIGHUP and SIGUSR1. A second SIGINT or SIGTERM ends the process
-    /// at once, in case nobody looks.
+    /// Begins to note SIGINT, SIGTERM, SIGHUP and SIGUSR1, on a thread beside.
+    ///
+    /// In case nobody looks, another SIGINT or SIGTERM ends the process at once: but only a second
+    /// after the first. Who signals a group and its leader means one end, not two.
     ///
     /// # Errors
     ///
-    /// If the system refuses a handler.
+    /// If the system refuses a handler or the thread.
     pub fn install() -> io::Result<Self> {
-        let signals =
-            Self { interrupted: Arc::default(), hangup: Arc::default(), user: Arc::default() };
-        for signal in [SIGINT, SIGTERM] {
-            flag::register_conditional_shutdown(signal, 130, Arc::clone(&signals.interrupted))?;
-            flag::register(signal, Arc::clone(&signals.interrupted))?;
-        }
-        flag::register(SIGHUP, Arc::clone(&signals.hangup))?;
-        flag::register(SIGUSR1, Arc::clone(&signals.user))?;
+        let mut coming = iterator::Signals::new([SIGINT, SIGTERM, SIGHUP, SIGUSR1])?;
+        let signals = Self::default();
+        let noted = signals.clone();
+        thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            let mut first = None;
+            for signal in &mut coming {
+                noted.note(signal);
+                let now = Instant::now();
+                if matches!(signal, SIGINT | SIGTERM)
+                    && now.duration_since(*first.get_or_insert(now)) >= Self::AGAIN
+                {
+                    low_level::exit(Exit::of(signal) as i32);
+                }
+            }
+        })?;
         Ok(signals)
     }
 
-    /// Whether the run was interrupted.
+    /// All that has to be done at an end takes less.
+    const AGAIN: Duration = Duration::from_secs(1);
+
+    fn note(&self, signal: i32) {
+        let flag = match signal {
+            SIGINT => &self.interrupted,
+            SIGTERM => &self.terminated,
+            SIGHUP => &self.hangup,
+            _ => &self.user,
+        };
+        flag.store(true, Ordering::Release);
+    }
+
+    /// Whether SIGINT or SIGTERM has come.
     pub fn interrupted(&self) -> bool {
-        self.interrupted.load(Ordering::Acquire)
+        self.interrupted.load(Ordering::Acquire) || self.terminated()
+    }
+
+    /// Whether SIGTERM has come: the end of a service that is no longer wanted.
+    pub fn terminated(&self) -> bool {
+        self.terminated.load(Ordering::Acquire)
     }
 
     /// Whether any of them has come: for tools that a closed terminal ends as an interrupt does.

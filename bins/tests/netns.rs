@@ -87,7 +87,7 @@ fn any_serves_the_first_sled_and_no_other() {
         let again = sledsim(&desk, &format!("{FAR} -t 20 --mac 02:00:00:00:00:01"));
         assert!(again.status.success());
         server.signal("-TERM");
-        assert_eq!(server.end(SOON).0, 130);
+        assert_eq!(server.end(SOON).0, 0);
     });
 }
 
@@ -251,5 +251,80 @@ fn links_that_will_not_do_are_refused_with_the_reason() {
         let (status, _, log) = server.end(SOON);
         assert_eq!(status, 1, "{log}");
         assert!(log.contains("near: the link is gone"), "{log}");
+    });
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn a_log_that_nobody_reads_stops_neither_boots_nor_the_end() {
+    inside(1, || {
+        let mut desk = Desk::new();
+        image(&mut desk, "zfs.img", 4);
+        let server = Running::start(&desk, "bootserver", &format!("{NEAR} zfs.img all"));
+        // A few lines for each of these sleds: more than a pipe takes.
+        let rack = sledsim(&desk, &format!("{FAR} --sleds 128 -t 50"));
+        assert!(rack.status.success());
+        for round in 0..3 {
+            let mac = format!("06:00:00:0{round}:00:01");
+            let rack = sledsim(&desk, &format!("{FAR} --sleds 128 --mac {mac} -t 50"));
+            assert!(rack.status.success(), "round {round}");
+        }
+        server.signal("-TERM");
+        let (status, _, log) = server.end(Duration::from_secs(10));
+        assert_eq!(status, 0);
+        assert!(!log.contains(" frames sent"), "the pipe was never full: {} bytes", log.len());
+    });
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn the_end_of_a_run_has_a_table_and_one_cut_short_is_no_success() {
+    inside(1, || {
+        let mut desk = Desk::new();
+        image(&mut desk, "zfs.img", 4);
+        let server = Running::start(&desk, "bootserver", &format!("-s -t 20 {NEAR} zfs.img all"));
+        assert!(sledsim(&desk, &format!("{FAR} --sleds 3 -t 20")).status.success());
+        let (status, _, log) = server.end(SOON);
+        assert_eq!(status, 0, "{log}");
+        assert!(log.contains("bootserver: 3 of 3 booted, 12 MiB in "), "{log}");
+        assert_eq!(log.matches("  ok\n").count(), 3, "{log}");
+        let server = Running::start(&desk, "bootserver", &format!("-s {NEAR} zfs.img any"));
+        server.signal("-TERM");
+        let (status, _, log) = server.end(SOON);
+        assert_eq!(status, 143, "{log}");
+        assert!(log.contains("0 of 0 booted"), "{log}");
+    });
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn of_a_folder_it_is_said_what_is_new_and_what_is_gone_and_of_the_rest_nothing() {
+    inside(1, || {
+        let mut desk = Desk::new();
+        fs::create_dir(desk.path("images")).unwrap();
+        for (name, mebibytes) in [("a.img", 1), ("b.img", 2), ("c.img", 3)] {
+            image(&mut desk, name, mebibytes);
+        }
+        let place = |name: &str| desk.path("images").join(name);
+        for name in ["a.img", "b.img"] {
+            fs::rename(desk.path(name), place(name)).unwrap();
+        }
+        let server = Running::start(&desk, "bootserver", &format!("{NEAR} --image images all"));
+        let boots = |csum: &str, mac: &str| {
+            let line = format!("{FAR} -t 20 --csum {csum} --mac {mac}");
+            assert!(sledsim(&desk, &line).status.success());
+        };
+        boots("a.img.csum", "02:00:00:00:00:0a");
+        fs::remove_file(place("a.img")).unwrap();
+        fs::rename(desk.path("c.img"), place("c.img")).unwrap();
+        boots("c.img.csum", "02:00:00:00:00:0c");
+        // Whoever signals a group and its leader sends two.
+        server.signal("-TERM");
+        server.signal("-TERM");
+        let (status, _, log) = server.end(SOON);
+        assert_eq!(status, 0, "{log}");
+        assert_eq!(log.matches("images/a.img: the image is gone").count(), 1, "{log}");
+        assert_eq!(log.matches("images/c.img: is new, checking it").count(), 1, "{log}");
+        assert_eq!(log.matches("checking it").count(), 1, "{log}");
     });
 }

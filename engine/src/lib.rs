@@ -9,6 +9,9 @@
 //! raw file, [`image`] (pack, unpack), [`image::Contents`] (pinned and checked in memory),
 //! [`server`], [`batch`] (frame descriptors), and from there to a datalink outside this crate.
 
+// A stream that fails would make them panic.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod batch;
 pub mod image;
 pub mod server;

@@ -11,14 +11,9 @@ mod link;
 
 use std::io;
 
-use boot_engine::wire::{BLOCK, DATA_HEAD_LEN, ETHERNET_LEN};
-
 use self::handle::{Receiving, Trouble, known_links, open_sending};
 use self::link::{DlpiLink, Share};
-use crate::{Datalink, LinkError, OpenOptions};
-
-/// What the longest frame of the protocol needs behind its Ethernet header.
-const LEAST_MTU: usize = DATA_HEAD_LEN - ETHERNET_LEN + BLOCK;
+use crate::{Datalink, LEAST_MTU, LinkError, OpenOptions};
 
 /// Frames wake every worker, so that many would only keep each other awake.
 const MOST_WORKERS: usize = 8;

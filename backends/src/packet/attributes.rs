@@ -73,12 +73,53 @@ fn ask(whom: SockProtocol, request: &[u8]) -> io::Result<Vec<u8>> {
     // The kernel has answered before it returns from the request.
     let length = recv(fd.as_raw_fd(), &mut answer, MsgFlags::MSG_DONTWAIT)?;
     answer.truncate(length);
-    Ok(answer)
+    match refusal(&answer) {
+        Some(errno) => Err(io::Error::from_raw_os_error(errno)),
+        None => Ok(answer),
+    }
+}
+
+/// The number of the error that an answer is.
+fn refusal(answer: &[u8]) -> Option<i32> {
+    (answer.get(4..6)? == (libc::NLMSG_ERROR as u16).to_ne_bytes()).then_some(())?;
+    let errno = i32::from_ne_bytes(answer.get(HEADER..HEADER + 4)?.try_into().ok()?);
+    Some(errno.wrapping_neg())
+}
+
+/// The RTM_NEWLINK of the link with this index.
+///
+/// # Errors
+///
+/// ENODEV if there is none.
+pub(super) fn link_at(index: i32) -> io::Result<Vec<u8>> {
+    ask(SockProtocol::NetlinkRoute, &about(index))
+}
+
+/// The RTM_NEWLINK of the link with this name, which may be one of its other names.
+///
+/// # Errors
+///
+/// ENODEV if there is none.
+pub(super) fn link_named(name: &str) -> io::Result<Vec<u8>> {
+    /// ALTIFNAMSIZ of linux/if.h, with the NUL at the end.
+    const LONGEST: usize = 128;
+    if name.is_empty() || name.len() >= LONGEST {
+        return Err(io::Error::from_raw_os_error(libc::ENODEV));
+    }
+    // Systems before Linux 5.5 know the first attribute alone; it is looked for among all names.
+    let is_short = name.len() < libc::IFNAMSIZ;
+    let attribute = if is_short { libc::IFLA_IFNAME } else { libc::IFLA_ALT_IFNAME };
+    let name = [name.as_bytes(), &[0]].concat();
+    let request = message(libc::RTM_GETLINK, &[0; INFO], &[(attribute, &name)]);
+    ask(SockProtocol::NetlinkRoute, &request).map_err(|error| match error.raw_os_error() {
+        Some(libc::EINVAL) if !is_short => io::Error::from_raw_os_error(libc::ENODEV),
+        _ => error,
+    })
 }
 
 /// Bytes of a `nlmsghdr`, and of an `ifinfomsg`.
-const HEADER: usize = 16;
-const INFO: usize = 16;
+pub(super) const HEADER: usize = 16;
+pub(super) const INFO: usize = 16;
 
 /// A request of this kind: what comes before its attributes, and these.
 fn message(kind: u16, fixed: &[u8], attributes: &[(u16, &[u8])]) -> Vec<u8> {
@@ -128,7 +169,7 @@ fn of_link(answer: &[u8]) -> Option<&[u8]> {
 }
 
 /// The value of the first attribute of this kind. The upper two bits of a kind tell of its form.
-fn find(mut attributes: &[u8], wanted: u16) -> Option<&[u8]> {
+pub(super) fn find(mut attributes: &[u8], wanted: u16) -> Option<&[u8]> {
     loop {
         let (length, kind) = (attributes.get(..2)?, attributes.get(2..4)?);
         let length = usize::from(u16::from_ne_bytes(length.try_into().ok()?));

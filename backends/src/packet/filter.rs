@@ -1,19 +1,67 @@
 //! The classic BPF programs that the kernel runs on every frame that arrives.
 
-use boot_engine::wire::{ETHERTYPE, MAGIC};
+use boot_engine::wire::{ETHERTYPE, MAGIC, MacAddr};
 
-/// Accepts frames of the boot protocol: its ethertype, and its magic behind that.
+/// Accepts frames of the boot protocol, its ethertype and its magic behind that, which are for
+/// the link's own address or for all, and those that somebody else sends with `own` as their
+/// source.
 ///
-/// Frames with a VLAN tag are not for us: a tagged segment is served on its VLAN's own link.
-pub(super) fn boot_frames() -> [libc::sock_filter; 6] {
-    [
-        load(libc::BPF_H, 12),
-        jump_unless(ETHERTYPE.into(), 3),
-        load(libc::BPF_W, 14),
-        jump_unless(MAGIC, 1),
+/// Frames with a VLAN tag are not for us: a tagged segment is served on its VLAN's own link. A
+/// tag with the VID 0 names no VLAN, only a priority. The kernel takes tags out of frames; of
+/// those with a VID that has no link here it may tell no more than that they are for another
+/// host, whatever their destination.
+pub(super) fn frames_for(own: MacAddr) -> Vec<libc::sock_filter> {
+    let own = own.octets();
+    let [first, last] = [
+        u32::from_be_bytes([own[0], own[1], own[2], own[3]]),
+        u32::from(u16::from_be_bytes([own[4], own[5]])),
+    ];
+    boot_frames_and(&[
+        load(libc::BPF_W, 6),
+        jump_unless(first, 3),
+        load(libc::BPF_H, 10),
+        jump_unless(last, 1),
         give(u32::MAX),
         give(0),
-    ]
+    ])
+}
+
+/// Accepts frames of the boot protocol whatever their destination. Of those that the kernel
+/// says are for another host, frames for a group had a VLAN tag.
+pub(super) fn frames_for_all() -> Vec<libc::sock_filter> {
+    boot_frames_and(&[
+        load(libc::BPF_B, 0),
+        op(libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K, 1, 0, 1),
+        give(u32::MAX),
+        give(0),
+    ])
+}
+
+/// Accepts frames of the boot protocol in no VLAN; of those for other hosts, what `others` does.
+fn boot_frames_and(others: &[libc::sock_filter]) -> Vec<libc::sock_filter> {
+    /// Of linux/if_packet.h.
+    const OTHER_HOST: u32 = 3;
+    const VID: u32 = 0xfff;
+    let mut program = vec![
+        load(libc::BPF_H, 12),
+        jump_unless(ETHERTYPE.into(), 6),
+        load(libc::BPF_W, 14),
+        jump_unless(MAGIC, 4),
+        // Without a tag, this is 0 too.
+        load(libc::BPF_H, ancillary(libc::SKF_AD_VLAN_TAG)),
+        op(libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K, 2, 0, VID),
+        load(libc::BPF_H, ancillary(libc::SKF_AD_PKTTYPE)),
+        op(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 2, 1, OTHER_HOST),
+        give(0),
+        give(u32::MAX),
+    ];
+    program.extend(others);
+    program
+}
+
+/// Where the kernel shows what it knows of a frame beside its bytes.
+fn ancillary(what: libc::c_int) -> u32 {
+    (libc::SKF_AD_OFF + what).cast_unsigned()
 }
 
 /// Accepts nothing.

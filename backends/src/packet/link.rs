@@ -2,15 +2,19 @@
 
 use std::io;
 use std::mem;
+use std::ops::Range;
 use std::time::Duration;
 
 use boot_engine::batch::Batch;
 use boot_engine::wire::MacAddr;
 
+use super::filter;
+use super::hold::Hold;
 use super::outage::Outage;
 use super::room::Room;
-use super::socket::{LinkFacts, ReceiveScratch, Socket};
-use crate::{Datalink, LinkCounters, LinkError, Sent};
+use super::socket::{ReceiveScratch, Socket};
+use super::watch::Watch;
+use crate::{Datalink, LinkCounters, LinkError, OpenOptions, Sent};
 
 /// One way to hand frames to the kernel.
 pub(super) trait Transmit: Send {
@@ -87,10 +91,16 @@ impl Refusal {
     }
 }
 
+/// Where a frame has its source address.
+const SOURCE: Range<usize> = 6..12;
+
 /// A packet socket that is bound to one link.
 pub(super) struct PacketLink {
     name: String,
-    facts: LinkFacts,
+    watch: Watch,
+    /// The address for which the filter lets frames through, if only for one.
+    filtered: Option<MacAddr>,
+    hold: Option<Hold>,
     socket: Socket,
     path: Box<dyn Transmit>,
     described: String,
@@ -106,18 +116,19 @@ pub(super) struct PacketLink {
 }
 
 impl PacketLink {
-    /// Sends over `path`, which `described` says in words. While the link is down, frames wait
-    /// for up to `patience`.
+    /// Sends over `path`, which `described` says in words.
     pub(super) fn new(
         name: &str,
-        facts: LinkFacts,
+        (watch, hold): (Watch, Option<Hold>),
         socket: Socket,
         (path, described): (Box<dyn Transmit>, String),
-        patience: Duration,
+        options: OpenOptions,
     ) -> Self {
         Self {
             name: name.to_owned(),
-            facts,
+            filtered: (!options.all_addresses).then_some(watch.facts().address),
+            watch,
+            hold,
             socket,
             path,
             described,
@@ -125,7 +136,7 @@ impl PacketLink {
             room: Room::new(),
             blocked: None,
             waited: false,
-            outage: Outage::new(patience),
+            outage: Outage::new(options.patience),
             counters: LinkCounters::default(),
             late: Sent::default(),
         }
@@ -160,6 +171,23 @@ impl PacketLink {
             Ok(false) => Err(LinkError::Gone { link: self.name.clone() }),
             Err(error) => Err(self.fail("look for the link", error)),
         }
+    }
+
+    /// Takes in what has changed about the link, which costs next to nothing if nothing has.
+    fn look(&mut self) {
+        self.watch.look();
+        let address = self.watch.facts().address;
+        // A filter that can't be had now is asked for again.
+        if self.filtered.is_some_and(|filtered| filtered != address)
+            && self.socket.attach_filter(&filter::frames_for(address)).is_ok()
+        {
+            self.filtered = Some(address);
+        }
+    }
+
+    fn runs(&mut self) -> bool {
+        self.look();
+        self.watch.facts().runs
     }
 
     fn note_down(&mut self) {
@@ -198,19 +226,23 @@ impl Datalink for PacketLink {
         &self.name
     }
 
+    fn current_name(&self) -> &str {
+        &self.watch.facts().name
+    }
+
     fn address(&self) -> MacAddr {
-        self.facts.address
+        self.watch.facts().address
     }
 
     fn mtu(&self) -> usize {
-        self.facts.mtu
+        self.watch.facts().mtu
     }
 
     fn send(&mut self, batch: &mut Batch) -> Result<Sent, LinkError> {
         let mut sent = Sent::default();
         let mut once_more = true;
         self.blocked = None;
-        if !batch.is_empty() && !self.socket.link_runs() {
+        if !batch.is_empty() && !self.runs() {
             sent += self.hold_or_drop(batch)?;
         }
         while !batch.is_empty() && self.blocked.is_none() {
@@ -246,7 +278,7 @@ impl Datalink for PacketLink {
         let mut writable = want_room;
         // What a link takes that has no carrier is lost.
         let late = self.path.pending() > 0;
-        let pending = late && self.socket.link_runs();
+        let pending = late && self.runs();
         let down = late && !pending || want_room && self.blocked == Some(Stop::Down);
         let pausing = pending || (want_room && self.blocked == Some(Stop::QueueFull));
         if down {
@@ -264,7 +296,18 @@ impl Datalink for PacketLink {
                 self.take_error()?;
             }
         }
-        let received = match self.socket.receive(&mut self.receive, sink) {
+        if self.watch.facts().gone {
+            return Err(LinkError::Gone { link: self.name.clone() });
+        }
+        let own = self.watch.facts().address.octets();
+        let mut as_us = 0;
+        let received = match self.socket.receive(&mut self.receive, &mut |frame| {
+            if frame.get(SOURCE) == Some(&own[..]) {
+                as_us += 1;
+            } else {
+                sink(frame);
+            }
+        }) {
             Ok(received) => received,
             Err(error) => match error.raw_os_error() {
                 Some(libc::EAGAIN | libc::EINTR) => 0,
@@ -277,7 +320,8 @@ impl Datalink for PacketLink {
             },
         };
         self.counters.received += received as u64;
-        if self.outage.is_on() && self.socket.link_runs() {
+        self.counters.as_us += as_us;
+        if self.outage.is_on() && self.watch.runs_again() {
             self.look_for_link()?;
             self.counters.down_time += self.outage.end();
         }
@@ -298,6 +342,12 @@ impl Datalink for PacketLink {
     }
 
     fn counters(&mut self) -> LinkCounters {
+        if !self.runs() {
+            self.note_down();
+        }
+        if let Some(hold) = &self.hold {
+            hold.dismiss();
+        }
         // Nothing is lost by not knowing: the sled asks again.
         self.counters.missed += self.socket.take_missed().unwrap_or(0);
         LinkCounters {

@@ -3,29 +3,30 @@
 
 mod attributes;
 mod filter;
+mod hold;
 mod link;
 mod mmsg;
 mod outage;
 mod room;
 mod socket;
 mod uring;
+mod watch;
 mod xdp;
 
 use std::env;
 use std::io;
 
-use boot_engine::wire::{BLOCK, DATA_HEAD_LEN, ETHERNET_LEN};
 use nix::net::if_::if_nameindex;
 
+use self::hold::{Hold, Refusal};
 use self::link::{PacketLink, Transmit};
 use self::mmsg::Mmsg;
-use self::socket::{LinkFacts, Socket};
+use self::socket::Socket;
 use self::uring::Uring;
+use self::watch::{LinkFacts, Watch};
 use self::xdp::Opener;
-use crate::{Datalink, LinkError, OpenOptions, TxPath};
+use crate::{Datalink, LEAST_MTU, LinkError, OpenOptions, TxPath};
 
-/// What the longest frame of the protocol needs behind its Ethernet header.
-const LEAST_MTU: usize = DATA_HEAD_LEN - ETHERNET_LEN + BLOCK;
 /// A few batches for each direction.
 const SEND_BUFFER: i32 = 4 << 20;
 const RECEIVE_BUFFER: i32 = 8 << 20;
@@ -52,10 +53,13 @@ pub(crate) fn open(
 ) -> Result<Vec<Box<dyn Datalink + Send>>, LinkError> {
     let fail =
         |what| move |source| LinkError::System { link: name.to_owned(), what, cause: source };
+    let facts = look(name)?;
+    let (hold, unheld) = if options.hold { hold(name, facts.index)? } else { Default::default() };
     let mut sockets = Vec::new();
     let mut group = None;
     for _ in 0..workers {
-        let (mut socket, facts) = look(name)?;
+        let mut socket = new_socket(name)?;
+        let watch = Watch::new(facts.clone()).map_err(fail("watch the link"))?;
         // Nothing may wait in a socket before all workers are there: who gets a frame depends
         // on their number.
         socket.attach_filter(&filter::nothing()).map_err(fail("attach a filter"))?;
@@ -69,24 +73,59 @@ pub(crate) fn open(
             let joined = socket.share(group, &filter::worker_of_source());
             group = Some(joined.map_err(fail("spread frames over workers"))?);
         }
-        sockets.push((socket, facts));
+        sockets.push((socket, watch));
     }
-    for (socket, _) in &sockets {
-        socket.attach_filter(&filter::boot_frames()).map_err(fail("attach a filter"))?;
+    for (socket, watch) in &sockets {
+        let filter = if options.all_addresses {
+            filter::frames_for_all()
+        } else {
+            filter::frames_for(watch.facts().address)
+        };
+        socket.attach_filter(&filter).map_err(fail("attach a filter"))?;
     }
     let mut links: Vec<Box<dyn Datalink + Send>> = Vec::new();
     let mut queues = Opener::new(options.tx == TxPath::Xdp);
-    for (queue, (socket, facts)) in (0..).zip(sockets) {
-        let path = choose(options, &mut queues, (&socket, &facts), queue);
-        links.push(Box::new(PacketLink::new(name, facts, socket, path, options.patience)));
+    for (queue, (socket, watch)) in (0..).zip(sockets) {
+        let (path, mut described) = choose(options, &mut queues, (&socket, watch.facts()), queue);
+        described.push_str(&unheld);
+        let path = (path, described);
+        links.push(Box::new(PacketLink::new(name, (watch, hold.clone()), socket, path, options)));
     }
     Ok(links)
 }
 
-/// A new socket, and the facts of the link if it is fit for use.
-fn look(name: &str) -> Result<(Socket, LinkFacts), LinkError> {
+/// The number of the link `name`.
+///
+/// # Errors
+///
+/// If there is no such link.
+pub(crate) fn index_of(name: &str) -> Result<i32, LinkError> {
+    find(name).map(|facts| facts.index)
+}
+
+/// The hold on a link, unless another server has it; or in words why there is none to have.
+fn hold(name: &str, index: i32) -> Result<(Option<Hold>, String), LinkError> {
     let link = name.to_owned();
-    let socket = Socket::new().map_err(|source| match source.kind() {
+    match Hold::take(index) {
+        Ok(hold) => Ok((Some(hold), String::new())),
+        Err(Refusal::Held(holder)) => Err(LinkError::Held { link, holder }),
+        Err(Refusal::Usurped(by)) => {
+            let unheld = format!(
+                "; {by} has the name by which servers know each other and serves nothing: \
+                 a second server would not be refused"
+            );
+            Ok((None, unheld))
+        }
+        Err(Refusal::System(cause)) => {
+            Err(LinkError::System { link, what: "take the hold on it", cause })
+        }
+    }
+}
+
+/// A packet socket for the link `name`, not bound yet.
+fn new_socket(name: &str) -> Result<Socket, LinkError> {
+    let link = name.to_owned();
+    Socket::new().map_err(|source| match source.kind() {
         io::ErrorKind::PermissionDenied => {
             let program = env::current_exe()
                 .map_or_else(|_| "PROGRAM".to_owned(), |path| path.display().to_string());
@@ -95,11 +134,21 @@ fn look(name: &str) -> Result<(Socket, LinkFacts), LinkError> {
             LinkError::NotPermitted { link: link.clone(), remedy }
         }
         _ => LinkError::System { link: link.clone(), what: "open a packet socket", cause: source },
-    })?;
-    let facts = socket.facts(name).map_err(|source| match source.raw_os_error() {
-        Some(libc::ENODEV) => LinkError::NoSuchLink { link: link.clone(), known: known_links() },
-        _ => LinkError::System { link: link.clone(), what: "look for the link", cause: source },
-    })?;
+    })
+}
+
+fn find(name: &str) -> Result<LinkFacts, LinkError> {
+    let link = name.to_owned();
+    LinkFacts::of(name).map_err(|cause| match cause.raw_os_error() {
+        Some(libc::ENODEV) => LinkError::NoSuchLink { link, known: known_links() },
+        _ => LinkError::System { link, what: "look for the link", cause },
+    })
+}
+
+/// The facts of the link if it is fit for use.
+fn look(name: &str) -> Result<LinkFacts, LinkError> {
+    let link = name.to_owned();
+    let facts = find(name)?;
     if facts.hardware != ETHERNET {
         let found = format!("hardware type {}, Ethernet is 1", facts.hardware);
         return Err(LinkError::NotEthernet { link, found });
@@ -107,7 +156,7 @@ fn look(name: &str) -> Result<(Socket, LinkFacts), LinkError> {
     if facts.mtu < LEAST_MTU {
         return Err(LinkError::MtuTooSmall { link, found: facts.mtu, wanted: LEAST_MTU });
     }
-    Ok((socket, facts))
+    Ok(facts)
 }
 
 /// The way that frames go out, and which it is in words. The one asked for if it can be had

@@ -9,7 +9,9 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use boot_engine::batch::FrameSlices;
-use boot_engine::wire::{ETHERTYPE, MacAddr};
+use boot_engine::wire::ETHERTYPE;
+
+use super::watch::LinkFacts;
 
 /// A packet socket that is bound to one link and to the boot protocol's ethertype.
 #[derive(Debug)]
@@ -17,19 +19,6 @@ pub(super) struct Socket {
     fd: OwnedFd,
     /// The link that the socket is bound to.
     index: i32,
-    name: [libc::c_char; libc::IFNAMSIZ],
-}
-
-/// What the kernel knows of a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct LinkFacts {
-    /// The number that the link keeps for as long as it lives.
-    pub(super) index: i32,
-    name: [libc::c_char; libc::IFNAMSIZ],
-    pub(super) address: MacAddr,
-    /// ARP hardware type; Ethernet is 1.
-    pub(super) hardware: u16,
-    pub(super) mtu: usize,
 }
 
 impl Socket {
@@ -39,37 +28,12 @@ impl Socket {
         // SAFETY: no memory is involved.
         let fd = check(unsafe { libc::socket(libc::AF_PACKET, kind, 0) })?;
         // SAFETY: the descriptor is new and nobody else's.
-        Ok(Self { fd: unsafe { OwnedFd::from_raw_fd(fd) }, index: 0, name: [0; libc::IFNAMSIZ] })
-    }
-
-    /// What the kernel knows of the link `name`.
-    pub(super) fn facts(&self, name: &str) -> io::Result<LinkFacts> {
-        let mut request = request_for(name)?;
-        self.ioctl(libc::SIOCGIFHWADDR, &mut request)?;
-        // SAFETY: SIOCGIFHWADDR fills this member of the union.
-        let address = unsafe { request.ifr_ifru.ifru_hwaddr };
-        let mut octets = [0; 6];
-        for (octet, byte) in octets.iter_mut().zip(address.sa_data) {
-            *octet = byte.cast_unsigned();
-        }
-        self.ioctl(libc::SIOCGIFMTU, &mut request)?;
-        // SAFETY: SIOCGIFMTU fills this member of the union.
-        let mtu = unsafe { request.ifr_ifru.ifru_mtu };
-        self.ioctl(libc::SIOCGIFINDEX, &mut request)?;
-        // SAFETY: SIOCGIFINDEX fills this member of the union.
-        let index = unsafe { request.ifr_ifru.ifru_ifindex };
-        Ok(LinkFacts {
-            index,
-            name: request.ifr_name,
-            address: MacAddr::new(octets),
-            hardware: address.sa_family,
-            mtu: usize::try_from(mtu).unwrap_or(0),
-        })
+        Ok(Self { fd: unsafe { OwnedFd::from_raw_fd(fd) }, index: 0 })
     }
 
     /// Binds the socket to a link: from now on it sends and receives there.
     pub(super) fn bind(&mut self, link: &LinkFacts) -> io::Result<()> {
-        (self.index, self.name) = (link.index, link.name);
+        self.index = link.index;
         // SAFETY: all zeros is a valid address.
         let mut address: libc::sockaddr_ll = unsafe { mem::zeroed() };
         address.sll_family = libc::AF_PACKET as u16;
@@ -79,19 +43,6 @@ impl Socket {
         // SAFETY: the address is valid for `length` bytes, and the kernel only reads it.
         check(unsafe { libc::bind(self.fd.as_raw_fd(), (&raw const address).cast(), length) })?;
         Ok(())
-    }
-
-    /// Whether the link is up and has carrier: without, the kernel takes frames and loses them.
-    pub(super) fn link_runs(&self) -> bool {
-        // SAFETY: all zeros is a valid request.
-        let mut request: libc::ifreq = unsafe { mem::zeroed() };
-        request.ifr_name = self.name;
-        match self.ioctl(libc::SIOCGIFFLAGS, &mut request) {
-            // SAFETY: SIOCGIFFLAGS fills this member of the union.
-            Ok(()) => i32::from(unsafe { request.ifr_ifru.ifru_flags }) & libc::IFF_RUNNING != 0,
-            // Renamed or removed: sending tells which.
-            Err(_) => true,
-        }
     }
 
     /// Whether the link that the socket is bound to still exists, under whatever name.
@@ -109,15 +60,14 @@ impl Socket {
         }
     }
 
-    /// How many frames the driver's receive ring has, of one queue. `None` if it does not say.
-    pub(super) fn receive_ring(&self) -> Option<usize> {
+    /// How many frames the driver's receive ring of the link `name` has, of one queue. `None` if
+    /// it does not say.
+    pub(super) fn receive_ring(&self, name: &str) -> Option<usize> {
         /// ETHTOOL_GRINGPARAM, and `ethtool_ringparam`, of linux/ethtool.h.
         const GET_RINGS: u32 = 0x10;
         const RECEIVE: usize = 5;
         let mut rings = [GET_RINGS, 0, 0, 0, 0, 0, 0, 0, 0];
-        // SAFETY: all zeros is a valid request.
-        let mut request: libc::ifreq = unsafe { mem::zeroed() };
-        request.ifr_name = self.name;
+        let mut request = request_for(name).ok()?;
         request.ifr_ifru.ifru_data = (&raw mut rings).cast();
         // The request's address of `rings` is valid until the call returns.
         self.ioctl(libc::SIOCETHTOOL as libc::Ioctl, &mut request).ok()?;
@@ -272,8 +222,8 @@ impl Socket {
     }
 
     fn ioctl(&self, number: libc::Ioctl, request: &mut libc::ifreq) -> io::Result<()> {
-        // SAFETY: all of the numbers used here read and write one `ifreq`, and SIOCETHTOOL what
-        // it points to, which the caller sees to.
+        // SAFETY: the number used here, SIOCETHTOOL, reads and writes one `ifreq` and what it
+        // points to, which the caller sees to.
         check(unsafe { libc::ioctl(self.fd.as_raw_fd(), number, std::ptr::from_mut(request)) })?;
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 #![cfg(target_os = "linux")]
 
+mod changes;
 mod choice;
 mod faults;
 #[path = "../netns/mod.rs"]

@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "system calls on raw memory have no safe form")]
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 
@@ -31,6 +31,11 @@ impl Tap {
         let made = unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETIFF, &raw mut request) };
         assert_eq!(made, 0, "{}", io::Error::last_os_error());
         Self { file }
+    }
+
+    /// Has a frame arrive at the link.
+    pub(crate) fn put(&mut self, frame: &[u8]) {
+        self.file.write_all(frame).expect("the link is up");
     }
 
     /// Takes the frames that wait, at most `most`, and returns how many there were.

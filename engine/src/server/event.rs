@@ -65,6 +65,8 @@ pub enum EventKind {
     Unreadable,
     /// Its session was given to another sled, because all were taken.
     Evicted,
+    /// It asks to be served and is not among those that are. Told once, of a bounded number.
+    NotServed,
 }
 
 /// How a boot went.
@@ -98,6 +100,9 @@ pub struct Counters {
     pub ignored: u64,
     /// READs that were not answered, because RESETs to unknown sleds are limited.
     pub resets_withheld: u64,
+    /// HELLOs that were not answered, because OFFERs to unknown sleds are limited, or all sessions
+    /// are boots.
+    pub offers_withheld: u64,
     /// DATA frames handed to the link.
     pub data: u64,
     /// Events that nobody fetched in time.

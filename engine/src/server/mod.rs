@@ -7,6 +7,7 @@
 //!           Server::poll_event     -> what happened
 //! ```
 
+mod admission;
 mod agenda;
 mod asked;
 mod event;
@@ -16,20 +17,23 @@ mod order;
 mod outcomes;
 mod pace;
 mod recovery;
+mod remembered;
 mod send;
+mod sightings;
 mod sled;
+mod strangers;
 mod table;
 mod turns;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
+use self::admission::Admission;
 use self::agenda::Agenda;
-use self::limit::Limit;
 use self::offers::Offers;
 use self::outcomes::{Answer, Answered};
 use self::pace::Pacer;
 use self::recovery::BaselineLoss;
-use self::sled::Sled;
+use self::sled::Hello;
 use self::table::{SledId, Table};
 use self::turns::Turns;
 use crate::batch::Batch;
@@ -99,7 +103,11 @@ pub struct Server {
     retransmit: bool,
     /// Sleds to be told to start over, and what to say of it.
     resets: VecDeque<(MacAddr, EventKind)>,
-    reset_limit: Limit,
+    /// Who of those without a session is made an offer, and who is told to start over.
+    hellos: Admission,
+    reads: Admission,
+    /// Whom it was told of that they are not served.
+    not_served: HashSet<MacAddr>,
     last_heard: Option<Instant>,
     events: VecDeque<Event>,
     counters: Counters,
@@ -107,8 +115,8 @@ pub struct Server {
 
 impl Server {
     const MOST_EVENTS: usize = 4096;
-    const MOST_RESETS: usize = 64;
-    const RESETS_PER_SECOND: u32 = 64;
+    /// As many sleds as there are sessions.
+    const MOST_RESETS: usize = 1024;
 
     /// A server without images: it offers nothing until [`Server::set_images`].
     pub fn new(config: Config) -> Self {
@@ -123,7 +131,9 @@ impl Server {
             loss: BaselineLoss::default(),
             retransmit: config.retransmit,
             resets: VecDeque::new(),
-            reset_limit: Limit::new(Self::RESETS_PER_SECOND, Self::MOST_RESETS as u32),
+            hellos: Admission::of_hellos(),
+            reads: Admission::of_reads(),
+            not_served: HashSet::new(),
             last_heard: None,
             events: VecDeque::new(),
             counters: Counters::default(),
@@ -137,6 +147,12 @@ impl Server {
         self.plan_all();
     }
 
+    /// Sends from `address` from now on, and listens there: the link's own has changed. Boots under
+    /// way go on if their sleds ask there too.
+    pub fn set_address(&mut self, address: MacAddr) {
+        self.address = address;
+    }
+
     /// The images in service.
     pub fn images(&self) -> &[Contents] {
         self.offers.images()
@@ -147,12 +163,12 @@ impl Server {
         self.offers.assign(assigned);
     }
 
-    /// Tells what a sled took in an earlier life of the server, so that it is offered first.
+    /// Tells what a sled booted in an earlier life of the server, so that it is offered first.
     pub fn remember(&mut self, sled: MacAddr, image: Checksum) {
         self.offers.took(sled, image);
     }
 
-    /// Which sled took which image last, in no order.
+    /// Which sled booted which image last. What was learnt last comes last.
     pub fn remembered(&self) -> impl Iterator<Item = (MacAddr, Checksum)> {
         self.offers.taken()
     }
@@ -179,6 +195,12 @@ impl Server {
         self.last_heard
     }
 
+    /// The checksums of the images that sessions hold in memory, in service or not; one may come
+    /// more than once.
+    pub fn kept_images(&self) -> impl Iterator<Item = Checksum> {
+        self.sleds.iter().flat_map(|(_, sled)| sled.held().map(Contents::checksum))
+    }
+
     /// How many sleds have a session.
     pub fn sessions(&self) -> usize {
         self.sleds.len()
@@ -200,11 +222,16 @@ impl Server {
         self.serve = serve;
         for id in self.sleds.ids() {
             if !self.is_served(self.sleds.get(id).address) {
-                self.sleds.get_mut(id).dismiss();
-                self.turns.leave(id);
-                self.plan(id);
+                self.dismiss(id);
             }
         }
+    }
+
+    fn dismiss(&mut self, id: SledId) {
+        self.sleds.get_mut(id).dismiss();
+        self.sleds.cheapened(id);
+        self.turns.leave(id);
+        self.plan(id);
     }
 
     fn handle_hello(&mut self, now: Instant, source: MacAddr) {
@@ -213,29 +240,23 @@ impl Server {
             self.tell(source, EventKind::Settled);
         }
         if !self.is_served(source) {
-            self.counters.ignored += 1;
+            self.ignore(source);
             return;
         }
-        let id = self.sleds.find(source).unwrap_or_else(|| self.admit(now, source));
-        let again = self.sleds.get_mut(id).hello(now);
-        self.sleds.cheapened(id);
-        self.turns.leave(id);
-        self.plan(id);
-        self.tell(source, EventKind::Hello { again });
-    }
-
-    fn admit(&mut self, now: Instant, source: MacAddr) -> SledId {
-        let (id, evicted) = self.sleds.insert(Sled::new(source, now));
-        if let Some(evicted) = evicted {
+        let Some(id) = self.sleds.find(source).or_else(|| self.admit(now, source)) else {
+            self.counters.offers_withheld += 1;
+            return;
+        };
+        if let Hello::Asks { again } = self.sleds.get_mut(id).hello(now) {
+            self.sleds.cheapened(id);
             self.turns.leave(id);
-            self.tell(evicted.address, EventKind::Evicted);
+            self.tell(source, EventKind::Hello { again });
         }
-        id
+        self.plan(id);
     }
 
     fn handle_read(&mut self, now: Instant, source: MacAddr, read: &Read<'_>) {
-        let known = self.sleds.find(source).filter(|&id| self.sleds.get(id).image.is_some());
-        let Some(id) = known else {
+        let Some(id) = self.session(now, source, read) else {
             self.refuse(now, source);
             return;
         };
@@ -251,8 +272,6 @@ impl Server {
             self.learn(now, id, answered, crowded);
         }
         if let Some(started) = started {
-            let image = self.sleds.get(id).image.as_ref().expect("a sled that reads has one");
-            self.offers.took(source, image.checksum());
             self.tell(source, started);
         }
         if let Some(progress) = progress {
@@ -282,18 +301,6 @@ impl Server {
         }
     }
 
-    /// Tells a sled that reads without an offer to start over: it was served by another
-    /// life of this server.
-    fn refuse(&mut self, now: Instant, source: MacAddr) {
-        if self.serve != Serve::First && !self.is_served(source) {
-            self.counters.ignored += 1;
-        } else if self.resets.len() < Self::MOST_RESETS && self.reset_limit.take(now) {
-            self.resets.push_back((source, EventKind::Reset));
-        } else {
-            self.counters.resets_withheld += 1;
-        }
-    }
-
     fn handle_finished(&mut self, now: Instant, source: MacAddr) {
         let found = self.sleds.find(source);
         let Some((id, finished)) =
@@ -302,17 +309,13 @@ impl Server {
             self.counters.ignored += 1;
             return;
         };
+        if let Some(booted) = self.sleds.get(id).boots {
+            self.offers.took(source, booted);
+        }
+        self.sleds.cheapened(id);
         self.turns.leave(id);
         self.plan(id);
         self.tell(source, finished);
-    }
-
-    fn is_served(&self, sled: MacAddr) -> bool {
-        match &self.serve {
-            Serve::All => true,
-            Serve::First => false,
-            Serve::These(sleds) => sleds.contains(&sled),
-        }
     }
 
     fn tell(&mut self, sled: MacAddr, kind: EventKind) {
@@ -365,9 +368,7 @@ impl Station for Server {
         if let Some(id) = self.sleds.find(destination)
             && self.sleds.get(id).image.is_some()
         {
-            self.sleds.get_mut(id).dismiss();
-            self.turns.leave(id);
-            self.plan(id);
+            self.dismiss(id);
             self.resets.push_back((destination, EventKind::Unreadable));
         }
     }

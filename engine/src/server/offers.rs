@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::remembered::Remembered;
 use super::sled::Sled;
 use crate::image::{Checksum, Contents};
 use crate::wire::MacAddr;
@@ -15,15 +16,12 @@ pub(super) struct Offers {
     /// No two have the same checksum.
     images: Vec<Contents>,
     assigned: HashMap<MacAddr, Checksum>,
-    /// What each sled took last time.
-    taken: HashMap<MacAddr, Checksum>,
+    /// What each sled booted last time.
+    taken: Remembered,
     held: bool,
 }
 
 impl Offers {
-    /// Sleds whose last choice is remembered; beyond, the memory begins anew.
-    const MOST_REMEMBERED: usize = 4096;
-
     pub(super) fn set_images(&mut self, images: Vec<Contents>) {
         self.images.clear();
         for image in images {
@@ -51,14 +49,21 @@ impl Offers {
     }
 
     pub(super) fn took(&mut self, sled: MacAddr, image: Checksum) {
-        if self.taken.len() >= Self::MOST_REMEMBERED && !self.taken.contains_key(&sled) {
-            self.taken.clear();
-        }
-        self.taken.insert(sled, image);
+        self.taken.learn(sled, image);
     }
 
     pub(super) fn taken(&self) -> impl Iterator<Item = (MacAddr, Checksum)> {
-        self.taken.iter().map(|(&sled, &image)| (sled, image))
+        self.taken.iter()
+    }
+
+    /// Whether a sled has booted before, or is one that an image was assigned to.
+    pub(super) fn knows(&self, sled: MacAddr) -> bool {
+        self.taken.get(sled).is_some() || self.assigned.contains_key(&sled)
+    }
+
+    /// The image in service with this checksum.
+    pub(super) fn find(&self, checksum: Checksum) -> Option<&Contents> {
+        self.images.iter().find(|image| image.checksum() == checksum)
     }
 
     /// What to offer to `sled`, which waits for an offer.
@@ -70,11 +75,11 @@ impl Offers {
         if let Some(&assigned) = self.assigned.get(&sled.address) {
             return find(assigned).map(|index| &self.images[index]);
         }
-        let last = sled.image.as_ref().and_then(|image| find(image.checksum()));
+        let last = sled.offers.and_then(find);
         let index = match last {
             Some(index) if sled.refused => (index + 1) % self.images.len(),
             Some(index) => index,
-            None => self.taken.get(&sled.address).copied().and_then(find).unwrap_or(0),
+            None => self.taken.get(sled.address).and_then(find).unwrap_or(0),
         };
         Some(&self.images[index])
     }

@@ -7,7 +7,6 @@ use super::sled::{Sled, Stage};
 use super::table::SledId;
 use super::turns::Turns;
 use crate::batch::Batch;
-use crate::image::Contents;
 use crate::time::Instant;
 use crate::wire::{BLOCK, FrameType, Head, MacAddr, Offer, Read};
 
@@ -21,6 +20,7 @@ impl Server {
             let sled = self.sleds.get_mut(id);
             if let Some(silent) = sled.silent(now) {
                 let address = sled.address;
+                self.sleds.cheapened(id);
                 self.turns.leave(id);
                 self.tell(address, silent);
             } else if sled.recovery.due().is_some_and(|due| due <= now) {
@@ -49,18 +49,19 @@ impl Server {
         if sled.offer_due.is_none_or(|due| due > now) {
             return;
         }
-        let awaited = sled.stage == Stage::Waiting;
-        if awaited && self.offers.withheld() {
+        let awaited = sled.awaits_offer();
+        if sled.stage == Stage::Waiting && self.offers.withheld() {
             return;
         }
-        let image = if awaited { self.offers.choose(sled) } else { sled.image.as_ref() };
+        let chosen = || self.offers.choose(sled).filter(|_| awaited);
+        let image = sled.offered_image().or_else(chosen);
         let offer = image.cloned().and_then(|image| Some((Offer::of(&image).ok()?, image)));
         let Some((offer, image)) = offer else {
             // Its image is not in service; it will ask again.
             sled.offer_due = None;
             return;
         };
-        let before = sled.image.as_ref().map(Contents::checksum);
+        let before = sled.offers;
         sled.offered(now, &image);
         let address = sled.address;
         let head = Head::new(address, self.address, FrameType::Offer, Offer::LEN);

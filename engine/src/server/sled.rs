@@ -1,15 +1,21 @@
 //! One sled's boot, as the server sees it.
 
+mod asking;
+mod worth;
+
 use std::time::Duration;
 
+pub(super) use self::asking::Hello;
+pub(super) use self::worth::{Loss, Worth};
+use super::admission::Rank;
 use super::asked::{Asked, Merged};
 use super::event::{EventKind, Summary};
 use super::outcomes::{Answered, SentBatch};
 use super::pace::Pacer;
 use super::recovery::{Heard, Recovery};
-use crate::image::Contents;
+use crate::image::{Checksum, Contents};
 use crate::time::Instant;
-use crate::wire::{BLOCK, MacAddr, Read};
+use crate::wire::{BLOCK, MacAddr, Read, SLOTS};
 
 /// Where a boot stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,16 +32,30 @@ pub(super) enum Stage {
     Lost,
 }
 
-/// What a session is worth: whether its sled has read, and when it was heard last.
-pub(super) type Worth = (bool, Instant);
-
 /// A session.
 #[derive(Debug)]
 pub(super) struct Sled {
     pub(super) address: MacAddr,
     pub(super) stage: Stage,
-    /// The image offered last. Every READ is answered from it and from no other.
+    /// As what it was given its session.
+    pub(super) rank: Rank,
+    /// The image that it boots. Every READ is answered from it and from no other.
     pub(super) image: Option<Contents>,
+    /// The checksum of `image`, also when that has been let go.
+    pub(super) boots: Option<Checksum>,
+    /// The image that it was offered last, until it boots that.
+    offer: Option<Contents>,
+    /// The checksum of the last offer.
+    pub(super) offers: Option<Checksum>,
+    /// Whether it was offered an image since its boot began; and whether since it last read.
+    renewed: bool,
+    open: bool,
+    /// Whether it said HELLO in the middle of its boot.
+    asks_again: bool,
+    /// Whether it asks once more what was answered already.
+    same: bool,
+    /// Offers that it has refused since it last began a boot.
+    refusals: u32,
     pub(super) asked: Asked,
     pub(super) recovery: Recovery,
     pub(super) pacer: Pacer,
@@ -50,6 +70,8 @@ pub(super) struct Sled {
     pub(super) offer_due: Option<Instant>,
     /// When the last OFFER was sent.
     offered: Instant,
+    /// Whether the server has more to offer than it may: then each offer is sent once.
+    strained: bool,
     /// OFFERs that may still be sent only to wake the sled.
     nudges: u8,
     /// It said HELLO again although it had been offered `image` and had time to read.
@@ -57,6 +79,8 @@ pub(super) struct Sled {
     /// When it first asked the question that the last offer answers.
     hello: Instant,
     pub(super) heard: Instant,
+    /// When it last read.
+    read_at: Instant,
     /// When all that it had asked for had gone out to it.
     sent: Instant,
     started: Instant,
@@ -78,8 +102,6 @@ impl Sled {
     const NUDGE: Duration = Duration::from_millis(1);
     /// Two steps lie between a sled's last DATA and its FINISHED; a spare, since any may be lost.
     const NUDGES_AT_THE_END: u8 = 4;
-    /// A HELLO this soon after another is the same question, not a refusal.
-    const SAME_QUESTION: Duration = Duration::from_secs(3);
     const STALLED_AFTER: Duration = Duration::from_secs(3);
     const LOST_AFTER: Duration = Duration::from_secs(15);
     const FINISHED_AFTER: Duration = Duration::from_secs(5);
@@ -87,6 +109,8 @@ impl Sled {
     /// How often a boot may draw the image before it is slowed to a trickle: no loss at which a
     /// sled boots at all makes it ask for so much.
     const ALLOWANCE: u64 = 8;
+    /// Bytes that a sled's first READ asks for.
+    const BATCH: u64 = (SLOTS * BLOCK) as u64;
     /// Frames per second of a trickle.
     const TRICKLE: f64 = 1000.0;
 
@@ -94,7 +118,16 @@ impl Sled {
         Self {
             address,
             stage: Stage::Waiting,
+            rank: Rank::Known,
             image: None,
+            boots: None,
+            offer: None,
+            offers: None,
+            renewed: false,
+            open: false,
+            asks_again: false,
+            same: false,
+            refusals: 0,
             asked: Asked::default(),
             recovery: Recovery::new(0),
             pacer: Pacer::of_sled(),
@@ -103,10 +136,12 @@ impl Sled {
             drawn: (0, now),
             offer_due: None,
             offered: now,
+            strained: false,
             nudges: 0,
             refused: false,
             hello: now,
             heard: now,
+            read_at: Instant::ZERO,
             sent: now,
             started: now,
             stalled: false,
@@ -118,11 +153,6 @@ impl Sled {
             early: 0,
             needless: 0,
         }
-    }
-
-    /// How much would be lost with this session: the least is evicted first.
-    pub(super) fn worth(&self) -> Worth {
-        (matches!(self.stage, Stage::Reading | Stage::Finished | Stage::Lost), self.heard)
     }
 
     /// Whether a boot is under way, or may begin any moment.
@@ -140,48 +170,6 @@ impl Sled {
         self.image.as_ref().map_or(0, |image| image.bytes().len() as u64)
     }
 
-    /// It starts over. Says whether a boot was under way.
-    pub(super) fn hello(&mut self, now: Instant) -> bool {
-        let again = self.stage == Stage::Reading && self.has_read;
-        let offered = self.stage == Stage::Offered;
-        let same = offered && now.since(self.hello) < Self::SAME_QUESTION;
-        self.refused |= offered && !same;
-        // Who says HELLO more often than sleds do gets no more for it.
-        if now.since(self.drawn.1) >= Self::SAME_QUESTION {
-            self.drawn = (0, now);
-            self.pacer.cap(f64::INFINITY);
-        }
-        // Two sleds with one address may take turns at asking: what counts is the first time.
-        if !same {
-            self.hello = now;
-        }
-        self.stage = Stage::Waiting;
-        self.heard = now;
-        self.has_read = false;
-        self.stalled = false;
-        self.asked.clear();
-        self.recovery.stop();
-        self.batch = None;
-        self.offer_due = Some(now);
-        again
-    }
-
-    /// It was sent an OFFER of `image`.
-    pub(super) fn offered(&mut self, now: Instant, image: &Contents) {
-        if !self.image.as_ref().is_some_and(|known| known.same_memory(image)) {
-            self.image = Some(image.clone());
-            self.frontier = 0;
-        }
-        self.refused = false;
-        self.offered = now;
-        if self.stage == Stage::Waiting {
-            self.stage = Stage::Offered;
-            self.nudges = 2;
-        }
-        self.nudges = self.nudges.saturating_sub(1);
-        self.offer_due = (self.nudges > 0).then(|| now + Self::NUDGE);
-    }
-
     /// It asked for something. Returns what that tells of the batch before, and the event if
     /// this began its boot.
     pub(super) fn read(
@@ -194,8 +182,7 @@ impl Sled {
         if first {
             self.has_read = true;
             // A sled that another one with its address talked over goes on where it was.
-            if read.offsets().any(|offset| offset == 0) || self.frontier == 0 {
-                self.frontier = 0;
+            if self.frontier == 0 {
                 self.started = now;
                 self.recovery.restart(size / BLOCK as u64);
                 (self.frames, self.again, self.early, self.needless) = (0, 0, 0, 0);
@@ -218,9 +205,12 @@ impl Sled {
             }
         });
         self.heard = now;
+        self.read_at = now;
         self.stalled = false;
         self.nudges = 0;
         self.offer_due = None;
+        self.asks_again = false;
+        self.open = false;
         if self.stage != Stage::Finished {
             self.stage = Stage::Reading;
         }
@@ -279,9 +269,9 @@ impl Sled {
         last
     }
 
-    /// It says that it has everything.
+    /// It says that it has everything. That is believed only if it was sent everything.
     pub(super) fn finished(&mut self, now: Instant) -> Option<EventKind> {
-        if self.stage != Stage::Reading {
+        if self.stage != Stage::Reading || !self.has_had_everything() {
             return None;
         }
         self.heard = now;
@@ -291,7 +281,8 @@ impl Sled {
     /// It gets nothing more.
     pub(super) fn dismiss(&mut self) {
         self.stage = Stage::Lost;
-        self.image = None;
+        self.let_go();
+        (self.boots, self.offers, self.renewed) = (None, None, false);
         self.asked.clear();
         self.recovery.stop();
         self.offer_due = None;
@@ -317,13 +308,13 @@ impl Sled {
         [offer, self.recovery.due(), self.silence_due()].into_iter().flatten().min()
     }
 
-    /// When its silence means something.
+    /// When its silence means something, and be it only that its images are let go.
     fn silence_due(&self) -> Option<Instant> {
         let patience = match self.stage {
             Stage::Reading if self.has_had_everything() => Self::FINISHED_AFTER,
             Stage::Reading if self.stalled => Self::LOST_AFTER,
             Stage::Reading => Self::STALLED_AFTER,
-            _ => return None,
+            _ => return self.lapses(),
         };
         Some(self.heard.max(self.sent) + patience)
     }
@@ -331,6 +322,10 @@ impl Sled {
     /// What its silence means at `now`.
     pub(super) fn silent(&mut self, now: Instant) -> Option<EventKind> {
         if self.silence_due().is_none_or(|due| due > now) {
+            return None;
+        }
+        if self.stage != Stage::Reading {
+            self.let_go();
             return None;
         }
         if self.has_had_everything() {

@@ -1,9 +1,12 @@
 //! The sessions: one per sled, a bounded number of them.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
+use super::admission::Rank;
 use super::order::Order;
-use super::sled::{Sled, Worth};
+use super::sled::{Loss, Sled, Worth};
+use crate::time::Instant;
 use crate::wire::MacAddr;
 
 /// A session's place in the table. It stays the same while the session lives.
@@ -66,8 +69,9 @@ impl Table {
         self.worths.note(id, Some(self.get(id).worth()));
     }
 
-    /// A place for `sled`, and who had to give it up: if all are taken, a sled that never
-    /// read goes first, then the one that has been silent for longest.
+    /// A place for `sled`, and who had to give it up: if all are taken, a session that is over
+    /// goes first, then a sled that has not read, then one whose boot has only begun; of equals
+    /// the one that has been silent for longest.
     pub(super) fn insert(&mut self, sled: Sled) -> (SledId, Option<Sled>) {
         let address = sled.address;
         let worth = sled.worth();
@@ -85,6 +89,16 @@ impl Table {
         (id, evicted)
     }
 
+    /// Whether there is a place at `now` that nobody would miss: see [`gives_way`].
+    /// That depends on the newcomer's `rank`.
+    pub(super) fn has_room(&mut self, now: Instant, rank: Rank) -> bool {
+        if self.sleds.len() < self.most {
+            return true;
+        }
+        let least = self.least();
+        gives_way(self.sleds[least.0].worth(), now, rank)
+    }
+
     /// Who is worth least. What is noted anew on the way has been heard from since it was noted,
     /// so all of that is a bounded share of the work for the frames that came.
     fn least(&mut self) -> SledId {
@@ -99,13 +113,26 @@ impl Table {
     }
 }
 
+/// Whether a session makes room for a sled that has just said HELLO and will say so again: not
+/// if it would be asked for what it was given its place for, any moment.
+fn gives_way((loss, heard): Worth, now: Instant, newcomer: Rank) -> bool {
+    /// From HELLO to the first READ a sled takes 50 ms, and some lines on its console.
+    const ABOUT_TO_READ: Duration = Duration::from_millis(150);
+    /// Its own timer makes a sled that boots ask each second.
+    const BOOTING: Duration = Duration::from_secs(3);
+    let patience = match loss {
+        Loss::Nothing => Duration::ZERO,
+        Loss::Hello(rank) if rank < newcomer => Duration::ZERO,
+        Loss::Hello(_) => ABOUT_TO_READ,
+        Loss::Beginning | Loss::Boot => BOOTING,
+    };
+    now.since(heard) >= patience
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::super::sled::Stage;
     use super::*;
-    use crate::time::Instant;
 
     /// Does to random sessions what can happen to one, and holds every eviction to a search
     /// through all of them.
@@ -118,12 +145,15 @@ mod tests {
             let mut now = Instant::ZERO;
             for number in 0..2000 {
                 // Many things happen at the same moment.
-                now += Duration::from_micros(random.u64(0..3));
+                now += Duration::from_millis(random.u64(0..3) * random.u64(0..1000));
                 if table.len() < most || random.u8(..4) == 0 {
                     let address = MacAddr::new([2, 0, 0, 0, 0, 0]).nth_after(number);
                     let least = table.iter().min_by_key(|(_, sled)| sled.worth());
                     let least = least.map(|(id, sled)| (id, sled.address));
                     let full = table.len() == most;
+                    let stays = least
+                        .is_some_and(|(id, _)| !gives_way(table.get(id).worth(), now, Rank::New));
+                    assert_eq!(table.has_room(now, Rank::New), !(full && stays), "seed {seed}");
                     let (id, evicted) = table.insert(Sled::new(address, now));
                     let expected = least.filter(|_| full);
                     assert_eq!(evicted.map(|sled| (id, sled.address)), expected, "seed {seed}");
@@ -132,15 +162,24 @@ mod tests {
                 }
                 let id = SledId(random.usize(..table.len()));
                 let sled = table.get_mut(id);
-                match random.u8(..4) {
+                match random.u8(..8) {
                     0 => {
                         sled.hello(now);
                         table.cheapened(id);
                     }
-                    1 => sled.dismiss(),
+                    1 => {
+                        sled.dismiss();
+                        table.cheapened(id);
+                    }
+                    2 => {
+                        sled.stage = Stage::Finished;
+                        table.cheapened(id);
+                    }
                     _ => {
                         sled.stage = Stage::Reading;
+                        sled.frontier = random.u64(..1 << 20);
                         sled.heard = now;
+                        table.cheapened(id);
                     }
                 }
             }

@@ -1,6 +1,6 @@
 //! What can be plugged into a segment.
 
-use super::{Flood, Naive};
+use super::{Flood, Naive, Stranger};
 use crate::batch::Batch;
 use crate::server::Server;
 use crate::sled::Sled;
@@ -19,6 +19,8 @@ pub enum Actor {
     Sled(Sled),
     /// A flood of READs.
     Flood(Flood),
+    /// A station that speaks in the name of others.
+    Stranger(Stranger),
 }
 
 impl Actor {
@@ -62,6 +64,7 @@ impl Station for Actor {
             Self::Naive(server) => server.handle_frame(now, frame),
             Self::Sled(sled) => sled.handle_frame(now, frame),
             Self::Flood(flood) => flood.handle_frame(now, frame),
+            Self::Stranger(stranger) => stranger.handle_frame(now, frame),
         }
     }
 
@@ -71,6 +74,7 @@ impl Station for Actor {
             Self::Naive(server) => server.poll_transmit(now, batch),
             Self::Sled(sled) => sled.poll_transmit(now, batch),
             Self::Flood(flood) => flood.poll_transmit(now, batch),
+            Self::Stranger(stranger) => stranger.poll_transmit(now, batch),
         }
     }
 
@@ -80,6 +84,7 @@ impl Station for Actor {
             Self::Naive(server) => server.poll_timeout(),
             Self::Sled(sled) => sled.poll_timeout(),
             Self::Flood(flood) => flood.poll_timeout(),
+            Self::Stranger(stranger) => stranger.poll_timeout(),
         }
     }
 }

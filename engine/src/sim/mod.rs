@@ -20,6 +20,7 @@ mod line;
 mod naive;
 mod scenario;
 mod segment;
+mod stranger;
 
 pub use actor::Actor;
 pub use flood::{Flood, FloodConfig};
@@ -28,3 +29,4 @@ pub use line::{Faults, Line, PortConfig, wire_bytes, wire_time};
 pub use naive::Naive;
 pub use scenario::{Outcome, Scenario};
 pub use segment::{Link, PlugId, Segment, Traffic};
+pub use stranger::{Stranger, StrangerConfig};

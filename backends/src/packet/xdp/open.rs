@@ -26,7 +26,8 @@ use super::ring::{CompletionRing, FillRing, TxRing};
 use super::socket::{How, XdpSocket};
 use super::umem::Umem;
 use super::{Mode, Xdp};
-use crate::packet::socket::{LinkFacts, Socket};
+use crate::packet::socket::Socket;
+use crate::packet::watch::LinkFacts;
 use crate::packet::{attributes, why};
 
 /// Opens queues of one link.
@@ -87,7 +88,7 @@ impl Opener {
         if *self.has_other.get_or_insert_with(|| has_program(facts.index)) {
             return Err(Hindrance::Program);
         }
-        let frames = link.receive_ring().unwrap_or(USUAL_RING).max(LEAST_RING);
+        let frames = link.receive_ring(&facts.name).unwrap_or(USUAL_RING).max(LEAST_RING);
         if frames > MOST_RING {
             return Err(Hindrance::Ring(frames));
         }

@@ -11,7 +11,7 @@ use self::netns::{FAR, NEAR, inside, ip};
 use super::Opener;
 use super::program::PassAll;
 use crate::packet::attributes::has_xdp_program;
-use crate::packet::look;
+use crate::packet::{look, new_socket};
 use crate::{Datalink, OpenOptions, TxPath, open};
 
 #[path = "../../../tests/netns/mod.rs"]
@@ -72,7 +72,7 @@ fn a_link_whose_driver_has_no_zero_copy_gets_no_program() {
 
 /// What is said of queue 0 of the near end, if its driver is taken for one that has zero-copy.
 fn said_of_near() -> String {
-    let (mut socket, facts) = look(NEAR).unwrap();
+    let (mut socket, facts) = (new_socket(NEAR).unwrap(), look(NEAR).unwrap());
     socket.bind(&facts).unwrap();
     let mut opener = Opener::new(true);
     opener.has_mode = Some(true);

@@ -13,4 +13,4 @@ mod links;
 mod netns;
 
 // What the backend finds in the crate that it is a part of.
-use boot_backends::{Datalink, LinkCounters, LinkError, OpenOptions, Sent};
+use boot_backends::{Datalink, LEAST_MTU, LinkCounters, LinkError, OpenOptions, Sent};

@@ -77,6 +77,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", value_parser = workers)]
     workers: Option<NonZeroUsize>,
 
+    /// Serve LINK even if another process on this host does already: sleds that are in both
+    /// servers' charge are answered twice. (Only Linux refuses such a second start.)
+    #[arg(long)]
+    share_link: bool,
+
     /// How fast each link is used: `auto` finds the rate that it carries, on the whole and to
     /// each sled; a rate such as 9.4Gbit sets a limit to that; `max` sends as fast as the link
     /// takes frames, whatever is lost behind it
@@ -124,6 +129,7 @@ pub(crate) struct ServeOptions {
     pub(crate) quiet: bool,
     pub(crate) map: bool,
     pub(crate) tx: TxPath,
+    pub(crate) share_link: bool,
     pub(crate) workers: usize,
     pub(crate) pace: Pace,
 }
@@ -229,6 +235,7 @@ fn serve(args: Args) -> anyhow::Result<ServeOptions> {
         quiet: args.quiet,
         map: args.map,
         tx: args.tx,
+        share_link: args.share_link,
         workers,
         pace: args.rate,
     })

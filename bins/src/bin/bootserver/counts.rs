@@ -19,6 +19,7 @@ impl AddAssign for Counts {
         self.server.malformed += more.server.malformed;
         self.server.ignored += more.server.ignored;
         self.server.resets_withheld += more.server.resets_withheld;
+        self.server.offers_withheld += more.server.offers_withheld;
         self.server.events_lost += more.server.events_lost;
     }
 }
@@ -39,9 +40,11 @@ impl Display for Counts {
         rest(link.held, "waited for the link to come up again")?;
         rest(link.unreadable, "dropped because a mapped image was cut short")?;
         rest(link.missed, "lost for want of receive buffer")?;
+        rest(link.as_us, "from others with this link's own address")?;
         rest(server.malformed, "of them broken")?;
         rest(server.ignored, "of them not for us")?;
         rest(server.resets_withheld, "READs left unanswered")?;
+        rest(server.offers_withheld, "HELLOs left unanswered")?;
         rest(server.events_lost, "events not told")?;
         if link.downs > 0 {
             let seconds = link.down_time.as_secs_f64();

@@ -16,9 +16,9 @@ use boot_engine::server::{Config, Serve, Server};
 use boot_engine::sled::{Rack, Sled, SledConfig};
 use boot_engine::wire::{BLOCK, MacAddr};
 use boot_tools::exit::Exit;
-use boot_tools::rack;
 use boot_tools::signals::Signals;
 use boot_tools::units::Bytes;
+use boot_tools::{rack, say};
 
 /// Bytes of the image that is made if none is given.
 const SIZE: usize = 64 << 20;
@@ -33,7 +33,7 @@ pub(crate) fn run(sleds: usize, image: Option<&Path>) -> anyhow::Result<Exit> {
         Some(path) => Contents::load(path)?,
         None => own_image()?,
     };
-    eprintln!(
+    say!(
         "serving {} to {sleds} simulated sleds, sha256 {}",
         Bytes(contents.bytes().len() as u64),
         contents.checksum()

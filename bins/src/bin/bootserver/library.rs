@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, ensure};
 use boot_engine::image::{Checksum, Contents};
+use boot_tools::say;
 use boot_tools::units::Bytes;
 
 /// Files and folders of images, and their contents as they were when they were last good.
@@ -79,7 +80,7 @@ impl Library {
                 match load(&path, map) {
                     Ok(contents) => shelf.push(Book { path, stamp, contents: Some(contents) }),
                     Err(error) if path != *place => {
-                        eprintln!("bootserver: passed over: {error:#}");
+                        say!("bootserver: passed over: {error:#}");
                         shelf.push(Book { path, stamp, contents: None });
                     }
                     Err(error) => return Err(error),
@@ -154,14 +155,14 @@ impl Library {
                 Some(known) if known.stamp == now && !anyway => {
                     book.contents.clone_from(&known.contents);
                 }
-                _ if now.is_none() => {
-                    eprintln!(
-                        "bootserver: {}: the image is gone: it is not offered",
-                        path.display()
-                    );
-                }
+                _ if now.is_none() => say_gone(path),
                 _ => {
-                    eprintln!("bootserver: {}: has changed, checking it", path.display());
+                    let why = match known {
+                        Some(known) if known.stamp == now => "checking it again",
+                        Some(_) => "has changed, checking it",
+                        None => "is new, checking it",
+                    };
+                    say!("bootserver: {}: {why}", path.display());
                     book.contents = match load(path, self.map) {
                         Ok(contents) => Some(contents),
                         Err(error) => {
@@ -172,13 +173,18 @@ impl Library {
                                 Some(_) => ": it was mapped, so the old one is lost",
                                 None => "",
                             };
-                            eprintln!("bootserver: {error:#}{kept}");
+                            say!("bootserver: {error:#}{kept}");
                             before.filter(|_| sound)
                         }
                     };
                 }
             }
             shelf.push(book);
+        }
+        for book in &old {
+            if book.contents.is_some() && !paths.contains(&book.path) {
+                say_gone(&book.path);
+            }
         }
         *self.shelf() = shelf;
     }
@@ -202,6 +208,10 @@ impl Drop for Done<'_> {
         self.0.edition.fetch_add(1, Ordering::AcqRel);
         self.0.loading.store(false, Ordering::Release);
     }
+}
+
+fn say_gone(path: &Path) {
+    say!("bootserver: {}: the image is gone: it is not offered", path.display());
 }
 
 /// `place` itself, or the files in it if it is a folder, in the order of their names.
@@ -228,7 +238,7 @@ fn stamp(path: &Path) -> Option<Stamp> {
 
 fn load(path: &Path, map: bool) -> anyhow::Result<Contents> {
     let contents = if map { Contents::map(path)? } else { Contents::load(path)? };
-    eprintln!(
+    say!(
         "bootserver: {}: {}{}, sha256 {}{}",
         path.display(),
         if contents.image_name().is_empty() {

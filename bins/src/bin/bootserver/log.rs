@@ -3,47 +3,137 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use boot_engine::image::Checksum;
 use boot_engine::server::{Event, EventKind, Summary};
 use boot_engine::time::Instant;
+use boot_tools::say;
 use boot_tools::units::{Bytes, megabytes_per_second};
 
-/// Where the lines of one worker go.
+use crate::told::{Say, Told};
+
+/// What one worker says.
 #[derive(Debug)]
 pub(super) struct Log {
     quiet: bool,
     /// Stands before a sled's address, and says on which link it is.
     prefix: String,
-    /// Lines in the second that began at this moment, and those left out of it.
+    told: Told,
+    /// When the second began that lines are counted in.
     second: Instant,
-    lines: u32,
-    left_out: u32,
+    subjects: [Lines; Subject::ALL.len()],
+}
+
+/// What a line is about. Each has its own share, so that a flood of one drowns no other.
+#[derive(Clone, Copy, Debug)]
+enum Subject {
+    Hello,
+    Offer,
+    Reset,
+    Eviction,
+    Boot,
+}
+
+impl Subject {
+    const ALL: [Self; 5] = [Self::Hello, Self::Offer, Self::Reset, Self::Eviction, Self::Boot];
+
+    fn of(kind: &EventKind) -> Self {
+        match kind {
+            EventKind::Hello { .. } | EventKind::NotServed => Self::Hello,
+            EventKind::Offered { .. } => Self::Offer,
+            EventKind::Reset => Self::Reset,
+            EventKind::Evicted => Self::Eviction,
+            _ => Self::Boot,
+        }
+    }
+
+    /// Lines in a second at most. What costs a station a single frame gets less than a boot.
+    fn most(self) -> u32 {
+        match self {
+            Self::Boot => 200,
+            _ => 40,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Hello => "sleds that say hello",
+            Self::Offer => "offers",
+            Self::Reset => "sleds that were told to start over",
+            Self::Eviction => "sleds that were forgotten",
+            Self::Boot => "boots",
+        }
+    }
+}
+
+/// Lines about one subject in the last second, and those left out of it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lines {
+    said: u32,
+    left_out: u64,
 }
 
 impl Log {
-    /// A flood of frames must not become a flood of lines.
-    const LINES_PER_SECOND: u32 = 200;
+    const SECOND: Duration = Duration::from_secs(1);
 
     pub(super) fn new(quiet: bool, prefix: String) -> Self {
-        Self { quiet, prefix, second: Instant::ZERO, lines: 0, left_out: 0 }
+        let subjects = [Lines::default(); Subject::ALL.len()];
+        Self { quiet, prefix, told: Told::default(), second: Instant::ZERO, subjects }
     }
 
     pub(super) fn event(&mut self, now: Instant, event: &Event) {
-        if self.quiet {
-            return;
+        if let Some(line) = self.line(now, event) {
+            say!("{line}");
         }
-        if now.since(self.second) >= Duration::from_secs(1) {
-            if self.left_out > 0 {
-                eprintln!("bootserver: {} more lines were left out", self.left_out);
-            }
-            (self.second, self.lines, self.left_out) = (now, 0, 0);
-        }
-        self.lines += 1;
-        if self.lines > Self::LINES_PER_SECOND {
-            self.left_out += 1;
-            return;
-        }
-        eprintln!("{}{}: {}", self.prefix, event.sled, text(&event.kind));
     }
+
+    /// Says what was left out, once a second at most.
+    pub(super) fn tell_left_out(&mut self, now: Instant) {
+        for line in self.left_out(now) {
+            say!("{line}");
+        }
+    }
+
+    fn line(&mut self, now: Instant, event: &Event) -> Option<String> {
+        if self.quiet {
+            return None;
+        }
+        let text = match self.told.say(event.sled, &event.kind) {
+            Say::Nothing => return None,
+            Say::Event => text(&event.kind),
+            Say::Refused(checksum, times) => refused(checksum, times),
+        };
+        self.tell_left_out(now);
+        let subject = Subject::of(&event.kind);
+        let lines = &mut self.subjects[subject as usize];
+        if lines.said == subject.most() {
+            lines.left_out += 1;
+            return None;
+        }
+        lines.said += 1;
+        Some(format!("{}{}: {text}", self.prefix, event.sled))
+    }
+
+    fn left_out(&mut self, now: Instant) -> Vec<String> {
+        if now.since(self.second) < Self::SECOND {
+            return Vec::new();
+        }
+        self.second = now;
+        let last = std::mem::take(&mut self.subjects);
+        let left_out = Subject::ALL.into_iter().zip(last).filter(|(_, lines)| lines.left_out > 0);
+        left_out
+            .map(|(subject, Lines { left_out, .. })| {
+                format!(
+                    "bootserver: {}{left_out} more lines about {} were left out",
+                    self.prefix,
+                    subject.name()
+                )
+            })
+            .collect()
+    }
+}
+
+fn refused(checksum: Checksum, times: u32) -> String {
+    format!("refused {checksum} {times} times: its boot archive wants another image")
 }
 
 fn text(kind: &EventKind) -> String {
@@ -53,9 +143,7 @@ fn text(kind: &EventKind) -> String {
         EventKind::Hello { again: true } => {
             "says hello in the middle of its boot: starts over".to_owned()
         }
-        EventKind::Offered { checksum, repeated } => {
-            format!("offered {}{checksum}", if *repeated { "again " } else { "" })
-        }
+        EventKind::Offered { checksum, .. } => format!("offered {checksum}"),
         EventKind::Started { size } => format!("reads: {} to go", Bytes(*size)),
         EventKind::Progress { bytes, size } => progress(*bytes, *size),
         EventKind::Finished(summary) => finished(summary),
@@ -69,6 +157,7 @@ fn text(kind: &EventKind) -> String {
                 .to_owned()
         }
         EventKind::Evicted => "forgotten: too many sleds at once".to_owned(),
+        EventKind::NotServed => "is not served: it is not among those that are".to_owned(),
     }
 }
 
@@ -93,4 +182,50 @@ fn finished(summary: &Summary) -> String {
         );
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use boot_engine::wire::MacAddr;
+
+    use super::*;
+
+    #[test]
+    fn a_flood_of_one_kind_drowns_no_other_and_is_counted() {
+        let mut log = Log::new(false, String::new());
+        let now = Instant::ZERO + Duration::from_secs(5);
+        let event = |number: u16, kind| {
+            let [high, low] = number.to_be_bytes();
+            Event { sled: MacAddr::new([2, 0, 0, 0, high, low]), kind }
+        };
+        let hello = EventKind::Hello { again: false };
+        let said = (0..1000).filter(|&number| log.line(now, &event(number, hello)).is_some());
+        assert_eq!(said.count(), 40);
+        let started = event(7, EventKind::Started { size: 64 << 20 });
+        let line = log.line(now, &started).unwrap();
+        assert_eq!(line, "02:00:00:00:00:07: reads: 64 MiB to go");
+        assert!(log.left_out(now + Duration::from_millis(999)).is_empty());
+        let left_out = log.left_out(now + Duration::from_secs(1));
+        assert_eq!(
+            left_out,
+            ["bootserver: 960 more lines about sleds that say hello were left out"]
+        );
+        assert!(log.left_out(now + Duration::from_secs(2)).is_empty());
+    }
+
+    #[test]
+    fn a_sled_that_wants_another_image_is_told_from_others() {
+        let mut log = Log::new(false, "net0 ".to_owned());
+        let sled = MacAddr::new([2, 0, 0, 0, 0, 1]);
+        let checksum = Checksum::from_bytes([0xf5; 32]);
+        let offer = EventKind::Offered { checksum, repeated: true };
+        let offers = [Event { sled, kind: offer }; 4];
+        let lines = offers.iter().filter_map(|event| log.line(Instant::ZERO, event));
+        let sum = checksum.to_string();
+        let expected = [
+            format!("net0 {sled}: offered {sum}"),
+            format!("net0 {sled}: refused {sum} 3 times: its boot archive wants another image"),
+        ];
+        assert_eq!(lines.collect::<Vec<_>>(), expected);
+    }
 }

@@ -1,13 +1,21 @@
 //! `bootserver`: serves boot images to sleds on an Ethernet link.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod args;
+mod boots;
 mod counts;
 mod demo;
+mod end;
 mod library;
+mod link_news;
+mod links;
 mod log;
 mod service;
+mod silence;
 mod sled_at;
 mod state;
+mod told;
 
 use boot_tools::exit::{Exit, main_of};
 

@@ -2,82 +2,76 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::anyhow;
-use boot_backends::{Clock, Datalink, OpenOptions, serve};
+use boot_backends::{Clock, Datalink, serve};
 use boot_engine::image::Checksum;
 use boot_engine::server::{Config, Event, EventKind, Pace, Serve, Server};
 use boot_engine::time::Instant;
 use boot_engine::wire::MacAddr;
 use boot_tools::exit::Exit;
 use boot_tools::signals::Signals;
+use boot_tools::{say, stderr};
 use crossbeam::channel;
 
 use crate::args::{Assignment, ServeOptions};
+use crate::boots::Boots;
 use crate::counts::Counts;
 use crate::library::Library;
+use crate::link_news::LinkNews;
+use crate::links::{self, Ending};
 use crate::log::Log;
+use crate::silence::Silence;
 use crate::sled_at::{self, SledAt};
 use crate::state;
-
-/// How long frames wait for a link that is down: longer than it takes to plug a cable in again or
-/// to agree on a speed anew. Sleds wait for what they asked for until they get it.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Serves until a signal, a failure, or the end that the options ask for.
 pub(crate) fn run(options: ServeOptions) -> anyhow::Result<Exit> {
     let signals = Signals::install()?;
+    stderr::write_beside("bootserver")?;
     let mut places = options.images.clone();
     for Assignment { image, .. } in &options.assigned {
         if !places.contains(image) {
             places.push(image.clone());
         }
     }
-    let how = OpenOptions {
-        tx: options.tx,
-        mapped: options.map,
-        patience: PATIENCE,
-        ..OpenOptions::default()
-    };
-    let mut links = Vec::new();
-    for name in &options.links {
-        let workers = boot_backends::open_workers(name, how, options.workers)?;
-        for (worker, link) in (1..).zip(&workers) {
-            let path = link.path().unwrap_or("open");
-            match workers.len() {
-                1 => eprintln!("bootserver: {name}: {path}"),
-                all => eprintln!("bootserver: {name}, worker {worker} of {all}: {path}"),
-            }
-        }
-        links.extend(workers);
-    }
+    let links = links::open(&options)?;
     let taken = options.state.as_deref().map(state::read).transpose()?;
     let taken = taken.into_iter().flatten().collect();
     let shared = Arc::new(Shared {
-        clock: Clock::new(),
         library: Arc::new(Library::open(places, options.map)?),
+        // Time that passes before sleds can be answered is none of theirs.
+        clock: Clock::new(),
         signals,
         links: links.iter().map(|link| link.name().to_owned()).collect(),
         first: Mutex::new(None),
-        booted: Mutex::new(BTreeSet::new()),
+        boots: Mutex::default(),
         booting: links.iter().map(|_| AtomicUsize::new(0)).collect(),
         counts: Mutex::new(vec![Counts::default(); links.len()]),
-        last_heard: AtomicU64::new(0),
+        silence: Silence::new(links.len()),
         ended: AtomicBool::new(false),
+        gone: Mutex::default(),
         taken: Mutex::new(taken),
         options,
     });
-    eprintln!("bootserver: serving {}", who(&shared.options.serve));
+    say!("bootserver: serving {}", who(&shared.options.serve));
     let (ends, end) = channel::unbounded();
     let mut workers = Vec::new();
     for (index, mut link) in links.into_iter().enumerate() {
         let (shared, ends) = (Arc::clone(&shared), ends.clone());
         workers.push(std::thread::spawn(move || {
-            let _ending = Ending(&shared);
-            let _ = ends.send(work(index, &shared, link.as_mut()));
+            let ending = Ending(&shared);
+            let result = work(index, &shared, link.as_mut());
+            if let Err(error) = &result
+                && shared.does_without(index, error)
+            {
+                ending.spare_others();
+            } else {
+                let _ = ends.send(result);
+            }
         }));
     }
     drop(ends);
@@ -87,6 +81,7 @@ pub(crate) fn run(options: ServeOptions) -> anyhow::Result<Exit> {
             result = Err(anyhow!("a worker panicked"));
         }
     }
+    shared.tell_boots();
     shared.tell_counts();
     if let Some(path) = &shared.options.state {
         state::write(path, &lock(&shared.taken))?;
@@ -94,39 +89,44 @@ pub(crate) fn run(options: ServeOptions) -> anyhow::Result<Exit> {
     result
 }
 
-/// The first worker to end, for whatever reason, ends them all.
-struct Ending<'a>(&'a Shared);
-
-impl Drop for Ending<'_> {
-    fn drop(&mut self) {
-        self.0.ended.store(true, Ordering::Release);
-    }
-}
-
 /// What the workers have in common.
-struct Shared {
+pub(crate) struct Shared {
     clock: Clock,
-    library: Arc<Library>,
-    signals: Signals,
-    options: ServeOptions,
+    pub(crate) library: Arc<Library>,
+    pub(crate) signals: Signals,
+    pub(crate) options: ServeOptions,
     /// The name of each worker's link; the workers of a link stand side by side.
-    links: Vec<String>,
+    pub(crate) links: Vec<String>,
     /// With `any`, the one sled that is served, as soon as there is one.
-    first: Mutex<Option<SledAt>>,
-    /// Which sleds have booted.
-    booted: Mutex<BTreeSet<MacAddr>>,
+    pub(crate) first: Mutex<Option<SledAt>>,
+    /// With `-s`, what became of each sled.
+    pub(crate) boots: Mutex<Boots>,
     /// Boots under way, for each worker.
-    booting: Vec<AtomicUsize>,
+    pub(crate) booting: Vec<AtomicUsize>,
     /// What each worker had counted when it last looked up.
     counts: Mutex<Vec<Counts>>,
-    /// When any worker last heard from a sled: nanoseconds of the clock.
-    last_heard: AtomicU64,
-    ended: AtomicBool,
+    pub(crate) silence: Silence,
+    pub(crate) ended: AtomicBool,
+    /// The links that could not be served any more.
+    pub(crate) gone: Mutex<BTreeSet<String>>,
     /// Which image each sled took last, as far as workers that have ended know.
     taken: Mutex<BTreeMap<SledAt, Checksum>>,
 }
 
 impl Shared {
+    /// Says how the boots went that the run was for.
+    fn tell_boots(&self) {
+        if self.options.stop {
+            let named = match &self.options.serve {
+                Serve::These(sleds) => sleds.iter().copied().collect(),
+                Serve::First | Serve::All => Vec::new(),
+            };
+            for line in lock(&self.boots).table(named.into_iter(), !self.options.quiet) {
+                say!("bootserver: {line}");
+            }
+        }
+    }
+
     /// Says what went over each link.
     fn tell_counts(&self) {
         let counts = lock(&self.counts).clone();
@@ -136,26 +136,32 @@ impl Shared {
             for worker in rest.by_ref().take(workers.len()) {
                 all += worker;
             }
-            eprintln!("bootserver: {}: {all}", workers[0]);
+            say!("bootserver: {}: {all}", workers[0]);
         }
     }
 }
 
 /// What one worker does beside serving: it drains events, keeps its server's images current,
 /// and knows when to end.
-struct Attendant<'a> {
-    index: usize,
+pub(crate) struct Attendant<'a> {
+    pub(crate) index: usize,
     /// The name of the worker's link.
     link: &'a str,
-    shared: &'a Shared,
+    pub(crate) shared: &'a Shared,
+    /// Whether there are other links.
+    several: bool,
     log: Log,
     edition: u64,
     /// Whether the first sled of all is still to come.
     unsettled: bool,
-    next_look: Instant,
+    pub(crate) next_look: Instant,
     next_files: Instant,
+    /// When the loop last turned, and how many frames had come by then.
+    pub(crate) last_turn: Instant,
+    pub(crate) received: u64,
     /// How long the link had been down in all when it was last up again.
     told_down: Duration,
+    news: LinkNews,
 }
 
 /// Runs one worker's server to its end.
@@ -180,12 +186,16 @@ fn work(index: usize, shared: &Shared, link: &mut dyn Datalink) -> anyhow::Resul
         index,
         link: name,
         shared,
+        several,
         log: Log::new(shared.options.quiet, prefix),
         edition: 0,
         unsettled: shared.options.serve == Serve::First,
         next_look: Instant::ZERO,
         next_files: Instant::ZERO,
+        last_turn: Instant::ZERO,
+        received: 0,
         told_down: Duration::ZERO,
+        news: LinkNews::new(link),
     };
     let result = serve(shared.clock, link, &mut server, |now, server, link| {
         attendant.attend(now, server, link)
@@ -219,6 +229,7 @@ impl Attendant<'_> {
         server: &mut Server,
         link: &mut dyn Datalink,
     ) -> ControlFlow<anyhow::Result<Exit>, Instant> {
+        self.note_drained(now, server);
         let mut eventful = false;
         let mut too_late = None;
         while let Some(event) = server.poll_event() {
@@ -235,9 +246,14 @@ impl Attendant<'_> {
             }
         }
         let loading = self.keep_current(server);
+        if loading {
+            self.shared.silence.wait(now);
+        }
         if eventful || now >= self.next_look {
             self.next_look = now + Self::TICK;
+            self.log.tell_left_out(now);
             self.publish(server, link);
+            self.follow(now, server, link);
             if self.shared.signals.take_user() {
                 self.shared.tell_counts();
             }
@@ -281,13 +297,14 @@ impl Attendant<'_> {
         let Event { sled, kind } = event;
         let sled = *sled;
         let shared = self.shared;
+        if shared.options.stop {
+            let sled = SledAt { link: self.several.then(|| self.link.to_owned()), address: sled };
+            lock(&shared.boots).note(now, sled, kind);
+        }
         match kind {
             EventKind::Hello { .. } if now >= self.next_files => {
                 self.next_files = now + Self::FILES;
                 shared.library.look(false);
-            }
-            EventKind::Finished(_) => {
-                lock(&shared.booted).insert(sled);
             }
             EventKind::Reset if shared.options.stop && self.serves_one() => {
                 return Some(anyhow!("{sled} reads without having been offered an image"));
@@ -304,7 +321,7 @@ impl Attendant<'_> {
     }
 
     /// Whether all is about one sled, so that its failure is the server's.
-    fn serves_one(&self) -> bool {
+    pub(crate) fn serves_one(&self) -> bool {
         match &self.shared.options.serve {
             Serve::All => false,
             Serve::First => true,
@@ -332,44 +349,20 @@ impl Attendant<'_> {
         loading
     }
 
-    /// Whether it is time to end, and how.
-    fn end(&self, now: Instant, server: &Server) -> Option<anyhow::Result<Exit>> {
-        let Shared { options, signals, ended, .. } = self.shared;
-        if signals.interrupted() {
-            return Some(Ok(Exit::Interrupted));
-        }
-        if ended.load(Ordering::Acquire) {
-            return Some(Ok(Exit::Success));
-        }
-        self.shared.booting[self.index].store(server.booting(now), Ordering::Release);
-        if options.stop {
-            if self.serves_one() && server.images().is_empty() && !self.shared.library.is_loading()
-            {
-                return Some(Err(anyhow!("there is no image to offer")));
-            }
-            if self.all_have_booted() {
-                return Some(Ok(Exit::Success));
+    /// Goes along with what has changed about the link.
+    fn follow(&mut self, now: Instant, server: &mut Server, link: &mut dyn Datalink) {
+        server.set_address(link.address());
+        if self.is_first_of_link() {
+            let as_us = link.counters().as_us;
+            for line in self.news.lines(now, link, as_us) {
+                say!("bootserver: {}: {line}", self.link);
             }
         }
-        let heard = server.last_heard().map_or(0, Instant::as_nanos);
-        let heard = self.shared.last_heard.fetch_max(heard, Ordering::AcqRel).max(heard);
-        let silence = now.since(Instant::from_nanos(heard));
-        let limit = options.timeout.filter(|&limit| silence >= limit)?;
-        Some(Err(anyhow!("no sled was heard from for {} s", limit.as_secs_f64())))
     }
 
-    fn all_have_booted(&self) -> bool {
-        let booted = lock(&self.shared.booted);
-        match &self.shared.options.serve {
-            Serve::These(sleds) => sleds.is_subset(&booted),
-            Serve::First => {
-                lock(&self.shared.first).as_ref().is_some_and(|sled| booted.contains(&sled.address))
-            }
-            Serve::All => {
-                let idle = |booting: &AtomicUsize| booting.load(Ordering::Acquire) == 0;
-                !booted.is_empty() && self.shared.booting.iter().all(idle)
-            }
-        }
+    /// Whether this worker is the one that tells of its link.
+    fn is_first_of_link(&self) -> bool {
+        self.index == 0 || self.shared.links[self.index - 1] != self.link
     }
 
     /// Shows all workers what this one has counted. Of a link that goes down or comes up again
@@ -378,20 +371,20 @@ impl Attendant<'_> {
         let counts = Counts { link: link.counters(), server: server.counters() };
         let before = std::mem::replace(&mut lock(&self.shared.counts)[self.index], counts).link;
         let now = counts.link;
-        if self.index == 0 || self.shared.links[self.index - 1] != self.link {
+        if self.is_first_of_link() {
             let went_down = now.downs > before.downs;
             if went_down {
-                eprintln!("bootserver: {}: the link is down", self.link);
+                say!("bootserver: {}: the link is down, or has no carrier", self.link);
             }
             if (went_down || before.is_down) && !now.is_down {
                 let time = now.down_time.saturating_sub(self.told_down).as_secs_f64();
-                eprintln!("bootserver: {}: the link is up again, after {time:.1} s", self.link);
+                say!("bootserver: {}: the link is up again, after {time:.1} s", self.link);
                 self.told_down = now.down_time;
             }
         }
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -13,6 +13,8 @@ use boot_tools::describe::{
 };
 use boot_tools::exit::Exit;
 use boot_tools::output::{Output, is_same};
+use boot_tools::say;
+use boot_tools::shown::Shown;
 use boot_tools::signals::Signals;
 use boot_tools::units::Bytes;
 use serde::Serialize;
@@ -48,13 +50,13 @@ fn one(look: &Look<'_>, path: &Path, out: &mut impl Write) -> anyhow::Result<Exi
 /// The lines that scripts know.
 fn write_header(out: &mut impl Write, header: &Header) -> io::Result<()> {
     let flags = if header.compressed { "0x1 (COMPRESSED)" } else { "0x0 ((empty))" };
-    writeln!(out, "image name = {}", header.image_name)?;
+    writeln!(out, "image name = {}", Shown(header.image_name))?;
     writeln!(out, "flags = {flags}")?;
     writeln!(out, "data size = {}", header.data_size)?;
     writeln!(out, "image size = {}", header.image_size)?;
     writeln!(out, "target size = {}", header.target_size)?;
     writeln!(out, "image sum = {}", header.checksum)?;
-    writeln!(out, "dataset name = {}", header.dataset)?;
+    writeln!(out, "dataset name = {}", Shown(header.dataset))?;
     if header.compressed {
         writeln!(out, "ratio = {:.2}x", ratio(header))?;
     }
@@ -76,7 +78,7 @@ fn write_verdicts(
         let verdict_word = if verdict.accepted { "takes it" } else { "refuses it" };
         write!(out, "{source:<10} {verdict_word}{meant}")?;
         if !verdict.reason.is_empty() {
-            write!(out, ": {}", verdict.reason)?;
+            write!(out, ": {}", Shown(verdict.reason))?;
         }
         writeln!(out)?;
     }
@@ -229,7 +231,7 @@ fn json(look: &Look<'_>, out: &mut impl Write) -> anyhow::Result<Exit> {
     writeln!(out, "{text}")?;
     for Entry { error, .. } in &entries {
         if let Some(error) = error {
-            eprintln!("lookimage: {error}");
+            say!("lookimage: {error}");
         }
     }
     Ok(if good { Exit::Success } else { Exit::Failure })
@@ -268,7 +270,7 @@ fn table(look: &Look<'_>, out: &mut impl Write) -> anyhow::Result<Exit> {
         look.signals.check()?;
         if let Err(error) = result {
             good = false;
-            eprintln!("lookimage: {error:#}");
+            say!("lookimage: {error:#}");
         }
     }
     Ok(if good { Exit::Success } else { Exit::Failure })
@@ -300,6 +302,7 @@ fn write_row(
     }
     let start = |sum: Checksum| sum.to_string()[..16].to_owned();
     let whole = found.hashes.map_or("-".to_owned(), |hashes| start(hashes.whole));
-    let (sum, path) = (start(header.checksum), path.display());
-    writeln!(out, " {sum} {whole:<16} {path} {:?}", header.image_name)
+    let sum = start(header.checksum);
+    let (path, name) = (Shown(path.display()), Shown(format_args!("{:?}", header.image_name)));
+    writeln!(out, " {sum} {whole:<16} {path} {name}")
 }

@@ -1,5 +1,7 @@
 //! `lookimage`: says what a boot image is, whether it is good, and who would boot from it.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod args;
 mod look;
 

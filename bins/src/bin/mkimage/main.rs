@@ -1,5 +1,7 @@
 //! `mkimage`: wraps a raw ramdisk image in the header that sleds boot from.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod args;
 mod make;
 mod report;

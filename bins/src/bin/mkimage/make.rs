@@ -13,6 +13,7 @@ use boot_engine::image::pack::{PackError, PackOptions, Packed, pack};
 use boot_engine::image::{Checksum, Header, ImageFile};
 use boot_tools::exit::Exit;
 use boot_tools::output::{Output, is_same};
+use boot_tools::say;
 use boot_tools::signals::Signals;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use nix::errno::Errno;
@@ -169,7 +170,7 @@ fn progress_bar(args: &Args, size: u64) -> ProgressBar {
 fn check_verdicts(args: &Args, packed: &Packed) -> anyhow::Result<()> {
     let header = &packed.header;
     if packed.incompressible {
-        eprintln!("mkimage: the contents don't shrink: they are stored uncompressed");
+        say!("mkimage: the contents don't shrink: they are stored uncompressed");
     }
     let length = header.data_size + Header::LEN as u64;
     let facts = Facts { header, length, stored: None, whole: None };
@@ -178,7 +179,7 @@ fn check_verdicts(args: &Args, packed: &Packed) -> anyhow::Result<()> {
         let verdict = source.verdict(&facts);
         if !verdict.accepted {
             refused += 1;
-            eprintln!("mkimage: {source} would not take this image: {}", verdict.reason);
+            say!("mkimage: {source} would not take this image: {}", verdict.reason);
         }
     }
     ensure!(

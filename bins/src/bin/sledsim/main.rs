@@ -1,5 +1,7 @@
 //! `sledsim`: plays the sleds of a rack, on a real link or in virtual time.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod args;
 mod rack;
 mod simulate;

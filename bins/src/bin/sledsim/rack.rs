@@ -13,6 +13,7 @@ use boot_tools::exit::Exit;
 use boot_tools::rack::table;
 use boot_tools::signals::Signals;
 use boot_tools::units::Bytes;
+use boot_tools::{say, stderr};
 
 use crate::args::Args;
 
@@ -22,6 +23,7 @@ const TICK: Duration = Duration::from_millis(100);
 /// Boots the sleds, or gives up, and prints how it went.
 pub(crate) fn run(link: &str, args: &Args) -> anyhow::Result<Exit> {
     let signals = Signals::install()?;
+    stderr::write_beside("sledsim")?;
     let wanted = args.csum.as_deref().map(csum::read).transpose()?;
     let mut link = boot_backends::open(
         link,
@@ -43,9 +45,9 @@ pub(crate) fn run(link: &str, args: &Args) -> anyhow::Result<Exit> {
         })
     });
     let mut rack = Rack::new(sleds.collect());
-    eprintln!("sledsim: {} sleds on {}, from {first} on", args.sleds, link.name());
+    say!("sledsim: {} sleds on {}, from {first} on", args.sleds, link.name());
     if let Some(path) = link.path() {
-        eprintln!("sledsim: {}: {path}", link.name());
+        say!("sledsim: {}: {path}", link.name());
     }
     let end = args.timeout.map(|timeout| clock.now() + timeout);
     let exit = serve(clock, link.as_mut(), &mut rack, |now, rack, _| {
@@ -60,7 +62,7 @@ pub(crate) fn run(link: &str, args: &Args) -> anyhow::Result<Exit> {
         } else if signals.interrupted() {
             ControlFlow::Break(Exit::Interrupted)
         } else if end.is_some_and(|end| now >= end) {
-            eprintln!("sledsim: gave up");
+            say!("sledsim: gave up");
             ControlFlow::Break(Exit::Failure)
         } else {
             ControlFlow::Continue(now + TICK)
@@ -74,10 +76,10 @@ pub(crate) fn run(link: &str, args: &Args) -> anyhow::Result<Exit> {
 fn tell(sled: MacAddr, event: &Event) {
     match event {
         Event::Accepted { checksum, size } => {
-            eprintln!("{sled}: takes {checksum}, {}", Bytes(*size));
+            say!("{sled}: takes {checksum}, {}", Bytes(*size));
         }
-        Event::Booted => eprintln!("{sled}: booted"),
-        Event::Panicked(why) => eprintln!("{sled}: panicked: {why}"),
+        Event::Booted => say!("{sled}: booted"),
+        Event::Panicked(why) => say!("{sled}: panicked: {why}"),
     }
 }
 

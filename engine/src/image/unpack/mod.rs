@@ -3,6 +3,7 @@
 mod crew;
 mod in_place;
 mod inflate;
+mod opening;
 mod segments;
 mod sequential;
 mod traps;
@@ -47,6 +48,12 @@ pub enum ImageErrorKind {
     /// The system failed us.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// It is nothing that an image can be in.
+    #[error("it is {found}, neither a file nor a block device")]
+    FileKind {
+        /// What it is.
+        found: &'static str,
+    },
     /// The header is broken.
     #[error(transparent)]
     Header(#[from] HeaderError),
@@ -101,8 +108,7 @@ impl ImageFile {
     /// If it can't be read, or begins with no header.
     pub fn open(path: &Path) -> Result<Self, ImageError> {
         let fail = |kind: ImageErrorKind| ImageError { path: path.to_owned(), kind };
-        let file = File::open(path).map_err(|error| fail(error.into()))?;
-        let length = length_of(&file).map_err(|error| fail(error.into()))?;
+        let (file, length) = opening::open(path).map_err(fail)?;
         let mut start = vec![0; Header::LEN];
         let there = Header::LEN.min(usize::try_from(length).unwrap_or(usize::MAX));
         file.read_exact_at(&mut start[..there], 0).map_err(|error| fail(error.into()))?;
@@ -304,12 +310,4 @@ impl Emit<'_> {
         self.crew.hash(part);
         Ok(())
     }
-}
-
-/// Bytes in a file or a block device.
-fn length_of(mut file: &File) -> io::Result<u64> {
-    use std::io::{Seek, SeekFrom};
-    let length = file.seek(SeekFrom::End(0))?;
-    file.rewind()?;
-    Ok(length)
 }

@@ -84,7 +84,7 @@ fn bucket(time: Duration) -> usize {
 /// Where a half octave begins.
 fn lower_edge(bucket: usize) -> Duration {
     let octave = Duration::from_micros(1 << (bucket / 2));
-    if bucket % 2 == 0 { octave } else { octave * 3 / 2 }
+    if bucket.is_multiple_of(2) { octave } else { octave * 3 / 2 }
 }
 
 #[cfg(test)]

@@ -222,7 +222,13 @@ impl Recovery {
         self.due = None;
         let batch = self.batch.as_mut()?;
         let index = unacknowledged.len().checked_sub(1 + batch.in_round)?;
-        if now.since(batch.sent) >= Self::SLED_TIMER || !self.budget.take() {
+        if now.since(batch.sent) >= Self::SLED_TIMER {
+            return None;
+        }
+        if !self.budget.take() {
+            // Until other sleds' losses pay for it.
+            self.budget.earn(loss::proven(link));
+            self.due = Some(now + Self::LAST_SILENCE);
             return None;
         }
         if batch.tried == 0 {

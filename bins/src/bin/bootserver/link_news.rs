@@ -1,0 +1,106 @@
+//! What changes about a link while it is served, in lines for people.
+
+use std::time::Duration;
+
+use boot_backends::{Datalink, LEAST_MTU};
+use boot_engine::time::Instant;
+use boot_engine::wire::MacAddr;
+
+/// What has been said of a link.
+#[derive(Debug)]
+pub(crate) struct LinkNews {
+    name: String,
+    address: MacAddr,
+    fits: bool,
+    /// Frames from others with the link's address.
+    as_us: u64,
+    next_as_us: Instant,
+}
+
+impl LinkNews {
+    /// A frame every now and then must not become a line every now and then: one that asks for
+    /// somebody to look is enough in a minute.
+    const PAUSE: Duration = Duration::from_mins(1);
+
+    /// Nothing has changed about `link` yet.
+    pub(crate) fn new(link: &dyn Datalink) -> Self {
+        Self {
+            name: link.current_name().to_owned(),
+            address: link.address(),
+            fits: link.mtu() >= LEAST_MTU,
+            as_us: 0,
+            next_as_us: Instant::ZERO,
+        }
+    }
+
+    /// What is to be said now, after `as_us` frames from others with the link's address.
+    pub(crate) fn lines(&mut self, now: Instant, link: &dyn Datalink, as_us: u64) -> Vec<String> {
+        let mut lines = Vec::new();
+        if self.name != link.current_name() {
+            link.current_name().clone_into(&mut self.name);
+            lines.push(format!("the link is called {} now, and served on", self.name));
+        }
+        if self.address != link.address() {
+            lines.push(format!(
+                "the link's address was {} and is {} now: boots under way may have to start over",
+                self.address,
+                link.address()
+            ));
+            self.address = link.address();
+        }
+        let (mtu, fits) = (link.mtu(), link.mtu() >= LEAST_MTU);
+        if fits != self.fits {
+            self.fits = fits;
+            lines.push(if fits {
+                format!("the link's MTU is {mtu} now: boots can go on")
+            } else {
+                format!("the link's MTU is {mtu} now: no boot gets on below {LEAST_MTU}")
+            });
+        }
+        if as_us > self.as_us && now >= self.next_as_us {
+            (self.as_us, self.next_as_us) = (as_us, now + Self::PAUSE);
+            lines.push(format!(
+                "somebody else sends frames from this link's address, {} ({as_us} so far): \
+                 a second server, or a loop in the network",
+                self.address
+            ));
+        }
+        lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use boot_backends::cable::Segment;
+
+    use super::*;
+
+    #[test]
+    fn somebody_who_sends_as_us_is_told_of_once_a_minute() {
+        let port = Segment::new().plug(MacAddr::new([2, 0, 0, 0, 0, 1]));
+        let mut news = LinkNews::new(&port);
+        let mut said = |seconds, frames| {
+            let now = Instant::ZERO + Duration::from_secs(seconds);
+            news.lines(now, &port, frames)
+        };
+        assert!(said(1, 0).is_empty());
+        let lines = said(2, 1);
+        assert!(lines[0].contains("02:00:00:00:00:01 (1 so far)"), "{lines:?}");
+        assert!(said(3, 9).is_empty());
+        assert!(said(62, 9)[0].contains("(9 so far)"));
+        assert!(said(200, 9).is_empty());
+    }
+
+    #[test]
+    fn what_has_changed_is_told_once() {
+        let segment = Segment::new();
+        let before = segment.plug(MacAddr::new([2, 0, 0, 0, 0, 1]));
+        let after = segment.plug(MacAddr::new([2, 0, 0, 0, 0, 2]));
+        let mut news = LinkNews::new(&before);
+        assert!(news.lines(Instant::ZERO, &before, 0).is_empty());
+        let lines = news.lines(Instant::ZERO, &after, 0);
+        let wanted = "the link's address was 02:00:00:00:00:01 and is 02:00:00:00:00:02 now";
+        assert!(lines.len() == 1 && lines[0].starts_with(wanted), "{lines:?}");
+        assert!(news.lines(Instant::ZERO, &after, 0).is_empty());
+    }
+}

@@ -1,0 +1,98 @@
+//! The links that are served: opened together, and lost one by one.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use boot_backends::{Datalink, LinkError, OpenOptions, is_one_link, open_workers};
+use boot_engine::server::Serve;
+use boot_tools::say;
+
+use crate::args::ServeOptions;
+use crate::service::{Shared, lock};
+
+/// How long frames wait for a link that is down: longer than it takes to plug a cable in again or
+/// to agree on a speed anew. Sleds wait for what they asked for until they get it.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Opens every link once for each of its workers, which stand side by side.
+pub(crate) fn open(options: &ServeOptions) -> anyhow::Result<Vec<Box<dyn Datalink + Send>>> {
+    check_distinct(&options.links)?;
+    let how = OpenOptions {
+        tx: options.tx,
+        mapped: options.map,
+        patience: PATIENCE,
+        hold: !options.share_link,
+        ..OpenOptions::default()
+    };
+    let mut links = Vec::new();
+    for name in &options.links {
+        let workers = open_workers(name, how, options.workers).map_err(|error| {
+            let is_held = matches!(error, LinkError::Held { .. });
+            let error = anyhow::Error::from(error);
+            if is_held { error.context("refused without --share-link") } else { error }
+        })?;
+        for (worker, link) in (1..).zip(&workers) {
+            let path = link.path().unwrap_or("open");
+            match workers.len() {
+                1 => say!("bootserver: {name}: {path}"),
+                all => say!("bootserver: {name}, worker {worker} of {all}: {path}"),
+            }
+        }
+        links.extend(workers);
+    }
+    Ok(links)
+}
+
+/// A link that is served twice would answer each sled twice.
+fn check_distinct(links: &[String]) -> anyhow::Result<()> {
+    for (index, link) in links.iter().enumerate() {
+        for before in &links[..index] {
+            if is_one_link(before, link).context("LINK")? {
+                bail!("LINK: {before} and {link} are names of one link");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A worker that ends, for whatever reason, ends them all, unless only its link is gone.
+pub(crate) struct Ending<'a>(pub(crate) &'a Shared);
+
+impl Ending<'_> {
+    /// Others go on.
+    pub(crate) fn spare_others(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.ended.store(true, Ordering::Release);
+    }
+}
+
+impl Shared {
+    /// Whether others go on after `error`, which ended a worker: its link is gone and there are
+    /// more, and it is not the link of the only sled that is served.
+    pub(crate) fn does_without(&self, worker: usize, error: &anyhow::Error) -> bool {
+        if !error.is::<LinkError>() {
+            return false;
+        }
+        let link = &self.links[worker];
+        let mut gone = lock(&self.gone);
+        let is_news = gone.insert(link.clone());
+        let has_others = self.links.iter().any(|link| !gone.contains(link));
+        let is_all_about_it = self.options.serve == Serve::First
+            && lock(&self.first).as_ref().is_some_and(|sled| sled.link.as_ref() == Some(link));
+        if !has_others || is_all_about_it {
+            return false;
+        }
+        self.booting[worker].store(0, Ordering::Release);
+        self.silence.retire(worker);
+        if is_news {
+            say!("bootserver: {error:#}; its boots have ended, the other links are served on");
+        }
+        true
+    }
+}

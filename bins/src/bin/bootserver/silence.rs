@@ -1,0 +1,110 @@
+//! For how long no sled has been heard from, as `-t` counts it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use boot_engine::time::Instant;
+
+/// What all workers know together of when a sled was last heard from.
+#[derive(Debug)]
+pub(crate) struct Silence {
+    /// When any worker last heard from a sled: nanoseconds of the clock, as all here.
+    heard: AtomicU64,
+    /// Until when there was no image to offer.
+    waited: AtomicU64,
+    /// When each worker was last seen to have no frame left to read.
+    drained: Vec<AtomicU64>,
+}
+
+/// How it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lasts {
+    /// A sled was heard from lately, or none could be.
+    Short,
+    /// Too long, as it seems: but this worker may have frames to read.
+    MayBeOver,
+    /// Too long for all that this worker can read; others have not looked.
+    Here,
+    /// Too long, and no frame waits.
+    Over,
+}
+
+impl Silence {
+    pub(crate) fn new(workers: usize) -> Self {
+        let drained = (0..workers).map(|_| AtomicU64::new(0)).collect();
+        Self { heard: AtomicU64::new(0), waited: AtomicU64::new(0), drained }
+    }
+
+    /// A sled was heard from at `at`.
+    pub(crate) fn heard(&self, at: Instant) {
+        self.heard.fetch_max(at.as_nanos(), Ordering::AcqRel);
+    }
+
+    /// At `now` no image could be offered yet: sleds have no reason to speak.
+    pub(crate) fn wait(&self, now: Instant) {
+        self.waited.fetch_max(now.as_nanos(), Ordering::AcqRel);
+    }
+
+    /// After `at`, `worker` found no frame to read.
+    pub(crate) fn drained(&self, worker: usize, at: Instant) {
+        self.drained[worker].store(at.as_nanos(), Ordering::Release);
+    }
+
+    /// `worker` has no link any more, and so no frame to read.
+    pub(crate) fn retire(&self, worker: usize) {
+        self.drained[worker].store(u64::MAX, Ordering::Release);
+    }
+
+    /// Whether at `now` it has lasted for `limit`, as far as `worker` can know.
+    pub(crate) fn lasts(&self, now: Instant, limit: Duration, worker: usize) -> Lasts {
+        let load = |time: &AtomicU64| Instant::from_nanos(time.load(Ordering::Acquire));
+        let over = load(&self.heard).max(load(&self.waited)) + limit;
+        let drained = |worker| load(worker) >= over;
+        if now < over {
+            Lasts::Short
+        } else if !drained(&self.drained[worker]) {
+            Lasts::MayBeOver
+        } else if !self.drained.iter().all(drained) {
+            Lasts::Here
+        } else {
+            Lasts::Over
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(2);
+
+    fn at(seconds: u64) -> Instant {
+        Instant::ZERO + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn the_time_in_which_images_load_is_no_silence() {
+        let silence = Silence::new(1);
+        silence.wait(at(30));
+        silence.drained(0, at(31));
+        assert_eq!(silence.lasts(at(31), LIMIT, 0), Lasts::Short);
+        silence.drained(0, at(32));
+        assert_eq!(silence.lasts(at(32), LIMIT, 0), Lasts::Over);
+    }
+
+    #[test]
+    fn nothing_ends_while_any_worker_has_frames_to_read() {
+        let silence = Silence::new(2);
+        silence.heard(at(5));
+        assert_eq!(silence.lasts(at(6), LIMIT, 0), Lasts::Short);
+        assert_eq!(silence.lasts(at(9), LIMIT, 0), Lasts::MayBeOver);
+        silence.drained(0, at(8));
+        assert_eq!(silence.lasts(at(9), LIMIT, 0), Lasts::Here);
+        assert_eq!(silence.lasts(at(9), LIMIT, 1), Lasts::MayBeOver);
+        silence.heard(at(9));
+        assert_eq!(silence.lasts(at(9), LIMIT, 1), Lasts::Short);
+        silence.drained(0, at(11));
+        silence.drained(1, at(11));
+        assert_eq!(silence.lasts(at(11), LIMIT, 1), Lasts::Over);
+    }
+}

@@ -1,0 +1,270 @@
+//! Lines on stderr, which can't end a tool, nor hold it up if a thread of their own writes them.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::{self, Receiver, Sender, TrySendError};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::shown::Shown;
+
+/// Writes a line to stderr, as `say!` does, but what acts on a terminal is escaped, and a
+/// stderr that fails is no reason to panic.
+#[macro_export]
+macro_rules! say {
+    ($($text:tt)*) => { $crate::stderr::line(::std::format_args!($($text)*)) };
+}
+
+static QUEUE: OnceLock<Queue> = OnceLock::new();
+
+/// Lines that wait to be written: a burst of several seconds, in some 100 KiB.
+const CAPACITY: usize = 1024;
+
+/// How long [`finish`] waits for a reader.
+const PATIENCE: Duration = Duration::from_millis(300);
+
+/// Writes a line, or has it written; see [`say!`].
+pub fn line(text: fmt::Arguments<'_>) {
+    let text = format!("{}\n", Shown(text));
+    match QUEUE.get() {
+        Some(queue) => queue.put(text),
+        // Nobody can be told that stderr has failed.
+        None => drop(Stderr.write_all(text.as_bytes())),
+    }
+}
+
+/// From now on a thread writes all lines of this process, which is `tool`. What it can't write
+/// soon enough is dropped, and counted in a line as soon as there can be one.
+///
+/// # Errors
+///
+/// If there can be no more threads.
+pub fn write_beside(tool: &'static str) -> io::Result<()> {
+    let (queue, writer) = queue(tool, CAPACITY, Stderr);
+    if QUEUE.set(queue).is_ok() {
+        thread::Builder::new().name("stderr".to_owned()).spawn(move || writer.run())?;
+    }
+    Ok(())
+}
+
+/// Waits until all lines are written, but no longer than a moment: what nobody reads by then is
+/// lost.
+pub fn finish() {
+    if let Some(queue) = QUEUE.get() {
+        queue.finish(PATIENCE);
+    }
+}
+
+enum Item {
+    Line {
+        text: String,
+        /// Lines dropped before this one.
+        lost: u64,
+    },
+    /// All before it have been written when this is dropped.
+    End(Sender<()>),
+}
+
+/// The end that lines are put in.
+struct Queue {
+    items: Sender<Item>,
+    lost: Arc<AtomicU64>,
+}
+
+/// The end that writes them.
+struct Writer<W> {
+    tool: &'static str,
+    items: Receiver<Item>,
+    lost: Arc<AtomicU64>,
+    /// Lines that are lost, which has not been said.
+    untold: u64,
+    out: W,
+}
+
+fn queue<W>(tool: &'static str, capacity: usize, out: W) -> (Queue, Writer<W>) {
+    let (sender, items) = channel::bounded(capacity);
+    let lost = Arc::new(AtomicU64::new(0));
+    let queue = Queue { items: sender, lost: Arc::clone(&lost) };
+    (queue, Writer { tool, items, lost, untold: 0, out })
+}
+
+impl Queue {
+    fn put(&self, text: String) {
+        let lost = self.lost.swap(0, Ordering::Relaxed);
+        match self.items.try_send(Item::Line { text, lost }) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                self.lost.fetch_add(lost + 1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn finish(&self, patience: Duration) {
+        let end = Instant::now() + patience;
+        let (done, is_done) = channel::bounded(0);
+        if self.items.send_deadline(Item::End(done), end).is_ok() {
+            let _ = is_done.recv_deadline(end);
+        }
+    }
+}
+
+impl<W: Write> Writer<W> {
+    fn run(mut self) {
+        while let Ok(item) = self.items.recv() {
+            let done = match item {
+                Item::Line { text, lost } => {
+                    self.untold += lost;
+                    self.write(&text, 1);
+                    None
+                }
+                Item::End(done) => Some(done),
+            };
+            if self.items.is_empty() {
+                self.tell_lost();
+            }
+            drop(done);
+        }
+    }
+
+    /// Says what has been lost since the last line.
+    fn tell_lost(&mut self) {
+        let lost = self.lost.swap(0, Ordering::Relaxed);
+        if lost > 0 {
+            self.untold += lost;
+            self.write("", 0);
+        }
+    }
+
+    /// Writes `text`, and before it what was lost.
+    fn write(&mut self, text: &str, lines: u64) {
+        let mut whole = String::new();
+        if self.untold > 0 {
+            whole = format!("{}: {} lines lost\n", self.tool, self.untold);
+        }
+        whole += text;
+        match self.out.write_all(whole.as_bytes()) {
+            Ok(()) => self.untold = 0,
+            Err(_) => self.untold += lines,
+        }
+    }
+}
+
+/// The process's stderr, waited for also where somebody else has made it non-blocking.
+struct Stderr;
+
+impl Write for Stderr {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut stderr = io::stderr().lock();
+        loop {
+            match stderr.write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let mut waits = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
+                    poll(&mut waits, PollTimeout::NONE)?;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// A stderr that takes what it is given, or fails.
+    #[derive(Clone, Default)]
+    struct Terminal(Arc<Mutex<(String, bool)>>);
+
+    impl Terminal {
+        fn fail(&self, fails: bool) {
+            self.0.lock().unwrap().1 = fails;
+        }
+
+        fn text(&self) -> String {
+            self.0.lock().unwrap().0.clone()
+        }
+    }
+
+    impl Write for Terminal {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let mut state = self.0.lock().unwrap();
+            if state.1 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            state.0 += std::str::from_utf8(bytes).unwrap();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn put(queue: &Queue, lines: std::ops::Range<u32>) {
+        lines.for_each(|line| queue.put(format!("{line}\n")));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_dropped_and_counted_where_it_is_missing() {
+        let terminal = Terminal::default();
+        let (queue, writer) = queue("tool", 3, terminal.clone());
+        put(&queue, 0..8);
+        let first = writer.items.recv().unwrap();
+        put(&queue, 8..9);
+        drop(first);
+        drop(queue);
+        writer.run();
+        assert_eq!(terminal.text(), "1\n2\ntool: 5 lines lost\n8\n");
+    }
+
+    #[test]
+    fn the_count_comes_also_if_no_line_follows() {
+        let terminal = Terminal::default();
+        let (queue, writer) = queue("tool", 2, terminal.clone());
+        put(&queue, 0..5);
+        drop(queue);
+        writer.run();
+        assert_eq!(terminal.text(), "0\n1\ntool: 3 lines lost\n");
+    }
+
+    #[test]
+    fn a_failed_write_ends_nothing_and_is_counted() {
+        let terminal = Terminal::default();
+        let (queue, writer) = queue("tool", 16, terminal.clone());
+        terminal.fail(true);
+        let writing = thread::spawn(|| writer.run());
+        put(&queue, 0..3);
+        queue.finish(Duration::from_mins(1));
+        terminal.fail(false);
+        put(&queue, 3..4);
+        drop(queue);
+        writing.join().unwrap();
+        assert_eq!(terminal.text(), "tool: 3 lines lost\n3\n");
+    }
+
+    #[test]
+    fn the_end_waits_for_the_lines_and_not_for_a_reader_that_stalls() {
+        let terminal = Terminal::default();
+        let (queue, writer) = queue("tool", 16, terminal.clone());
+        put(&queue, 0..2);
+        // Nobody writes yet.
+        queue.finish(Duration::from_millis(1));
+        assert_eq!(terminal.text(), "");
+        let writing = thread::spawn(|| writer.run());
+        queue.finish(Duration::from_mins(1));
+        assert_eq!(terminal.text(), "0\n1\n");
+        drop(queue);
+        writing.join().unwrap();
+    }
+}

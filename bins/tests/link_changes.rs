@@ -1,0 +1,181 @@
+//! What becomes of a server whose links change, go away, or are another's too.
+
+#![cfg(target_os = "linux")]
+
+mod lab;
+#[path = "../../backends/tests/netns/mod.rs"]
+mod netns;
+mod tool;
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use crate::lab::{Running, SOON, image, sledsim};
+use crate::netns::{FAR, NEAR, inside, ip, wait_for};
+use crate::tool::Desk;
+
+/// Longer than the server takes to look at its links: 200 ms.
+const LOOK: Duration = Duration::from_millis(800);
+
+/// A desk with an image, in a namespace with a second cable.
+fn with_two_cables(body: impl FnOnce(Desk) + Send) {
+    inside(1, || {
+        ip("link add near2 type veth peer name far2");
+        for end in ["near2", "far2"] {
+            ip(&format!("link set {end} addrgenmode none"));
+            ip(&format!("link set {end} up"));
+        }
+        wait_for("near2");
+        wait_for("far2");
+        body(desk());
+    });
+}
+
+fn desk() -> Desk {
+    let mut desk = Desk::new();
+    image(&mut desk, "zfs.img", 8);
+    desk
+}
+
+/// Asserts that the log has these lines about `link`, each once and in this order.
+fn assert_said(log: &str, link: &str, lines: &[&str]) {
+    let mut rest = log;
+    for line in lines {
+        let line = format!("bootserver: {link}: {line}");
+        assert_eq!(log.matches(&line).count(), 1, "{line}: {log}");
+        rest = &rest[rest.find(&line).unwrap_or_else(|| panic!("{line}: too early: {log}"))..];
+    }
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn a_link_that_goes_away_ends_its_own_boots_and_the_last_one_ends_the_server() {
+    with_two_cables(|desk| {
+        let line = format!("--workers 2 {NEAR},near2 zfs.img all");
+        let mut server = Running::start(&desk, "bootserver", &line);
+        sleep(LOOK);
+        ip("link del near2");
+        sleep(LOOK);
+        assert!(server.is_running());
+        assert!(sledsim(&desk, &format!("{FAR} --sleds 4 -t 20")).status.success());
+        ip(&format!("link del {NEAR}"));
+        let (status, _, log) = server.end(SOON);
+        assert_eq!(status, 1, "{log}");
+        assert_said(&log, "near2", &["the link is gone; its boots have ended"]);
+        assert!(log.contains(&format!("bootserver: {NEAR}: the link is gone\n")), "{log}");
+    });
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn with_any_the_link_of_the_one_sled_ends_the_server() {
+    with_two_cables(|desk| {
+        let server = Running::start(&desk, "bootserver", &format!("{NEAR},near2 zfs.img any"));
+        assert!(sledsim(&desk, "far2 -t 20").status.success());
+        ip("link del near2");
+        let (status, _, log) = server.end(SOON);
+        assert_eq!(status, 1, "{log}");
+        assert!(log.contains("bootserver: near2: the link is gone\n"), "{log}");
+    });
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn with_s_a_link_that_goes_away_in_a_boot_leaves_the_others_to_end() {
+    with_two_cables(|desk| {
+        let line = format!("-s -t 30 --rate 20Mbit {NEAR},near2 zfs.img all");
+        let server = Running::start(&desk, "bootserver", &line);
+        let lost = Running::start(&desk, "sledsim", "far2 -t 3");
+        let rack = Running::start(&desk, "sledsim", &format!("{FAR} -t 30"));
+        sleep(LOOK);
+        ip("link del near2");
+        drop(lost);
+        assert_eq!(rack.end(SOON).0, 0);
+        let (status, _, log) = server.end(SOON);
+        assert_eq!(status, 0, "{log}");
+        assert_said(&log, "near2", &["the link is gone; its boots have ended"]);
+    });
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn a_second_server_on_a_link_is_refused_unless_it_is_wanted() {
+    with_two_cables(|mut desk| {
+        let first = Running::start(&desk, "bootserver", &format!("--workers 2 {NEAR} zfs.img all"));
+        for links in [NEAR.to_owned(), format!("near2,{NEAR}")] {
+            let second = desk.run(&format!("bootserver {links} zfs.img all"));
+            let said = String::from_utf8(second.stderr).unwrap();
+            assert_eq!(second.status.code(), Some(1), "{said}");
+            let holder = format!("{NEAR}: process {} (", first.id());
+            assert!(said.contains(&holder) && said.contains("--share-link"), "{said}");
+            let line = format!("--workers 2 {NEAR} zfs.img all) serves this link already");
+            assert!(said.contains(&line), "{said}");
+        }
+        let line = format!("--share-link -t 0.3 {NEAR} zfs.img all");
+        let shared = desk.run(&format!("bootserver {line}"));
+        let said = String::from_utf8(shared.stderr).unwrap();
+        assert!(said.contains("serving every sled"), "{said}");
+        let other = desk.run("bootserver -t 0.3 near2 zfs.img all");
+        assert!(String::from_utf8(other.stderr).unwrap().contains("serving every sled"));
+        // Nothing stays behind of a server that was killed.
+        first.signal("-KILL");
+        first.end(SOON);
+        let after = desk.run(&format!("bootserver -t 0.3 {NEAR} zfs.img all"));
+        assert!(String::from_utf8(after.stderr).unwrap().contains("serving every sled"));
+    });
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn one_link_under_two_names_is_refused() {
+    inside(1, || {
+        ip(&format!("link property add dev {NEAR} altname uplink0"));
+        for flag in ["", "--share-link "] {
+            let second = desk().run(&format!("bootserver {flag}{NEAR},uplink0 zfs.img all"));
+            let said = String::from_utf8(second.stderr).unwrap();
+            assert_eq!(second.status.code(), Some(1), "{said}");
+            assert!(said.contains(&format!("{NEAR} and uplink0 are names of one link")), "{said}");
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn what_changes_about_a_link_is_said_and_sleds_boot_all_the_same() {
+    for tx in ["mmsg", "uring", "xdp"] {
+        inside(1, || {
+            let desk = desk();
+            ip(&format!("link set {FAR} down"));
+            let server =
+                Running::start(&desk, "bootserver", &format!("--tx {tx} {NEAR} zfs.img all"));
+            sleep(LOOK);
+            ip(&format!("link set {FAR} up"));
+            wait_for(NEAR);
+            sleep(LOOK);
+            for change in [
+                "set near mtu 1040",
+                "set near mtu 1500",
+                "set near address 02:00:00:00:00:99",
+                "set near name other",
+                "add near type bridge",
+            ] {
+                ip(&format!("link {change}"));
+                sleep(LOOK);
+            }
+            let rack = sledsim(&desk, &format!("{FAR} --sleds 4 -t 20"));
+            assert!(rack.status.success(), "{tx}");
+            server.signal("-TERM");
+            let (status, _, log) = server.end(SOON);
+            assert_eq!(status, 0, "{tx}: {log}");
+            let lines = [
+                "the link is down, or has no carrier",
+                "the link is up again, after ",
+                "the link's MTU is 1040 now: no boot gets on below 1044",
+                "the link's MTU is 1500 now: boots can go on",
+                "the link's address was ",
+                "the link is called other now, and served on",
+            ];
+            assert_said(&log, NEAR, &lines);
+        });
+    }
+}
