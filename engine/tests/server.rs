@@ -144,7 +144,7 @@ fn a_sled_that_dies_is_told_of_and_given_up() {
 }
 
 #[test]
-fn a_silent_sled_costs_less_than_seven_frames_for_each_that_it_asked_for() {
+fn without_proof_of_loss_a_silent_sled_is_sent_its_batch_twice_and_no_more() {
     let mut bench = Bench::new(Serve::All);
     bench.hello(sled(1));
     bench.read(sled(1), &[0]);
@@ -153,8 +153,7 @@ fn a_silent_sled_costs_less_than_seven_frames_for_each_that_it_asked_for() {
     for _ in 0..100_000 {
         sent += data(&bench.wait(Duration::from_micros(100))).len();
     }
-    // And twice a third more, to find out what that costs it.
-    assert!((6 * 128..=6 * 128 + 2 * 128 / 3).contains(&sent), "{sent}");
+    assert_eq!(sent, 2 * 128);
 }
 
 #[test]
@@ -171,7 +170,8 @@ fn a_caller_with_small_batches_is_served_after_a_loss_too() {
         let mut sent = 0;
         while server.poll_timeout().is_some_and(|due| due <= now) {
             server.poll_transmit(now, &mut batch);
-            assert!(!batch.is_empty(), "it wants to be called and sends nothing");
+            let due = server.poll_timeout().is_some_and(|due| due <= now);
+            assert!(!batch.is_empty() || !due, "it wants to be called and sends nothing");
             sent += batch.len();
             batch.clear();
         }

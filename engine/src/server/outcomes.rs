@@ -23,6 +23,8 @@ pub(super) struct Answered {
     pub(super) batch: SentBatch,
     /// Frames that were sent again, because they had to be.
     pub(super) repeats: u64,
+    /// The probability that it had lost a frame.
+    pub(super) lost: f64,
 }
 
 impl SentBatch {

@@ -3,7 +3,6 @@
 use super::Server;
 use super::event::EventKind;
 use super::outcomes::Answer;
-use super::repair::Repair;
 use super::sled::{Sled, Stage};
 use super::table::SledId;
 use super::turns::Turns;
@@ -24,7 +23,7 @@ impl Server {
                 self.sleds.cheapened(id);
                 self.turns.leave(id);
                 self.tell(address, silent);
-            } else if sled.repair.due().is_some_and(|due| due <= now) {
+            } else if sled.recovery.due().is_some_and(|due| due <= now) {
                 // It comes back when it has had its turn.
                 self.turns.mend(id);
                 continue;
@@ -90,37 +89,22 @@ impl Server {
             if !own.allows(now) {
                 self.turns.hold(id, own.next());
             } else if self.sleds.get(id).asked.is_pending() {
-                if !self.take_turn(now, id, batch) {
-                    break;
-                }
+                self.take_turn(now, id, batch);
             } else {
                 self.mend(now, id, batch);
             }
         }
     }
 
-    /// Returns whether all went out for which there is room.
-    fn take_turn(&mut self, now: Instant, id: SledId, batch: &mut Batch) -> bool {
-        const PROBES: usize = Repair::PROBES as usize;
+    fn take_turn(&mut self, now: Instant, id: SledId, batch: &mut Batch) {
         let sled = self.sleds.get_mut(id);
         let mut frames = 0;
-        let mut whole = true;
-        while frames < Turns::QUANTUM && batch.room() > 0 && sled.asked.is_pending() {
-            if let Some(offset) = sled.wants_probes(now)
-                && batch.capacity() > PROBES
-            {
-                whole = batch.room() > PROBES;
-                if !whole {
-                    break;
-                }
-                sled.probed(now);
-                (0..PROBES).for_each(|_| push_data(sled, self.address, offset, batch));
-                frames += PROBES;
-            }
-            if let Some(offset) = sled.asked.next() {
-                push_data(sled, self.address, offset, batch);
-                frames += 1;
-            }
+        while frames < Turns::QUANTUM
+            && batch.room() > 0
+            && let Some(offset) = sled.asked.next()
+        {
+            push_data(sled, self.address, offset, batch);
+            frames += 1;
         }
         sled.sent(now, frames, self.counters.data);
         self.counters.data += frames as u64;
@@ -135,34 +119,37 @@ impl Server {
             } else {
                 self.turns.resume(id);
             }
-            return whole;
+            return;
         }
-        if sled.batch_sent(now, self.pacer.is_shared()) {
+        let last = sled.batch_sent(now, self.loss.of_link());
+        if !self.retransmit {
+            sled.recovery.wait();
+        }
+        if last {
             self.turns.leave(id);
         } else {
             self.turns.sent(id);
         }
         self.plan(id);
-        whole
     }
 
     /// Sends again to a sled what is due.
     fn mend(&mut self, now: Instant, id: SledId, batch: &mut Batch) {
         let sled = self.sleds.get_mut(id);
+        let link = self.loss.of_link();
         let (mut frames, most) = (0, Turns::QUANTUM.min(batch.room()));
         while frames < most
-            && let Some(offset) =
-                sled.repair.take(now, sled.asked.unacknowledged(), sled.long_had())
+            && let Some(offset) = sled.recovery.take(now, sled.asked.unacknowledged(), link)
         {
             push_data(sled, self.address, offset, batch);
             frames += 1;
         }
         sled.sent_again(now, frames);
         if frames > 0
-            && sled.repair.first_round_over()
+            && sled.recovery.has_timed_out()
             && let Some(batch) = sled.batch
         {
-            let answer = batch.answer(id, sled.repair.least_answer(), batch.frames);
+            let answer = batch.answer(id, sled.recovery.least_answer(), batch.frames);
             let unanswered = Answer { arrived: false, ..answer };
             self.pacer.unanswered(now, &unanswered);
         }

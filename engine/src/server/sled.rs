@@ -12,7 +12,7 @@ use super::asked::{Asked, Merged};
 use super::event::{EventKind, Summary};
 use super::outcomes::{Answered, SentBatch};
 use super::pace::Pacer;
-use super::repair::{Heard, Repair};
+use super::recovery::{Heard, Recovery};
 use crate::image::{Checksum, Contents};
 use crate::time::Instant;
 use crate::wire::{BLOCK, MacAddr, Read, SLOTS};
@@ -57,7 +57,7 @@ pub(super) struct Sled {
     /// Offers that it has refused since it last began a boot.
     refusals: u32,
     pub(super) asked: Asked,
-    pub(super) repair: Repair,
+    pub(super) recovery: Recovery,
     pub(super) pacer: Pacer,
     /// The batch that is being sent, or waits for its answer.
     pub(super) batch: Option<SentBatch>,
@@ -111,8 +111,6 @@ impl Sled {
     const ALLOWANCE: u64 = 8;
     /// Bytes that a sled's first READ asks for.
     const BATCH: u64 = (SLOTS * BLOCK) as u64;
-    /// A batch of more frames than this is no repeat.
-    const LONG: usize = 100;
     /// Frames per second of a trickle.
     const TRICKLE: f64 = 1000.0;
 
@@ -131,7 +129,7 @@ impl Sled {
             same: false,
             refusals: 0,
             asked: Asked::default(),
-            repair: Repair::new(),
+            recovery: Recovery::new(0),
             pacer: Pacer::of_sled(),
             batch: None,
             known: false,
@@ -183,25 +181,24 @@ impl Sled {
         let first = !self.has_read;
         if first {
             self.has_read = true;
-            // Most likely it was the last OFFER that woke it.
-            self.repair.answers_within(now.since(self.offered));
             // A sled that another one with its address talked over goes on where it was.
             if self.frontier == 0 {
                 self.started = now;
+                self.recovery.restart(size / BLOCK as u64);
                 (self.frames, self.again, self.early, self.needless) = (0, 0, 0, 0);
             }
             self.told = (self.frontier, now);
         }
         let goes_on = !self.asked.is_pending() && read.offsets().next() == Some(self.frontier);
         let Merged { again, fresh } = self.asked.merge(read);
-        let Heard { answered, tried, needed } = self.repair.heard(now, again > 0);
+        let Heard { answered, tried, lost } = self.recovery.heard(now, again > 0);
         if fresh {
             self.known = goes_on && (self.known || self.frontier > 0);
         }
         self.again += again as u64;
         self.early += u64::from(tried);
-        // Of what was sent early, the sled needed one at least, or it would not have moved on.
-        self.needless += u64::from(tried.saturating_sub(u32::from(fresh)));
+        // Of what was sent early, a sled that had lost a frame needed one.
+        self.needless += u64::from(tried.saturating_sub(u32::from(fresh && lost >= 0.5)));
         read.offsets().for_each(|offset| {
             if offset <= self.frontier {
                 self.frontier = self.frontier.max(offset.saturating_add(BLOCK as u64));
@@ -221,34 +218,13 @@ impl Sled {
         let answered = batch.map(|batch| Answered {
             batch,
             repeats: match again {
-                0 if needed => tried.into(),
-                0 => 0,
+                0 => (lost * f64::from(tried)).round() as u64,
                 // Nothing helped before its own timer.
                 _ => u64::from(tried).max(batch.frames),
             },
+            lost,
         });
         (answered, first.then_some(EventKind::Started { size }))
-    }
-
-    /// If only the last frame of a batch is to be sent, and it is time to measure what it costs
-    /// the sled to drop a frame: the offset of one that it has had and will drop.
-    pub(super) fn wants_probes(&self, now: Instant) -> Option<u64> {
-        let long = self.asked.unacknowledged().len() >= Self::LONG;
-        let last = self.asked.pending() == 1 && long;
-        let wanted = last && self.frontier < self.size() && self.repair.wants_probes(now);
-        self.long_had().filter(|_| wanted)
-    }
-
-    /// The offset of a frame that it has had and will drop.
-    pub(super) fn long_had(&self) -> Option<u64> {
-        self.asked.unacknowledged().first()?.checked_sub(BLOCK as u64)
-    }
-
-    /// The frames that measure it go out.
-    pub(super) fn probed(&mut self, now: Instant) {
-        self.repair.probed(now);
-        self.early += u64::from(Repair::PROBES);
-        self.needless += u64::from(Repair::PROBES);
     }
 
     /// So many frames were handed out to it, after `released` to all others.
@@ -276,15 +252,16 @@ impl Sled {
         }
     }
 
-    /// All that it asked for has been handed out, on a link that may be `shared` with others. Says
-    /// whether that was the image's end: no further READ is to come.
-    pub(super) fn batch_sent(&mut self, now: Instant, shared: bool) -> bool {
+    /// All that it asked for has been handed out, on a link of which a batch loses a frame with
+    /// probability `link`. Says whether that was the image's end: no further READ is to come.
+    pub(super) fn batch_sent(&mut self, now: Instant, link: f64) -> bool {
+        let frames = self.asked.unacknowledged().len();
         if self.asked.unacknowledged().is_empty() {
             return true;
         }
         self.sent = now;
         let last = self.asked.reaches(self.size());
-        self.repair.batch_sent(now, last, shared);
+        self.recovery.batch_sent(now, frames, last, link);
         if last {
             self.nudges = Self::NUDGES_AT_THE_END;
             self.offer_due = Some(now + Self::NUDGE);
@@ -307,7 +284,7 @@ impl Sled {
         self.let_go();
         (self.boots, self.offers, self.renewed) = (None, None, false);
         self.asked.clear();
-        self.repair.stop();
+        self.recovery.stop();
         self.offer_due = None;
     }
 
@@ -328,7 +305,7 @@ impl Sled {
     /// are `withheld`, the first one waits.
     pub(super) fn due(&self, withheld: bool) -> Option<Instant> {
         let offer = self.offer_due.filter(|_| !(withheld && self.stage == Stage::Waiting));
-        [offer, self.repair.due(), self.silence_due()].into_iter().flatten().min()
+        [offer, self.recovery.due(), self.silence_due()].into_iter().flatten().min()
     }
 
     /// When its silence means something, and be it only that its images are let go.
@@ -372,7 +349,7 @@ impl Sled {
     fn finish(&mut self, assumed: bool) -> EventKind {
         self.stage = Stage::Finished;
         self.asked.clear();
-        self.early += u64::from(self.repair.stop());
+        self.early += u64::from(self.recovery.stop());
         self.batch = None;
         self.offer_due = None;
         EventKind::Finished(Summary {

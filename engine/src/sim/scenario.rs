@@ -9,7 +9,7 @@ use super::{
 };
 use crate::image::Contents;
 use crate::server::{Config, EventKind, Serve, Server};
-use crate::sled::{Report, Sled, SledConfig};
+use crate::sled::{AnswerTimes, Report, Sled, SledConfig};
 use crate::time::Instant;
 use crate::wire::{BLOCK, DATA_HEAD_LEN, MacAddr};
 
@@ -38,6 +38,12 @@ pub struct Scenario {
     pub console: Duration,
     /// Frames that wait in a sled while its console is busy.
     pub ring: usize,
+    /// From a batch's last frame at a sled to its next READ.
+    pub answers: AnswerTimes,
+    /// How long a sled stands still now and then, and how often.
+    pub pause: Option<(Duration, Duration)>,
+    /// Whether the server sends again what was not asked for again.
+    pub retransmit: bool,
     /// The sleds come up one after another, so long apart.
     pub stagger: Duration,
     /// So many of the sleds, the first ones, lose their power for good in the middle.
@@ -81,6 +87,9 @@ impl Scenario {
             faults_to_server: Faults::NONE,
             console: sled.console,
             ring: sled.ring,
+            answers: sled.answers,
+            pause: sled.pause,
+            retransmit: true,
             stagger: Duration::ZERO,
             dead: 0,
             slow: 0,
@@ -92,7 +101,8 @@ impl Scenario {
 
     /// Runs it with this project's server.
     pub fn run(&self) -> Outcome {
-        let mut server = Server::new(Config::new(Self::SERVER, Serve::All));
+        let config = Config::new(Self::SERVER, Serve::All);
+        let mut server = Server::new(Config { retransmit: self.retransmit, ..config });
         server.set_images(vec![self.image.clone()]);
         self.simulate(Actor::Server(server))
     }
@@ -154,6 +164,9 @@ impl Scenario {
             power_on: self.power_on(number),
             console: self.console,
             ring: self.ring,
+            answers: self.answers,
+            pause: self.pause,
+            seed: self.seed,
             ..SledConfig::new(Self::address(number))
         });
         segment.plug(Actor::Sled(sled), self.sled_link(number >= self.sleds - self.slow))

@@ -1,6 +1,7 @@
 //! A sled that boots, as a state machine: as exact a model of a real one's loader as the
 //! protocol's description allows, with all that a server can trip over.
 
+mod answer_times;
 mod rack;
 mod report;
 mod slots;
@@ -8,6 +9,7 @@ mod slots;
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use fastrand::Rng;
 use sha2::{Digest, Sha256};
 
 use self::slots::{Filled, Slots};
@@ -18,6 +20,7 @@ use crate::time::Instant;
 use crate::wire::{BLOCK, Data, Frame, FrameError, FrameType, Head, MacAddr, Message, Offer};
 use crate::wire::{SLOTS, emit_read};
 
+pub use self::answer_times::AnswerTimes;
 pub use self::rack::Rack;
 pub use self::report::{Event, Panic, Report};
 
@@ -37,12 +40,18 @@ pub struct SledConfig {
     pub console: Duration,
     /// Frames that can wait while the sled is busy.
     pub ring: usize,
+    /// From a batch's last frame to the next READ.
+    pub answers: AnswerTimes,
+    /// How long it stands still now and then, and how often: another program has its core.
+    pub pause: Option<(Duration, Duration)>,
+    /// What its answer times follow from, beside its address.
+    pub seed: u64,
     /// From a panic to the next HELLO.
     pub reboot: Duration,
 }
 
 impl SledConfig {
-    /// A sled as they are: 45 characters on a console of 3 Mbaud cost 150 us.
+    /// A sled as they are on a quiet machine: 45 characters on a console of 3 Mbaud cost 150 us.
     pub fn new(address: MacAddr) -> Self {
         Self {
             address,
@@ -51,6 +60,9 @@ impl SledConfig {
             compare: None,
             console: Duration::from_micros(150),
             ring: 256,
+            answers: AnswerTimes::default(),
+            pause: None,
+            seed: 0,
             reboot: Duration::from_secs(2),
         }
     }
@@ -68,6 +80,12 @@ pub struct Sled {
     busy_until: Instant,
     /// When it wakes if no frame comes before.
     wake: Instant,
+    /// Whether the time that its answer takes has passed.
+    answered: bool,
+    /// When it prints its status again, and stands still again.
+    status_due: Instant,
+    pause_due: Instant,
+    random: Rng,
     /// READs and other frames on their way out.
     outgoing: VecDeque<(MacAddr, FrameType, Vec<u8>)>,
     events: VecDeque<Event>,
@@ -134,6 +152,8 @@ impl Sled {
     const HELLO_EVERY: Duration = Duration::from_secs(4);
     const HELLO_TEXT: &[u8] = b"Hello!  I'd like to buy a ramdisk please.";
     const WAKE_EVERY: Duration = Duration::from_millis(50);
+    /// How often it prints its status while it reads.
+    const STATUS_EVERY: Duration = Duration::from_secs(1);
     /// The least image and ramdisk that it accepts.
     const LEAST_SIZE: u64 = 1 << 20;
     /// Steps between having everything and FINISHED.
@@ -141,7 +161,12 @@ impl Sled {
 
     /// A sled that says HELLO as soon as it is switched on.
     pub fn new(config: SledConfig) -> Self {
+        let address = config.address.octets().into_iter().fold(0, |sum, o| sum << 8 | u64::from(o));
         Self {
+            answered: false,
+            status_due: config.power_on,
+            pause_due: config.power_on + config.pause.map_or(Duration::ZERO, |(_, every)| every),
+            random: Rng::with_seed(config.seed ^ address.rotate_left(32)),
             state: State::Off(config.power_on),
             wake: config.power_on,
             busy_until: config.power_on,
@@ -189,23 +214,35 @@ impl Sled {
         matches!(self.state, State::Off(_) | State::Booted)
     }
 
-    /// Handles what waited for the console, and what the clock has made due.
+    /// Handles what waited while the sled was busy, and what the clock has made due.
     fn advance(&mut self, now: Instant) {
-        while !self.is_off()
-            && self.busy_until <= now
-            && let Some(frame) = self.ring.pop_front()
-        {
-            let at = self.busy_until;
-            self.take_frame(at, &frame);
-        }
-        if self.wake <= now && self.busy_until <= now {
-            if let State::Off(on) = self.state
-                && on <= now
-            {
-                self.state = State::Wanting(now);
+        while self.busy_until <= now {
+            let at = self.wake.max(self.busy_until);
+            if self.wake <= self.busy_until || self.ring.is_empty() && at <= now {
+                match self.state {
+                    State::Off(on) if on > now => return,
+                    State::Off(_) => self.state = State::Wanting(at),
+                    State::Booted => return,
+                    _ => {}
+                }
+                self.step(at);
+            } else if let Some(frame) = self.ring.pop_front() {
+                self.take_frame(self.busy_until, &frame);
+            } else {
+                return;
             }
-            self.step(now);
         }
+    }
+
+    /// Spends time in which it does nothing else; its next step follows.
+    fn spend(&mut self, now: Instant, time: Duration) {
+        self.busy_until = self.busy_until.max(now) + time;
+        self.wake = self.busy_until;
+    }
+
+    /// Prints a line.
+    fn print(&mut self, now: Instant) {
+        self.spend(now, self.config.console);
     }
 
     fn take_frame(&mut self, now: Instant, bytes: &[u8]) {
@@ -223,9 +260,10 @@ impl Sled {
             }
             Message::Data(data) => self.take_data(now, &data),
             Message::Reset => return self.panic(now, Panic::Reset),
+            Message::Offer(_) if matches!(self.state, State::Wanting(_)) => self.print(now),
             Message::Offer(_) | Message::Hello(_) | Message::Read(_) | Message::Finished => {}
         }
-        if !self.is_off() {
+        if !self.is_off() && self.busy_until <= now {
             self.step(now);
         }
     }
@@ -248,7 +286,10 @@ impl Sled {
         self.verdict = Verdict::new(self.config.compare.as_ref());
         self.slots = Slots::new();
         self.state = State::Reading(Reading { server, offer: *offer, asked: 0, past_end: false });
-        self.wake = now + Self::WAKE_EVERY;
+        self.status_due = now;
+        self.answered = false;
+        self.busy_until = now + self.config.console;
+        self.wake = self.busy_until + Self::WAKE_EVERY;
     }
 
     fn take_data(&mut self, now: Instant, data: &Data<'_>) {
@@ -257,11 +298,15 @@ impl Sled {
         }
         self.report.data += 1;
         let State::Reading(reading) = &mut self.state else {
+            self.report.unwanted += 1;
             self.print(now);
             return;
         };
         match self.slots.take(data.offset, data.bytes) {
-            Filled::Unwanted => self.print(now),
+            Filled::Unwanted => {
+                self.report.unwanted += 1;
+                self.print(now);
+            }
             Filled::Mark if data.bytes.is_empty() => reading.past_end = true,
             // There is no such place in the ramdisk.
             Filled::Mark => self.panic(now, Panic::DataLength),
@@ -272,15 +317,15 @@ impl Sled {
         }
     }
 
-    /// Prints a line about an unwanted frame.
-    fn print(&mut self, now: Instant) {
-        self.report.unwanted += 1;
-        self.busy_until = now + self.config.console;
-    }
-
     /// The one step that a wake-up is good for.
     fn step(&mut self, now: Instant) {
         self.wake = now + Self::WAKE_EVERY;
+        if let Some((pause, every)) = self.config.pause
+            && self.pause_due <= now
+        {
+            self.pause_due = now + pause + every;
+            return self.spend(now, pause);
+        }
         match &mut self.state {
             State::Off(_) | State::Booted => {}
             State::Wanting(due) => {
@@ -290,6 +335,7 @@ impl Sled {
                     self.report.hello.get_or_insert(now);
                     let text = Self::HELLO_TEXT.to_vec();
                     self.outgoing.push_back((MacAddr::BROADCAST, FrameType::Hello, text));
+                    self.busy_until = now + self.config.console;
                 }
             }
             State::Reading(reading) => {
@@ -306,6 +352,10 @@ impl Sled {
 
     fn read_on(&mut self, now: Instant, reading: &mut Reading) {
         const BATCH: u64 = (SLOTS * BLOCK) as u64;
+        if self.status_due <= now {
+            self.status_due = now + Self::STATUS_EVERY;
+            return self.print(now);
+        }
         if !self.slots.are_empty() {
             if let Some((count, offsets)) = self.slots.overdue(now) {
                 self.report.timeouts += 1;
@@ -313,11 +363,17 @@ impl Sled {
             }
             return;
         }
+        if reading.asked > 0 && !std::mem::replace(&mut self.answered, true) {
+            let time = self.config.answers.draw(&mut self.random);
+            return self.spend(now, time);
+        }
+        self.answered = false;
         if reading.asked > 0 {
             self.verdict.add(reading.asked, self.slots.bytes());
         }
         if reading.past_end || reading.asked >= reading.offer.image_size {
             self.state = State::Closing(*reading, Self::CLOSING_STEPS - 1);
+            self.busy_until = now + self.config.console;
             return;
         }
         let offsets = *self.slots.fill(now, reading.asked);

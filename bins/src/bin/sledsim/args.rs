@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use boot_backends::TxPath;
+use boot_engine::sled::AnswerTimes;
 use boot_engine::wire::MacAddr;
 use boot_tools::units::BitRate;
 use clap::Parser;
@@ -41,6 +42,19 @@ pub(crate) struct Args {
     #[arg(long, value_name = "US", default_value_t = 150)]
     pub(crate) console: u64,
 
+    /// How long a sled takes from a batch's last frame to its next READ: `quiet` or `busy`, as
+    /// measured on real ones, `twice-busy`, or a number of microseconds
+    #[arg(long, value_name = "TIMES", default_value_t)]
+    pub(crate) answers: AnswerTimes,
+
+    /// Let each sled stand still for so many microseconds, every so many milliseconds
+    #[arg(long, value_name = "US/MS", value_parser = pause)]
+    pub(crate) pause: Option<(Duration, Duration)>,
+
+    /// Frames that a busy sled can hold; what comes beyond is lost
+    #[arg(long, value_name = "FRAMES", default_value_t = 256)]
+    pub(crate) ring: usize,
+
     /// No link: simulate a server, a switch and the sleds in virtual time, and tell how long
     /// the rack would take
     #[arg(long = "virtual")]
@@ -71,7 +85,7 @@ pub(crate) struct Args {
     pub(crate) loss: f64,
 
     /// What all chance in the simulation follows from
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "virtual_time")]
+    #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
 
     /// Simulate the tool that this project replaces too
@@ -96,6 +110,14 @@ tells how it went; the exit status is 0 if every sled booted.";
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+fn pause(text: &str) -> Result<(Duration, Duration), String> {
+    let numbers = text.split_once('/').and_then(|(pause, every)| {
+        let every = every.parse().ok().filter(|&ms: &u64| ms > 0)?;
+        Some((Duration::from_micros(pause.parse().ok()?), Duration::from_millis(every)))
+    });
+    numbers.ok_or_else(|| "expected US/MS, as in 20000/500".to_owned())
 }
 
 fn percent(text: &str) -> Result<f64, String> {

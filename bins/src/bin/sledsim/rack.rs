@@ -37,6 +37,10 @@ pub(crate) fn run(link: &str, args: &Args) -> anyhow::Result<Exit> {
             wanted,
             power_on: clock.now(),
             console: Duration::from_micros(args.console),
+            answers: args.answers,
+            pause: args.pause,
+            ring: args.ring,
+            seed: args.seed,
             ..SledConfig::new(first.nth_after(number))
         })
     });

@@ -36,6 +36,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         sled_port: port,
         faults: Faults::loss(args.loss / 100.0),
         console: Duration::from_micros(args.console),
+        answers: args.answers,
+        pause: args.pause,
+        ring: args.ring,
         ..Scenario::new(args.sleds, image, rate)
     };
     let outcome = scenario.run();

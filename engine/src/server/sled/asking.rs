@@ -52,7 +52,7 @@ impl Sled {
         self.has_read = false;
         self.stalled = false;
         self.asked.clear();
-        self.repair.stop();
+        self.recovery.stop();
         self.batch = None;
         Hello::Asks { again: under_way }
     }
@@ -124,7 +124,7 @@ impl Sled {
         self.has_read = false;
         self.frontier = 0;
         self.asked.clear();
-        self.repair.stop();
+        self.recovery.stop();
         self.batch = None;
         again
     }
@@ -153,7 +153,7 @@ impl Sled {
     }
 
     pub(super) fn let_go(&mut self) {
-        self.repair.stop();
+        self.recovery.stop();
         (self.image, self.offer) = (None, None);
     }
 

@@ -1,0 +1,267 @@
+//! When to send a batch again before its sled asks for it, and how fast: see `docs/recovery.md`.
+//!
+//! A sled acknowledges a batch only by asking for the next one, and asks again for what it lacks
+//! only after a second. A sled that is silent is late or has lost a frame. Its unacknowledged
+//! offsets are sent again, one by one, once loss has become the likelier of the two.
+
+mod answers;
+mod budget;
+mod loss;
+mod spacing;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use self::answers::Answers;
+use self::budget::Budget;
+use self::spacing::Spacing;
+use crate::time::Instant;
+
+pub(super) use self::loss::BaselineLoss;
+
+/// The recovery of one sled's losses.
+#[derive(Debug)]
+pub(super) struct Recovery {
+    answers: Answers,
+    loss: BaselineLoss,
+    spacing: Spacing,
+    budget: Budget,
+    /// The batch that is out and not acknowledged.
+    batch: Option<Outstanding>,
+    /// When the next retransmit is due.
+    due: Option<Instant>,
+    /// By then the sled has dropped what was sent again before.
+    drained: Instant,
+    /// When it asked for the batch that is out.
+    went_on: Instant,
+}
+
+/// A batch that has been sent and is not acknowledged.
+#[derive(Clone, Copy, Debug)]
+struct Outstanding {
+    /// When the last of it went out.
+    sent: Instant,
+    /// When the sled has dropped all that was sent again before, and can be expected to answer.
+    ready: Instant,
+    frames: usize,
+    /// The probability that a batch loses a frame.
+    loss: f64,
+    /// The retransmission timeout.
+    rto: Duration,
+    /// The time between retransmits.
+    gap: Duration,
+    /// Rounds through the unacknowledged offsets that have been completed.
+    rounds: u32,
+    in_round: usize,
+    /// Retransmits, and when the first and the last of them went out.
+    tried: u32,
+    first_try: Instant,
+    last_try: Instant,
+}
+
+/// What a READ tells of the batch before.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Heard {
+    /// Whether all of it had been sent, and it had not been answered.
+    pub(super) answered: bool,
+    /// How many of its frames were sent again before the sled asked.
+    pub(super) tried: u32,
+    /// The probability that it had lost a frame.
+    pub(super) lost: f64,
+}
+
+impl Recovery {
+    /// After its last batch a sled sits still for 100 ms before FINISHED, unless it is woken: the
+    /// OFFERs for that are out after 4 ms, and this leaves them twice the time.
+    const LAST_SILENCE: Duration = Duration::from_millis(10);
+    /// The sled's own timer (netboot protocol): from then on it asks by itself.
+    const SLED_TIMER: Duration = Duration::from_secs(1);
+    /// Retransmits that a caller who comes late may make up for at once.
+    const LATE: u32 = 4;
+
+    /// For a boot of this many frames.
+    pub(super) fn new(frames: u64) -> Self {
+        Self {
+            answers: Answers::default(),
+            loss: BaselineLoss::default(),
+            spacing: Spacing::default(),
+            budget: Budget::new(frames),
+            batch: None,
+            due: None,
+            drained: Instant::ZERO,
+            went_on: Instant::ZERO,
+        }
+    }
+
+    /// The sled starts over, with a boot of this many frames: what was learnt of it stays.
+    pub(super) fn restart(&mut self, frames: u64) {
+        self.stop();
+        self.budget = Budget::new(frames);
+    }
+
+    /// All `frames` that the sled asked for went out at `now`, on a link of which a batch loses a
+    /// frame with probability `link`; `last` if its image's end was among them.
+    pub(super) fn batch_sent(&mut self, now: Instant, frames: usize, last: bool, link: f64) {
+        let loss = self.loss.of_sled(link);
+        let rto = self.rto(loss);
+        let ready = now.max(self.drained);
+        self.budget.earn(loss::proven(link));
+        let silence = if last { Self::LAST_SILENCE } else { Duration::ZERO };
+        self.due = Some(ready + rto + silence);
+        self.batch = Some(Outstanding {
+            sent: now,
+            ready,
+            frames,
+            loss,
+            rto,
+            gap: self.spacing.gap(),
+            rounds: 0,
+            in_round: 0,
+            tried: 0,
+            first_try: now,
+            last_try: now,
+        });
+    }
+
+    /// Leaves the batch to the sled's own timer.
+    pub(super) fn wait(&mut self) {
+        self.due = None;
+    }
+
+    /// When a loss is likelier than an answer that takes longer still.
+    fn rto(&self, loss: f64) -> Duration {
+        self.answers.tail(doubted(loss))
+    }
+
+    /// The sled asked for more; or `again` for what had been sent, when its own timer was faster.
+    pub(super) fn heard(&mut self, now: Instant, again: bool) -> Heard {
+        let Some(batch) = self.batch else {
+            if again {
+                self.budget.earn(1.0);
+            }
+            return Heard { lost: f64::from(u8::from(again)), ..Heard::default() };
+        };
+        let lost = if again {
+            self.spacing.forget();
+            1.0
+        } else if batch.tried == 0 {
+            let waited = now.since(batch.sent);
+            let late = now.since(batch.ready).saturating_sub(batch.rto);
+            self.spacing.settle(now.since(self.went_on), late, batch.rto);
+            // What it still had to drop is no part of its answer.
+            let waited = waited.min(now.since(batch.ready).max(self.answers.median()));
+            self.answers.add(waited, 1.0);
+            0.0
+        } else {
+            self.repaired(now, &batch)
+        };
+        self.loss.add(lost);
+        if lost >= 0.5 {
+            self.budget.earn(1.0);
+        }
+        self.went_on = now;
+        Heard { answered: true, tried: self.stop(), lost }
+    }
+
+    /// The sled answered a batch after retransmits. Returns how likely it had lost a frame.
+    fn repaired(&mut self, now: Instant, batch: &Outstanding) -> f64 {
+        let waited = now.since(batch.ready);
+        let took = now.since(batch.first_try).saturating_sub(self.answers.least());
+        // Of k lost frames the last one is found where the largest of k uniform numbers lies.
+        let frames = batch.frames as f64;
+        let k = loss::frames_lost(batch.loss, batch.frames);
+        let part = (f64::from(batch.tried) / frames).min(1.0);
+        let round = frames * batch.gap.as_secs_f64();
+        let found = k * part.powf(k - 1.0) / round;
+        // What has not come by the timeout comes ever later: the tail has no scale of its own.
+        let rto = batch.rto.max(Answers::TYPICAL).as_secs_f64();
+        let came = rto / waited.as_secs_f64().max(rto).powi(2);
+        let odds = odds(batch.loss) / doubted(batch.loss) * found / came;
+        let lost = odds / (odds + 1.0);
+        self.spacing.forget();
+        if lost < 0.5 {
+            self.answers.add(waited, 1.0 - lost);
+        } else if (batch.rounds, batch.in_round) <= (1, 0) {
+            let span = batch.last_try.since(batch.first_try);
+            self.spacing.repaired(took, batch.tried, span, batch.rto);
+        }
+        // What it has not dropped yet: of a late sled all, of one that lacked a frame those that
+        // came too fast for it.
+        let all = self.spacing.cost() * batch.tried;
+        let left = all.mul_f64(1.0 - lost) + all.saturating_sub(took).mul_f64(lost);
+        self.drained = now + left;
+        lost
+    }
+
+    /// The least time that an answer takes.
+    pub(super) fn least_answer(&self) -> Duration {
+        self.answers.least()
+    }
+
+    /// Whether the batch has timed out and one frame of it been sent again, and no more.
+    pub(super) fn has_timed_out(&self) -> bool {
+        self.batch.is_some_and(|batch| batch.tried == 1)
+    }
+
+    /// The batch matters no more. Returns how many of its frames were sent again.
+    pub(super) fn stop(&mut self) -> u32 {
+        self.due = None;
+        self.batch.take().map_or(0, |batch| batch.tried)
+    }
+
+    /// When [`Recovery::take`] has something to send.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Which of `unacknowledged` offsets (in the order of sending) to send again at `now`, if it
+    /// is time, on a link of which a batch loses a frame with probability `link`. Last ones first: a queue that overflowed lost the tail.
+    pub(super) fn take(&mut self, now: Instant, unacknowledged: &[u64], link: f64) -> Option<u64> {
+        let due = self.due.filter(|&due| due <= now)?;
+        self.due = None;
+        let batch = self.batch.as_mut()?;
+        let index = unacknowledged.len().checked_sub(1 + batch.in_round)?;
+        if now.since(batch.sent) >= Self::SLED_TIMER {
+            return None;
+        }
+        if !self.budget.take() {
+            // Until other sleds' losses pay for it.
+            self.budget.earn(loss::proven(link));
+            self.due = Some(now + Self::LAST_SILENCE);
+            return None;
+        }
+        if batch.tried == 0 {
+            batch.first_try = now;
+        }
+        batch.last_try = now;
+        batch.tried += 1;
+        batch.in_round += 1;
+        let gap = batch.gap;
+        let mut next = due.max(now - Self::LATE * gap) + gap;
+        if index == 0 {
+            batch.rounds += 1;
+            batch.in_round = 0;
+            self.budget.earn(loss::proven(link));
+            // RFC 6298, section 5.5: back off. While it is not known what the sled bears, it gets
+            // as long again as the round took.
+            let round = now.since(batch.first_try);
+            let backoff = batch.rto * 2_u32.pow(batch.rounds);
+            let wait = if self.spacing.is_measured() { backoff } else { backoff.max(round) };
+            next = (now + gap).max(batch.first_try + self.spacing.cost() * batch.tried) + wait;
+        }
+        self.due = Some(next);
+        Some(unacknowledged[index])
+    }
+}
+
+/// The odds of a loss.
+fn odds(loss: f64) -> f64 {
+    loss / (1.0 - loss)
+}
+
+/// What share of the answers is still to come when a sled is doubted: no more than losses explain,
+/// and never more than an eighth, however many they explain.
+fn doubted(loss: f64) -> f64 {
+    odds(loss).min(0.125)
+}

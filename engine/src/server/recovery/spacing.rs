@@ -1,0 +1,201 @@
+//! How fast to retransmit: at the pace at which the sled drops what it does not need.
+
+use std::time::Duration;
+
+/// The time between two retransmits to one sled.
+///
+/// What a dropped frame costs a sled can't be known, but its answers bound it. A sled that goes on
+/// `took` after the first of `sent` retransmits, and whose next answer, to a batch that needed
+/// none, comes `then` later, has dropped them all by then: one costs (took + then) / sent at most.
+/// If that answer is later than an answer should be, the sled was busy dropping them, and one
+/// costs that much, less an RTO, at least.
+///
+/// The first bound is a delivery rate as BBR measures it (draft-cardwell-iccrg-bbr-congestion-
+/// control, section 4.1), and is used in the same way: at the start each round tries almost three
+/// times the rate until that gains nothing; from then on one round in eight tries a quarter more.
+#[derive(Clone, Debug)]
+pub(super) struct Spacing {
+    gap: Duration,
+    /// What a dropped frame costs the sled, by the bounds so far.
+    cost: Duration,
+    /// Rounds of the start that gained nothing; or none, after the start.
+    starting: Option<u32>,
+    /// Rounds since the start.
+    rounds: u32,
+    /// Rounds in a row that told of a higher cost.
+    dearer: u32,
+    repair: Option<Repair>,
+}
+
+/// A repair whose cost is not known until the next batch is answered.
+#[derive(Clone, Copy, Debug)]
+struct Repair {
+    took: Duration,
+    sent: u32,
+    /// Whether they went out more slowly than they might: others had their turns.
+    limited: bool,
+}
+
+impl Spacing {
+    /// More than a console line usually costs (150 us, and up to 210 us with what a scheduler
+    /// adds, measured on a model of a sled over veth).
+    const START: Duration = Duration::from_micros(250);
+    /// A DATA frame on a wire of 1 Gbit/s.
+    const LEAST: Duration = Duration::from_nanos(8656);
+    /// Twice the slowest console that is reckoned with, 1,000 us a line.
+    const MOST: Duration = Duration::from_millis(2);
+    /// BBR: the gain of the start, 2 / ln 2.
+    const STARTUP: f64 = 2.885;
+    /// BBR: a gain of less than a quarter is none, and so many rounds without one end the start.
+    const GROWTH: f64 = 1.25;
+    const NO_GAIN: u32 = 2;
+    /// BBR: the gain with which one round in a cycle probes, and the rounds of a cycle.
+    const PROBE: f64 = 1.25;
+    const CYCLE: u32 = 8;
+    /// Fewer retransmits than an eighth of a batch tell little: a late answer weighs as much.
+    const TELLING: u32 = 16;
+    /// One answer may be late by chance, two in a row hardly.
+    const SURE: u32 = 2;
+
+    /// The time to leave after each retransmit.
+    pub(super) fn gap(&self) -> Duration {
+        self.gap
+    }
+
+    /// What a dropped frame costs the sled, as far as is known.
+    pub(super) fn cost(&self) -> Duration {
+        self.cost
+    }
+
+    /// Whether that has been measured.
+    pub(super) fn is_measured(&self) -> bool {
+        self.cost != Self::START
+    }
+
+    /// The sled went on `took` after the first of `sent` retransmits, of which the last was `span`
+    /// after the first; an answer by itself takes up to `rto`.
+    pub(super) fn repaired(&mut self, took: Duration, sent: u32, span: Duration, rto: Duration) {
+        let limited = span > self.gap.mul_f64(Self::GROWTH) * sent.saturating_sub(1);
+        self.repair = Some(Repair { took, sent, limited });
+        let least = took.saturating_sub(rto) / sent.max(1);
+        // It was waited for as long again: it was busy all that time.
+        if took > 2 * span + rto && sent >= Self::TELLING {
+            self.raise(least);
+        }
+    }
+
+    /// The next batch needed a repair too: nobody knows when the sled had dropped all of the last.
+    pub(super) fn forget(&mut self) {
+        self.repair = None;
+    }
+
+    /// The next batch was answered `then` later, without repair; `late` by so much more than an
+    /// answer takes.
+    pub(super) fn settle(&mut self, then: Duration, late: Duration, rto: Duration) {
+        let Some(Repair { took, sent, limited }) =
+            self.repair.take().filter(|repair| repair.sent >= Self::TELLING)
+        else {
+            return;
+        };
+        let most = (took + then) / sent;
+        let gained = most.mul_f64(Self::GROWTH) <= self.cost;
+        // BBR: what the sender's own pace has limited counts only if it is better all the same.
+        if limited && !gained {
+            return;
+        }
+        self.cost = self.cost.min(most);
+        let least = (took + then).saturating_sub(rto) / sent;
+        self.dearer = if !late.is_zero() && least > self.cost { self.dearer + 1 } else { 0 };
+        if self.dearer == Self::SURE {
+            self.raise(least);
+        }
+        if let Some(vain) = &mut self.starting {
+            *vain = if gained { 0 } else { *vain + 1 };
+            if *vain < Self::NO_GAIN {
+                return self.set(self.cost.div_f64(Self::STARTUP));
+            }
+            self.starting = None;
+        }
+        self.rounds += 1;
+        let probes = self.rounds.is_multiple_of(Self::CYCLE);
+        self.set(self.cost.div_f64(if probes { Self::PROBE } else { 1.0 }));
+    }
+
+    /// A frame costs the sled this much at least.
+    fn raise(&mut self, least: Duration) {
+        if least > self.cost.mul_f64(Self::GROWTH) {
+            self.cost = least.min(Self::MOST);
+            self.starting = None;
+            self.set(self.cost);
+        }
+        self.dearer = 0;
+    }
+
+    fn set(&mut self, gap: Duration) {
+        self.gap = gap.clamp(Self::LEAST, Self::MOST);
+    }
+}
+
+impl Default for Spacing {
+    fn default() -> Self {
+        Self {
+            gap: Self::START,
+            cost: Self::START,
+            starting: Some(0),
+            rounds: 0,
+            dearer: 0,
+            repair: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// Repairs of a sled to which a frame costs this much; the lost frame is anywhere, and a batch
+    /// is on its way for a millisecond.
+    fn repairs(spacing: &mut Spacing, cost: Duration, count: usize) {
+        let mut random = fastrand::Rng::with_seed(7);
+        for _ in 0..count {
+            let (gap, wanted) = (spacing.gap(), random.u32(1..=128));
+            let took = cost.max(gap) * wanted;
+            let sent = ((took.as_secs_f64() / gap.as_secs_f64()) as u32).clamp(wanted, 128);
+            spacing.repaired(took, sent, gap * (sent - 1), Duration::ZERO);
+            let left = (sent * cost).saturating_sub(took);
+            spacing.settle(left.max(MS), left.saturating_sub(MS), MS);
+        }
+    }
+
+    #[test]
+    fn the_gap_becomes_what_a_frame_costs() {
+        for us in [50, 150, 300, 1000] {
+            let mut spacing = Spacing::default();
+            let cost = Duration::from_micros(us);
+            repairs(&mut spacing, cost, 32);
+            let gap = spacing.gap();
+            assert!((cost.mul_f64(0.75)..cost.mul_f64(1.3)).contains(&gap), "{us}: {gap:?}");
+        }
+    }
+
+    #[test]
+    fn one_late_answer_does_not_count() {
+        let mut spacing = Spacing::default();
+        repairs(&mut spacing, Duration::from_micros(150), 30);
+        let cost = spacing.cost();
+        spacing.repaired(64 * cost, 64, 63 * cost, Duration::ZERO);
+        spacing.settle(20 * MS, 19 * MS, MS);
+        assert_eq!(spacing.cost(), cost);
+    }
+
+    #[test]
+    fn a_sled_that_becomes_slower_is_spared_at_once() {
+        let mut spacing = Spacing::default();
+        repairs(&mut spacing, Duration::from_micros(20), 30);
+        let span = 127 * spacing.gap();
+        spacing.repaired(Duration::from_millis(128), 128, span, Duration::ZERO);
+        assert_eq!(spacing.gap(), Duration::from_millis(1));
+    }
+}
