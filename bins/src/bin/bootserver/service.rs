@@ -1,6 +1,6 @@
 //! Serving on real links: the workers of each, and what they share.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use boot_backends::{Clock, Datalink, serve};
-use boot_engine::image::Checksum;
 use boot_engine::server::{Config, Event, EventKind, Pace, Serve, Server};
 use boot_engine::time::Instant;
 use boot_engine::wire::MacAddr;
@@ -26,7 +25,7 @@ use crate::links::{self, Ending};
 use crate::log::Log;
 use crate::silence::Silence;
 use crate::sled_at::{self, SledAt};
-use crate::state;
+use crate::state::State;
 
 /// Serves until a signal, a failure, or the end that the options ask for.
 pub(crate) fn run(options: ServeOptions) -> anyhow::Result<Exit> {
@@ -39,8 +38,7 @@ pub(crate) fn run(options: ServeOptions) -> anyhow::Result<Exit> {
         }
     }
     let links = links::open(&options)?;
-    let taken = options.state.as_deref().map(state::read).transpose()?;
-    let taken = taken.into_iter().flatten().collect();
+    let state = State::open(options.state.as_deref())?;
     let shared = Arc::new(Shared {
         library: Arc::new(Library::open(places, options.map)?),
         // Time that passes before sleds can be answered is none of theirs.
@@ -54,7 +52,7 @@ pub(crate) fn run(options: ServeOptions) -> anyhow::Result<Exit> {
         silence: Silence::new(links.len()),
         ended: AtomicBool::new(false),
         gone: Mutex::default(),
-        taken: Mutex::new(taken),
+        state,
         options,
     });
     say!("bootserver: serving {}", who(&shared.options.serve));
@@ -83,9 +81,7 @@ pub(crate) fn run(options: ServeOptions) -> anyhow::Result<Exit> {
     }
     shared.tell_boots();
     shared.tell_counts();
-    if let Some(path) = &shared.options.state {
-        state::write(path, &lock(&shared.taken))?;
-    }
+    shared.state.write()?;
     result
 }
 
@@ -109,8 +105,8 @@ pub(crate) struct Shared {
     pub(crate) ended: AtomicBool,
     /// The links that could not be served any more.
     pub(crate) gone: Mutex<BTreeSet<String>>,
-    /// Which image each sled took last, as far as workers that have ended know.
-    taken: Mutex<BTreeMap<SledAt, Checksum>>,
+    /// Which image each sled took last.
+    state: Arc<State>,
 }
 
 impl Shared {
@@ -175,7 +171,8 @@ fn work(index: usize, shared: &Shared, link: &mut dyn Datalink) -> anyhow::Resul
     let config = Config { pace, ..Config::new(link.address(), sleds.clone()) };
     let mut server = Server::new(config);
     let name = &shared.links[index];
-    let known = sled_at::on(name, lock(&shared.taken).iter().map(|(sled, &image)| (sled, image)));
+    let known =
+        sled_at::on(name, shared.state.entries().iter().map(|(sled, image)| (sled, *image)));
     for (&sled, &image) in &known {
         server.remember(sled, image);
     }
@@ -200,9 +197,6 @@ fn work(index: usize, shared: &Shared, link: &mut dyn Datalink) -> anyhow::Resul
     let result = serve(shared.clock, link, &mut server, |now, server, link| {
         attendant.attend(now, server, link)
     });
-    let learnt = server.remembered().filter(|(sled, image)| known.get(sled) != Some(image));
-    let at = |address| SledAt { link: Some(name.clone()), address };
-    lock(&shared.taken).extend(learnt.map(|(address, image)| (at(address), image)));
     attendant.publish(&server, link);
     result?
 }
@@ -241,6 +235,9 @@ impl Attendant<'_> {
                 continue;
             }
             self.log.event(now, &event);
+            if let EventKind::Finished(_) = event.kind {
+                self.remember(event.sled, server);
+            }
             if let Some(error) = self.handle(now, &event) {
                 return ControlFlow::Break(Err(error));
             }
@@ -290,6 +287,14 @@ impl Attendant<'_> {
     fn only(&self, sled: &SledAt) -> Serve {
         let here = sled.link.as_deref() == Some(self.link);
         Serve::These(here.then_some(sled.address).into_iter().collect())
+    }
+
+    /// Keeps which image a sled has booted from, if that is certain.
+    fn remember(&self, sled: MacAddr, server: &Server) {
+        if let Some((_, image)) = server.remembered().find(|(known, _)| *known == sled) {
+            let at = SledAt { link: Some(self.link.to_owned()), address: sled };
+            self.shared.state.learn(at, image);
+        }
     }
 
     /// Draws the conclusions from an event. Returns why the server has to end, if it has to.
