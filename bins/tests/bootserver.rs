@@ -12,6 +12,11 @@ fn the_demonstration_boots_every_sled() {
     let table = String::from_utf8(output.stdout).unwrap();
     assert_eq!(table.matches(" ok\n").count(), 3, "{table}");
     assert!(table.contains("3 of 3 booted"), "{table}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    let (_, sum) = said.split_once("sha256 ").unwrap();
+    let readme = include_str!("../../README.md");
+    let shown = format!("to 8 simulated sleds, sha256 {}...", &sum[..8]);
+    assert!(readme.contains(&shown), "the README does not say: {shown}");
 }
 
 #[test]

@@ -110,7 +110,7 @@ pub(crate) fn assert_python_inflates(payload: &[u8], raw: &[u8]) {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .expect("python3 is installed");
+        .expect("this test needs python3: install the package python3");
     let mut pipe = python.stdin.take().unwrap();
     let output = std::thread::scope(|scope| {
         scope.spawn(move || pipe.write_all(payload).unwrap());

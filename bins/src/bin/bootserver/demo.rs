@@ -1,7 +1,5 @@
 //! The demonstration: a server and simulated sleds on a cable inside this process.
 
-use std::env;
-use std::fs;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -14,7 +12,7 @@ use boot_backends::{Clock, serve};
 use boot_engine::image::Contents;
 use boot_engine::server::{Config, Serve, Server};
 use boot_engine::sled::{Rack, Sled, SledConfig};
-use boot_engine::wire::{BLOCK, MacAddr};
+use boot_engine::wire::MacAddr;
 use boot_tools::exit::Exit;
 use boot_tools::signals::Signals;
 use boot_tools::units::Bytes;
@@ -101,16 +99,13 @@ fn address(number: usize) -> MacAddr {
     MacAddr::new([0x02, 0, 0, 0, high, low])
 }
 
-/// An image of what is on every machine: this program, over and over, each block numbered.
+/// An image that is the same everywhere, no two words of which are: so the README can name its sum.
 fn own_image() -> anyhow::Result<Contents> {
-    let path = env::current_exe().context("where is this program?")?;
-    let program = fs::read(&path).with_context(|| path.display().to_string())?;
+    // 2^64 by the golden ratio: multiples of it are spread evenly.
+    const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
     let fill = |bytes: &mut [u8]| {
-        for chunk in bytes.chunks_mut(program.len()) {
-            chunk.copy_from_slice(&program[..chunk.len()]);
-        }
-        for (block, number) in bytes.chunks_exact_mut(BLOCK).zip(0_u64..) {
-            block[..8].copy_from_slice(&number.to_be_bytes());
+        for (word, number) in bytes.chunks_exact_mut(8).zip(0_u64..) {
+            word.copy_from_slice(&number.wrapping_mul(GOLDEN).to_be_bytes());
         }
     };
     Contents::build(SIZE, SIZE as u64, "demonstration", "rpool/ROOT/ramdisk", fill)
