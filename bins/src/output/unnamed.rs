@@ -63,6 +63,7 @@ impl Unnamed {
     ///
     /// Always.
     #[cfg(not(target_os = "linux"))]
+    #[expect(clippy::unused_self, reason = "as on Linux")]
     pub(super) fn link(&self, _: &Path) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
