@@ -309,13 +309,19 @@ impl Server {
             self.counters.ignored += 1;
             return;
         };
-        if let Some(booted) = self.sleds.get(id).boots {
-            self.offers.took(source, booted);
-        }
+        self.remember_boot(id);
         self.sleds.cheapened(id);
         self.turns.leave(id);
         self.plan(id);
         self.tell(source, finished);
+    }
+
+    /// A sled has booted: it is known from now on.
+    fn remember_boot(&mut self, id: SledId) {
+        let sled = self.sleds.get(id);
+        if let Some(booted) = sled.boots {
+            self.offers.took(sled.address, booted);
+        }
     }
 
     fn tell(&mut self, sled: MacAddr, kind: EventKind) {
