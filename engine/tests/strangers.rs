@@ -4,9 +4,10 @@ mod bench;
 
 use std::time::Duration;
 
+use boot_engine::batch::Batch;
 use boot_engine::server::{Config, Event, EventKind, Serve};
 use boot_engine::station::Station;
-use boot_engine::wire::{FrameType, Head, MacAddr};
+use boot_engine::wire::{FrameType, Head, MacAddr, SLOTS, emit_read};
 
 use self::bench::{BATCHES, Bench, SERVER, SIZE, contents, count, data, sled};
 
@@ -281,4 +282,65 @@ fn who_is_not_served_is_told_of_once() {
         bench.hello(invented(number));
     }
     assert_eq!(bench.events().len(), 1023);
+}
+
+/// Gives a READ for the batch with this number, and leaves the server no time to answer.
+fn read_unanswered(bench: &mut Bench, from: MacAddr, number: u64) {
+    let offsets = std::array::from_fn(|slot| (number * SLOTS as u64 + slot as u64) * 1024);
+    let body = emit_read(SLOTS as u64, &offsets);
+    let head = Head::new(SERVER, from, FrameType::Read, body.len());
+    bench.server.handle_frame(bench.now, &[head.as_bytes(), &body].concat());
+}
+
+#[test]
+fn who_asks_for_all_at_once_has_not_booted_before_all_was_sent() {
+    let mut bench = small(4);
+    bench.hello(sled(1));
+    for number in 0..BATCHES as u64 {
+        read_unanswered(&mut bench, sled(1), number);
+    }
+    assert!(data(&bench.sent()).len() < SIZE / 1024, "only so much is kept of what is asked for");
+    bench.finished(sled(1));
+    assert_eq!(finished(&mut bench), 0);
+    bench.wait(Duration::from_mins(1));
+    assert_eq!(finished(&mut bench), 0, "nor is it taken for granted");
+}
+
+#[test]
+fn what_waits_to_be_sent_when_a_sled_is_given_up_counts_as_not_sent() {
+    let mut bench = small(4);
+    bench.hello(sled(1));
+    for number in 0..BATCHES - 1 {
+        bench.read_batch(sled(1), number);
+    }
+    read_unanswered(&mut bench, sled(1), BATCHES as u64 - 1);
+    // The link is down for so long that nothing of the last batch can be sent.
+    for _ in 0..40 {
+        bench.now += Duration::from_secs(1);
+        bench.server.poll_transmit(bench.now, &mut Batch::with_capacity(1));
+    }
+    bench.read(sled(1), &[SIZE as u64]);
+    bench.finished(sled(1));
+    assert_eq!(finished(&mut bench), 0);
+}
+
+#[test]
+fn a_finished_that_overtakes_repeats_is_believed() {
+    let mut bench = small(4);
+    bench.read_all(sled(1));
+    // It asks again for what was late, and has it before it is sent once more.
+    read_unanswered(&mut bench, sled(1), BATCHES as u64 - 1);
+    bench.finished(sled(1));
+    assert_eq!(finished(&mut bench), 1);
+}
+
+#[test]
+fn a_sled_whose_finished_is_lost_is_remembered_too() {
+    let mut bench = small(4);
+    bench.read_all(sled(1));
+    for _ in 0..10 {
+        bench.wait(Duration::from_secs(1));
+    }
+    assert_eq!(finished(&mut bench), 1);
+    assert_eq!(bench.server.remembered().count(), 1);
 }

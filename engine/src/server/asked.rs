@@ -13,6 +13,8 @@ pub(super) struct Asked {
     /// Those before `next` have been sent, in this order.
     offsets: Vec<u64>,
     next: usize,
+    /// The least offset that was given up before it was sent, because there were too many.
+    given_up: Option<u64>,
 }
 
 /// What a READ told.
@@ -42,6 +44,10 @@ impl Asked {
             self.sift(held, &range)
         };
         let surplus = (self.offsets.len() - sent).saturating_sub(Self::MOST);
+        if surplus > 0 {
+            let least = self.offsets[sent..sent + surplus].iter().min().copied();
+            self.given_up = [self.given_up, least].into_iter().flatten().min();
+        }
         self.offsets.drain(..sent + surplus);
         self.next = 0;
         merged
@@ -91,6 +97,16 @@ impl Asked {
         self.pending() > 0
     }
 
+    /// The least offset that waits to be sent.
+    pub(super) fn least_pending(&self) -> Option<u64> {
+        self.offsets[self.next..].iter().min().copied()
+    }
+
+    /// The least offset that was given up unsent since the last call.
+    pub(super) fn take_given_up(&mut self) -> Option<u64> {
+        self.given_up.take()
+    }
+
     /// The offsets that were sent and not acknowledged, in the order of sending.
     pub(super) fn unacknowledged(&self) -> &[u64] {
         &self.offsets[..self.next]
@@ -105,6 +121,7 @@ impl Asked {
     pub(super) fn clear(&mut self) {
         self.offsets.clear();
         self.next = 0;
+        self.given_up = None;
     }
 
     fn range(&self) -> Range<u64> {
@@ -188,6 +205,8 @@ mod tests {
             let offsets: Vec<_> = (1..=128).map(|slot| (batch * 128 + slot) * 1024).collect();
             merge(&mut asked, 128, &offsets);
         }
+        assert_eq!(asked.take_given_up(), Some(1024));
+        assert_eq!(asked.least_pending(), Some((50 * 128 + 1 - Asked::MOST as u64) * 1024));
         let left = drain(&mut asked);
         assert_eq!(left.len(), Asked::MOST);
         assert_eq!(left.last(), Some(&(50 * 128 * 1024)));

@@ -70,6 +70,9 @@ pub struct Config {
     /// Whether to send again what a silent sled has not asked for again. Without it, a lost frame
     /// costs a sled the second that its own timer takes: to measure what retransmission costs.
     pub retransmit: bool,
+    /// Where in the server's memory an address has its place depends on this: a number that
+    /// nobody can guess keeps strangers from aiming at a sled's. Zero is for simulations.
+    pub key: u64,
 }
 
 impl Config {
@@ -84,6 +87,7 @@ impl Config {
             max_sessions: Self::MAX_SESSIONS,
             pace: Pace::Auto,
             retransmit: true,
+            key: 0,
         }
     }
 }
@@ -131,8 +135,8 @@ impl Server {
             loss: BaselineLoss::default(),
             retransmit: config.retransmit,
             resets: VecDeque::new(),
-            hellos: Admission::of_hellos(),
-            reads: Admission::of_reads(),
+            hellos: Admission::of_hellos(config.key),
+            reads: Admission::of_reads(config.key),
             not_served: HashSet::new(),
             last_heard: None,
             events: VecDeque::new(),
@@ -309,13 +313,19 @@ impl Server {
             self.counters.ignored += 1;
             return;
         };
-        if let Some(booted) = self.sleds.get(id).boots {
-            self.offers.took(source, booted);
-        }
+        self.remember_boot(id);
         self.sleds.cheapened(id);
         self.turns.leave(id);
         self.plan(id);
         self.tell(source, finished);
+    }
+
+    /// A sled has booted: it is known from now on.
+    fn remember_boot(&mut self, id: SledId) {
+        let sled = self.sleds.get(id);
+        if let Some(booted) = sled.boots {
+            self.offers.took(sled.address, booted);
+        }
     }
 
     fn tell(&mut self, sled: MacAddr, kind: EventKind) {

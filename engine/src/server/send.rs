@@ -20,6 +20,9 @@ impl Server {
             let sled = self.sleds.get_mut(id);
             if let Some(silent) = sled.silent(now) {
                 let address = sled.address;
+                if matches!(silent, EventKind::Finished(_)) {
+                    self.remember_boot(id);
+                }
                 self.sleds.cheapened(id);
                 self.turns.leave(id);
                 self.tell(address, silent);

@@ -1,20 +1,39 @@
 //! When addresses were last seen: a guess in bounded memory.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::RangeInclusive;
 
 use crate::time::Instant;
 use crate::wire::MacAddr;
 
 /// A table without keys: addresses that share a place are taken for one another, which only
-/// makes the guess worse. Its hash has a key of its own, so that no one can aim at a place.
+/// makes the guess worse. Its hash has a key, so that no one who does not know it can aim at a place.
 #[derive(Debug)]
 pub(super) struct Sightings {
-    /// When something was last seen there, in slices of time; zero for never.
-    places: Box<[u8]>,
-    hasher: RandomState,
+    places: Box<[Place]>,
+    key: u64,
     /// The ages, in slices, at which a sighting is the next of a sled with a timer.
     timely: RangeInclusive<u8>,
+}
+
+/// What is known of the addresses that share a place.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    /// When one was last seen, in slices of time; zero for never.
+    seen: u8,
+    /// Whether one was answered, and has kept to a sled's times since.
+    answered: bool,
+}
+
+/// What a sighting says of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sighting {
+    /// It is new, or comes at another time than a sled would.
+    Untimely,
+    /// It comes when a sled would, and has not been answered.
+    Timely,
+    /// It comes when a sled would, and was answered before.
+    Answered,
 }
 
 impl Sightings {
@@ -30,30 +49,48 @@ impl Sightings {
     /// A sled asks again after a second, and looks at its timer every 50 ms.
     const READS: RangeInclusive<u8> = 7..=12;
 
-    pub(super) fn of_hellos() -> Self {
-        Self::new(Self::HELLOS)
+    pub(super) fn of_hellos(key: u64) -> Self {
+        Self::new(key, Self::HELLOS)
     }
 
-    pub(super) fn of_reads() -> Self {
-        Self::new(Self::READS)
+    pub(super) fn of_reads(key: u64) -> Self {
+        Self::new(key, Self::READS)
     }
 
-    fn new(timely: RangeInclusive<u8>) -> Self {
-        let places = vec![0; Self::PLACES].into_boxed_slice();
-        Self { places, hasher: RandomState::new(), timely }
+    fn new(key: u64, timely: RangeInclusive<u8>) -> Self {
+        let places = vec![Place::default(); Self::PLACES].into_boxed_slice();
+        Self { places, key, timely }
     }
 
-    /// Notes that `address` is seen at `now`. Says whether it was last seen as long ago as a
-    /// sled would have been.
-    pub(super) fn see(&mut self, now: Instant, address: MacAddr) -> bool {
+    /// Notes that `address` is seen at `now`.
+    pub(super) fn see(&mut self, now: Instant, address: MacAddr) -> Sighting {
+        let timely = self.timely.clone();
         let slice = (now.as_nanos() / Self::SLICE_NANOS % Self::SLICES) as u8;
-        let place = self.hasher.hash_one(address) as usize % Self::PLACES;
-        let before = std::mem::replace(&mut self.places[place], slice + 1);
+        let place = self.place(address);
+        let before = std::mem::replace(&mut place.seen, slice + 1);
         let age = before.checked_sub(1).map(|before| match slice.checked_sub(before) {
             Some(age) => age,
             None => u8::MAX - (before - slice),
         });
-        age.is_some_and(|age| self.timely.contains(&age))
+        if age.is_none_or(|age| !timely.contains(&age)) {
+            place.answered = false;
+            Sighting::Untimely
+        } else if place.answered {
+            Sighting::Answered
+        } else {
+            Sighting::Timely
+        }
+    }
+
+    /// Notes that `address` is answered.
+    pub(super) fn answer(&mut self, address: MacAddr) {
+        self.place(address).answered = true;
+    }
+
+    fn place(&mut self, address: MacAddr) -> &mut Place {
+        let mut hasher = DefaultHasher::new();
+        (self.key, address).hash(&mut hasher);
+        &mut self.places[hasher.finish() as usize % Self::PLACES]
     }
 }
 
@@ -68,9 +105,9 @@ mod tests {
         let address = MacAddr::new([2, 0, 0, 0, 0, 1]);
         for start in (0..80).map(Duration::from_secs) {
             let at = |millis| Instant::ZERO + start + Duration::from_millis(millis);
-            let mut hellos = Sightings::of_hellos();
+            let mut hellos = Sightings::of_hellos(7);
             let seen = [0, 4000, 8100, 8200, 10_200, 14_200, 20_000];
-            let timely = seen.map(|millis| hellos.see(at(millis), address));
+            let timely = seen.map(|millis| hellos.see(at(millis), address) == Sighting::Timely);
             assert_eq!(timely, [false, true, true, false, false, true, false], "{start:?}");
         }
     }
@@ -79,7 +116,7 @@ mod tests {
     fn a_sleds_place_mostly_outlives_a_flood_of_new_addresses() {
         let sled = MacAddr::new([0xa8, 0x40, 0x25, 0, 0, 1]);
         let survived = (0..10).filter(|&start| {
-            let mut hellos = Sightings::of_hellos();
+            let mut hellos = Sightings::of_hellos(start);
             let mut now = Instant::ZERO + Duration::from_secs(start);
             hellos.see(now, sled);
             for number in 0..240_000_u32 {
@@ -87,7 +124,7 @@ mod tests {
                 hellos.see(now, MacAddr::new([2, 0xaa, a, b, c, d]));
                 now += Duration::from_secs(4) / 240_000;
             }
-            hellos.see(now, sled)
+            hellos.see(now, sled) == Sighting::Timely
         });
         assert!(survived.count() >= 4);
     }

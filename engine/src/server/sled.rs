@@ -85,6 +85,8 @@ pub(super) struct Sled {
     sent: Instant,
     started: Instant,
     stalled: bool,
+    /// Whether it has asked for something that was never sent to it.
+    unsent: bool,
     /// Whether it read since its last HELLO.
     has_read: bool,
     /// The end of what it has asked for, counted from the start and without a hole.
@@ -145,6 +147,7 @@ impl Sled {
             sent: now,
             started: now,
             stalled: false,
+            unsent: false,
             has_read: false,
             frontier: 0,
             told: (0, now),
@@ -194,6 +197,7 @@ impl Sled {
         let Heard { answered, tried, lost } = self.recovery.heard(now, again > 0);
         if fresh {
             self.known = goes_on && (self.known || self.frontier > 0);
+            self.unsent = true;
         }
         self.again += again as u64;
         self.early += u64::from(tried);
@@ -204,6 +208,9 @@ impl Sled {
                 self.frontier = self.frontier.max(offset.saturating_add(BLOCK as u64));
             }
         });
+        if let Some(given_up) = self.asked.take_given_up() {
+            self.frontier = self.frontier.min(given_up);
+        }
         self.heard = now;
         self.read_at = now;
         self.stalled = false;
@@ -255,6 +262,7 @@ impl Sled {
     /// All that it asked for has been handed out, on a link of which a batch loses a frame with
     /// probability `link`. Says whether that was the image's end: no further READ is to come.
     pub(super) fn batch_sent(&mut self, now: Instant, link: f64) -> bool {
+        self.unsent = false;
         let frames = self.asked.unacknowledged().len();
         if self.asked.unacknowledged().is_empty() {
             return true;
@@ -335,15 +343,25 @@ impl Sled {
         let bytes = self.frontier.min(size);
         if self.stalled {
             self.stage = Stage::Lost;
-            self.asked.clear();
+            self.forget_asked();
             return Some(EventKind::Lost { bytes, size });
         }
         self.stalled = true;
         Some(EventKind::Stalled { bytes, size })
     }
 
+    /// Repeats that still wait to be sent may not be needed any more.
     fn has_had_everything(&self) -> bool {
-        self.frontier >= self.size() && !self.asked.is_pending()
+        self.frontier >= self.size() && !self.unsent
+    }
+
+    /// What it has asked for and not been sent is not sent unless it asks again.
+    fn forget_asked(&mut self) {
+        if let Some(unsent) = self.asked.least_pending() {
+            self.frontier = self.frontier.min(unsent);
+        }
+        self.unsent = false;
+        self.asked.clear();
     }
 
     fn finish(&mut self, assumed: bool) -> EventKind {

@@ -19,6 +19,7 @@ impl Server {
         if !self.sleds.has_room(now, rank) {
             return None;
         }
+        self.hellos.answer(source);
         let mut sled = Sled::new(source, now);
         sled.rank = rank;
         if rank < Rank::Known && self.hellos.is_strained(now) {
@@ -69,6 +70,7 @@ impl Server {
         let known = self.is_known(source);
         if self.reads.admits(now, source, known).is_some() && self.resets.len() < Self::MOST_RESETS
         {
+            self.reads.answer(source);
             self.resets.push_back((source, EventKind::Reset));
         } else {
             self.counters.resets_withheld += 1;

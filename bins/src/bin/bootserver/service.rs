@@ -1,6 +1,7 @@
 //! Serving on real links: the workers of each, and what they share.
 
 use std::collections::BTreeSet;
+use std::hash::{BuildHasher, RandomState};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -168,7 +169,8 @@ fn work(index: usize, shared: &Shared, link: &mut dyn Datalink) -> anyhow::Resul
         Pace::AtMost(rate) => Pace::AtMost(rate / *workers as f64),
         pace => pace,
     };
-    let config = Config { pace, ..Config::new(link.address(), sleds.clone()) };
+    let key = RandomState::new().hash_one(index);
+    let config = Config { pace, key, ..Config::new(link.address(), sleds.clone()) };
     let mut server = Server::new(config);
     let name = &shared.links[index];
     let known =

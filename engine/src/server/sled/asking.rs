@@ -51,7 +51,7 @@ impl Sled {
         self.heard = now;
         self.has_read = false;
         self.stalled = false;
-        self.asked.clear();
+        self.forget_asked();
         self.recovery.stop();
         self.batch = None;
         Hello::Asks { again: under_way }
@@ -122,8 +122,8 @@ impl Sled {
         }
         self.stage = Stage::Offered;
         self.has_read = false;
+        self.forget_asked();
         self.frontier = 0;
-        self.asked.clear();
         self.recovery.stop();
         self.batch = None;
         again
