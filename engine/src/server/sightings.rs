@@ -16,14 +16,10 @@ pub(super) struct Sightings {
     timely: RangeInclusive<u8>,
 }
 
-/// What is known of the addresses that share a place.
-#[derive(Clone, Copy, Debug, Default)]
-struct Place {
-    /// When one was last seen, in slices of time; zero for never.
-    seen: u8,
-    /// Whether one was answered, and has kept to a sled's times since.
-    answered: bool,
-}
+/// What is known of the addresses that share a place: when one was last seen, in slices of time,
+/// zero for never; and whether one was answered, and has kept to a sled's times since. Plain bytes,
+/// so that a new table is memory that nobody has touched yet, and takes none.
+type Place = [u8; 2];
 
 /// What a sighting says of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +54,7 @@ impl Sightings {
     }
 
     fn new(key: u64, timely: RangeInclusive<u8>) -> Self {
-        let places = vec![Place::default(); Self::PLACES].into_boxed_slice();
+        let places = vec![[0; 2]; Self::PLACES].into_boxed_slice();
         Self { places, key, timely }
     }
 
@@ -66,16 +62,16 @@ impl Sightings {
     pub(super) fn see(&mut self, now: Instant, address: MacAddr) -> Sighting {
         let timely = self.timely.clone();
         let slice = (now.as_nanos() / Self::SLICE_NANOS % Self::SLICES) as u8;
-        let place = self.place(address);
-        let before = std::mem::replace(&mut place.seen, slice + 1);
+        let [seen, answered] = self.place(address);
+        let before = std::mem::replace(seen, slice + 1);
         let age = before.checked_sub(1).map(|before| match slice.checked_sub(before) {
             Some(age) => age,
             None => u8::MAX - (before - slice),
         });
         if age.is_none_or(|age| !timely.contains(&age)) {
-            place.answered = false;
+            *answered = 0;
             Sighting::Untimely
-        } else if place.answered {
+        } else if *answered == 1 {
             Sighting::Answered
         } else {
             Sighting::Timely
@@ -84,7 +80,7 @@ impl Sightings {
 
     /// Notes that `address` is answered.
     pub(super) fn answer(&mut self, address: MacAddr) {
-        self.place(address).answered = true;
+        self.place(address)[1] = 1;
     }
 
     fn place(&mut self, address: MacAddr) -> &mut Place {
