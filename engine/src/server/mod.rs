@@ -287,7 +287,10 @@ impl Server {
     /// the link's business, and the rest is that sled's.
     fn learn(&mut self, now: Instant, id: SledId, answered: Answered, crowded: bool) {
         let Answered { batch, repeats, lost } = answered;
-        self.loss.add(lost);
+        // What strangers claim to have lost is no evidence about the link.
+        if self.sleds.get(id).known {
+            self.loss.add(lost);
+        }
         let answer = batch.answer(id, self.sleds.get(id).recovery.least_answer(), repeats);
         if !self.pacer.learns() {
             return;

@@ -60,7 +60,7 @@ impl State {
             while wake.recv().is_ok() {
                 std::thread::sleep(Self::SOON);
                 let result = writer.write();
-                // A full disk is told of once, not each second.
+                // Report a full disk once, not every second.
                 if let Err(error) = &result
                     && !failed
                 {

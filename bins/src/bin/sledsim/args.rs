@@ -47,7 +47,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIMES", default_value_t)]
     pub(crate) answers: AnswerTimes,
 
-    /// Let each sled stand still for so many microseconds, every so many milliseconds
+    /// Pause each sled for US microseconds every MS milliseconds
     #[arg(long, value_name = "US/MS", value_parser = pause)]
     pub(crate) pause: Option<(Duration, Duration)>,
 

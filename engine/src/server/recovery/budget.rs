@@ -11,7 +11,7 @@ pub(super) struct Budget {
 impl Budget {
     /// Frames of a batch.
     const BATCH: f64 = crate::wire::SLOTS as f64;
-    /// Until there is proof of loss, one frame in so many may be sent again.
+    /// Until there is proof of loss, one frame in a thousand may be retransmitted.
     const SHARE: u64 = 1000;
     /// What a lossy batch explains: all of it once, and once more for retransmits that are lost.
     const EXPLAINED: f64 = 2.0 * Self::BATCH;

@@ -216,7 +216,8 @@ impl Recovery {
     }
 
     /// Which of `unacknowledged` offsets (in the order of sending) to send again at `now`, if it
-    /// is time, on a link of which a batch loses a frame with probability `link`. Last ones first: a queue that overflowed lost the tail.
+    /// is time, on a link of which a batch loses a frame with probability `link`. Last ones first:
+    /// a queue that overflowed lost the tail.
     pub(super) fn take(&mut self, now: Instant, unacknowledged: &[u64], link: f64) -> Option<u64> {
         let due = self.due.filter(|&due| due <= now)?;
         self.due = None;
@@ -261,7 +262,8 @@ fn odds(loss: f64) -> f64 {
 }
 
 /// What share of the answers is still to come when a sled is doubted: no more than losses explain,
-/// and never more than an eighth, however many they explain.
+/// and never more than an eighth, however many they explain. The eighth is a choice: one doubt in
+/// eight answers costs a frame or two, which is little where most batches lose some.
 fn doubted(loss: f64) -> f64 {
     odds(loss).min(0.125)
 }
