@@ -7,8 +7,8 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use boot_engine::batch::Batch;
-use boot_engine::wire::MacAddr;
+use boot_format::wire::MacAddr;
+use boot_netboot::batch::Batch;
 use crossbeam::channel::{self, Receiver, RecvTimeoutError, Sender, TrySendError};
 
 use crate::{Datalink, LinkCounters, LinkError, Sent};
@@ -174,7 +174,7 @@ impl Datalink for Port {
 
 #[cfg(test)]
 mod tests {
-    use boot_engine::wire::{FrameType, Head};
+    use boot_format::wire::{FrameType, Head};
 
     use super::*;
 

@@ -3,8 +3,8 @@
 use std::ops::AddAssign;
 use std::time::Duration;
 
-use boot_engine::batch::Batch;
-use boot_engine::wire::{BLOCK, DATA_HEAD_LEN, ETHERNET_LEN, MacAddr};
+use boot_format::wire::{BLOCK, DATA_HEAD_LEN, ETHERNET_LEN, MacAddr};
+use boot_netboot::batch::Batch;
 
 /// The least MTU in bytes that a link needs: what the longest frame of the protocol has behind its
 /// Ethernet header.

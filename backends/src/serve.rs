@@ -3,9 +3,9 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant as SystemInstant};
 
-use boot_engine::batch::Batch;
-use boot_engine::station::Station;
-use boot_engine::time::Instant;
+use boot_netboot::batch::Batch;
+use boot_netboot::station::Station;
+use boot_netboot::time::Instant;
 
 use crate::{Datalink, LinkError};
 
@@ -76,9 +76,9 @@ pub fn serve<S: Station, T>(
 
 #[cfg(test)]
 mod tests {
-    use boot_engine::image::Contents;
-    use boot_engine::server::{Config, EventKind, Serve, Server};
-    use boot_engine::wire::{FrameType, Head, MacAddr, SLOTS, emit_read};
+    use boot_format::wire::{FrameType, Head, MacAddr, SLOTS, emit_read};
+    use boot_image::Contents;
+    use boot_netboot::server::{Config, EventKind, Serve, Server};
 
     use super::*;
     use crate::cable::Segment;

@@ -20,12 +20,12 @@ mod linux {
     use boot_backends::{Clock, OpenOptions, TxPath, open, serve};
     use boot_benches::naive::Naive;
     use boot_benches::naive_server::boot_one;
-    use boot_engine::image::Contents;
-    use boot_engine::server::{Config, Serve, Server};
-    use boot_engine::sled::{Rack, Sled, SledConfig};
-    use boot_engine::station::Station;
-    use boot_engine::time::Instant;
-    use boot_engine::wire::{BLOCK, MacAddr, Offer};
+    use boot_format::wire::{BLOCK, MacAddr};
+    use boot_image::Contents;
+    use boot_netboot::server::{Config, Serve, Server};
+    use boot_netboot::sled::{Rack, Sled, SledConfig};
+    use boot_netboot::station::Station;
+    use boot_netboot::time::Instant;
     use nix::sched::{CpuSet, sched_setaffinity};
     use nix::time::{ClockId, clock_gettime};
     use nix::unistd::{Pid, Uid};
@@ -175,7 +175,7 @@ mod linux {
             let mut finished = 0;
             serve(clock, link.as_mut(), &mut server, |now, server, _| {
                 while let Some(event) = server.poll_event() {
-                    let booted = matches!(event.kind, boot_engine::server::EventKind::Finished(_));
+                    let booted = matches!(event.kind, boot_netboot::server::EventKind::Finished(_));
                     finished += u16::from(booted);
                 }
                 if finished == sleds {
@@ -194,7 +194,7 @@ mod linux {
             .address();
         let mut socket = Naive::open(NEAR).expect("the link is there");
         socket.listen().expect("the link is there");
-        let offer = Offer::of(image).expect("an image that can be offered");
+        let offer = image.offer().expect("an image that can be offered");
         with_sleds(Clock::new(), image, 1, || {
             boot_one(&mut socket, address, file, &offer).expect("no frame is lost")
         })

@@ -14,8 +14,8 @@ use std::time::Instant;
 
 use boot_benches::images::{Images, pack_file, warm};
 use boot_benches::peer;
-use boot_engine::image::ImageFile;
-use boot_engine::image::pack::PackOptions;
+use boot_image::ImageFile;
+use boot_image::pack::PackOptions;
 
 /// The variants, in the order in which they take turns, and the parts that need them.
 const VARIANTS: [(&str, &[&str]); 15] = [

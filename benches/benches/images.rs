@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use boot_benches::images::{Images, MIB, pack_file};
 use boot_benches::peer;
-use boot_engine::image::{Header, ImageFile};
+use boot_format::Header;
+use boot_image::ImageFile;
 use criterion::{
     BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main,
 };

@@ -20,10 +20,10 @@ mod linux {
     use boot_backends::{Clock, Datalink, OpenOptions, TxPath, open_workers, serve};
     use boot_benches::feed::Feed;
     use boot_benches::naive::Naive;
-    use boot_engine::batch::Batch;
-    use boot_engine::image::Contents;
-    use boot_engine::server::{Config, Serve, Server};
-    use boot_engine::wire::{BLOCK, Head, MacAddr, SLOTS};
+    use boot_format::wire::{BLOCK, Head, MacAddr, SLOTS};
+    use boot_image::Contents;
+    use boot_netboot::batch::Batch;
+    use boot_netboot::server::{Config, Serve, Server};
     use criterion::{Criterion, Throughput};
     use nix::sched::{CpuSet, sched_setaffinity};
     use nix::time::{ClockId, clock_gettime};

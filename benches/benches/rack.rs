@@ -5,8 +5,8 @@
 //! `cargo bench --bench rack -- MIB GBIT` simulates another image than one of 64 MiB, or another
 //! rate than 1 Gbit/s.
 
-use boot_engine::image::Contents;
-use boot_engine::sim::{Outcome, judged};
+use boot_image::Contents;
+use boot_netboot::sim::{Outcome, judged};
 
 const SLEDS: u16 = 32;
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use boot_backends::{Datalink, LinkCounters, LinkError, Sent};
-use boot_engine::batch::Batch;
-use boot_engine::wire::{BLOCK, FrameType, Head, MacAddr, SLOTS, emit_read};
+use boot_format::wire::{BLOCK, FrameType, Head, MacAddr, SLOTS, emit_read};
+use boot_netboot::batch::Batch;
 
 /// Wraps a link: each of its sleds asks for its next batch as soon as the one before has been
 /// handed to the link, for image after image.

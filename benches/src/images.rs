@@ -6,8 +6,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use boot_engine::image::Name;
-use boot_engine::image::pack::{PackOptions, Packed, pack};
+use boot_format::Name;
+use boot_image::pack::{PackOptions, Packed, pack};
 
 /// Bytes in a MiB.
 pub const MIB: u64 = 1 << 20;

@@ -6,8 +6,8 @@ use std::io;
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-use boot_engine::batch::Batch;
-use boot_engine::wire::ETHERTYPE;
+use boot_format::wire::ETHERTYPE;
+use boot_netboot::batch::Batch;
 use nix::net::if_::if_nametoindex;
 
 /// A packet socket that sends each frame from a vector that it was copied to.

@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 
-use boot_engine::wire::{BLOCK, Frame, FrameType, Head, MacAddr, Message, Offer};
+use boot_format::wire::{BLOCK, Frame, FrameType, Head, MacAddr, Message, Offer};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::naive::Naive;

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
 
-use boot_engine::image::{Checksum, Header, Name};
+use boot_format::{Checksum, Header, Name};
 use memmap2::Mmap;
 use miniz_oxide::deflate::core::{CompressorOxide, create_comp_flags_from_zip_params};
 use miniz_oxide::inflate::stream::{InflateState, inflate};

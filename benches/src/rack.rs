@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use boot_engine::batch::Batch;
-use boot_engine::image::Contents;
-use boot_engine::server::{Config, Serve, Server};
-use boot_engine::station::Station;
-use boot_engine::time::Instant;
-use boot_engine::wire::{BLOCK, FrameType, Head, MacAddr, SLOTS, emit_read};
+use boot_format::wire::{BLOCK, FrameType, Head, MacAddr, SLOTS, emit_read};
+use boot_image::Contents;
+use boot_netboot::batch::Batch;
+use boot_netboot::server::{Config, Serve, Server};
+use boot_netboot::station::Station;
+use boot_netboot::time::Instant;
 
 /// A server, and sleds that all read the same image in step, for ever.
 pub struct Rack {

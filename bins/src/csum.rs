@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context;
-use boot_engine::image::Checksum;
+use boot_format::Checksum;
 
 /// Reads the 32 raw bytes of the file at `path`.
 ///

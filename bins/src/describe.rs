@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use boot_engine::image::boot_source::{BootSource, Facts, Verdict};
-use boot_engine::image::{Checksum, Header, ImageError, ImageFile, SliceTraps};
+use boot_format::boot_source::{BootSource, Facts, SliceTraps, Verdict};
+use boot_format::{Checksum, Header};
+use boot_image::{ImageError, ImageFile};
 use serde::Serialize;
 
 /// An image, as JSON shows it. Sizes are in bytes.
@@ -71,7 +72,7 @@ impl Description {
     pub fn new(image: &ImageFile, hashes: Option<StoredHashes>, traps: SliceTraps) -> Self {
         let header = image.header();
         let verdicts = verdicts(image, hashes, traps).map(|(source, verdict)| {
-            let Verdict { accepted, reason } = verdict;
+            let (accepted, reason) = (verdict.is_accepted(), verdict.to_string());
             let meant = source.is_meant_for(header.compressed);
             (source.to_string(), SourceVerdict { accepted, meant, reason })
         });
@@ -103,26 +104,10 @@ pub fn verdicts(
     let facts = Facts {
         stored: hashes.map(|hashes| hashes.payload),
         whole: hashes.map(|hashes| hashes.whole),
-        ..Facts::of(image)
+        traps,
+        ..image.facts()
     };
-    BootSource::ALL.into_iter().map(move |source| {
-        let verdict = source.verdict(&facts);
-        let trap = match source {
-            BootSource::Disk => traps.disk,
-            BootSource::Sp => traps.sp,
-            _ => None,
-        };
-        match trap {
-            Some(at) if verdict.accepted => {
-                let reason = format!(
-                    "the sled's inflater gives up at byte {at} of the payload, where a slice \
-                     gives exactly whole buffers (mkimage makes a stream that has no such slice)"
-                );
-                (source, Verdict { accepted: false, reason })
-            }
-            _ => (source, verdict),
-        }
-    })
+    BootSource::ALL.into_iter().map(move |source| (source, source.verdict(&facts)))
 }
 
 /// Bytes of contents for each byte of payload.

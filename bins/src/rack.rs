@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use boot_engine::sled::Report;
-use boot_engine::time::Instant;
-use boot_engine::wire::MacAddr;
+use boot_format::wire::MacAddr;
+use boot_netboot::sled::Report;
+use boot_netboot::time::Instant;
 
 use crate::units::{Bytes, megabytes_per_second};
 

@@ -7,7 +7,7 @@
 use std::ffi::CString;
 use std::io;
 
-use boot_engine::wire::ETHERTYPE;
+use boot_format::wire::ETHERTYPE;
 
 use super::ffi::{
     DL_CSMACD, DL_ETHER, DLPI_ELINKNAMEINVAL, DLPI_ENOLINK, DLPI_ENOTENOTSUP, DLPI_ETIMEDOUT,

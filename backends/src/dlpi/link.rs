@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use boot_engine::batch::{Batch, FrameSlices};
-use boot_engine::wire::{ETHERNET_LEN, ETHERTYPE, MAGIC, MacAddr};
+use boot_format::wire::{ETHERNET_LEN, ETHERTYPE, MAGIC, MacAddr};
+use boot_netboot::batch::{Batch, FrameSlices};
 
 use super::ffi::{DLPI_PHYSADDR_MAX, Failure, Received, Stream, wait};
 use super::handle::Receiving;

@@ -1,6 +1,6 @@
 //! The classic BPF programs that the kernel runs on every frame that arrives.
 
-use boot_engine::wire::{ETHERTYPE, MAGIC, MacAddr};
+use boot_format::wire::{ETHERTYPE, MAGIC, MacAddr};
 
 /// Accepts frames of the boot protocol, its ethertype and its magic behind that, which are for
 /// the link's own address or for all, and those that somebody else sends with `own` as their

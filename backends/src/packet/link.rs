@@ -5,8 +5,8 @@ use std::mem;
 use std::ops::Range;
 use std::time::Duration;
 
-use boot_engine::batch::Batch;
-use boot_engine::wire::MacAddr;
+use boot_format::wire::MacAddr;
+use boot_netboot::batch::Batch;
 
 use super::filter;
 use super::hold::Hold;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use boot_engine::batch::Batch;
+use boot_netboot::batch::Batch;
 
 use super::link::{Refusal, Round, Stop, Transmit};
 use super::socket::{SendScratch, Socket};

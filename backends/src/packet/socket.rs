@@ -8,8 +8,8 @@ use std::mem::{self, MaybeUninit};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-use boot_engine::batch::FrameSlices;
-use boot_engine::wire::ETHERTYPE;
+use boot_format::wire::ETHERTYPE;
+use boot_netboot::batch::FrameSlices;
 
 use super::watch::LinkFacts;
 

@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use boot_backends::{LinkError, OpenOptions, is_one_link, open, open_workers};
-use boot_engine::batch::Batch;
-use boot_engine::wire::{ETHERTYPE, MAGIC, MacAddr};
+use boot_format::wire::{ETHERTYPE, MAGIC, MacAddr};
+use boot_netboot::batch::Batch;
 
 use crate::netns::{FAR, NEAR, inside, ip, wait_for};
 use crate::tap::Tap;

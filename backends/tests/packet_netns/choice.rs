@@ -1,7 +1,7 @@
 //! Which path is chosen, and what is said about it.
 
 use boot_backends::{OpenOptions, TxPath, open, open_workers};
-use boot_engine::batch::Batch;
+use boot_netboot::batch::Batch;
 
 use crate::netns::{NEAR, inside, run, sent_by};
 use crate::{image, push, sandbox, send_all, via};

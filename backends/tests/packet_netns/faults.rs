@@ -6,8 +6,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use boot_backends::{LinkError, OpenOptions, Sent, TxPath, open};
-use boot_engine::batch::Batch;
-use boot_engine::image::{Contents, Header, Name};
+use boot_format::{Header, Name};
+use boot_image::Contents;
+use boot_netboot::batch::Batch;
 use nix::time::{ClockId, clock_gettime};
 
 use crate::netns::{FAR, NEAR, inside, ip, run, sent_by, wait_for};

@@ -14,9 +14,9 @@ mod tap;
 use std::time::{Duration, Instant};
 
 use boot_backends::{Datalink, OpenOptions, TxPath, open};
-use boot_engine::batch::Batch;
-use boot_engine::image::Contents;
-use boot_engine::wire::{Head, MacAddr};
+use boot_format::wire::{Head, MacAddr};
+use boot_image::Contents;
+use boot_netboot::batch::Batch;
 
 use self::netns::{FAR, NEAR};
 

@@ -5,8 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use boot_backends::{OpenOptions, TxPath, open_workers};
-use boot_engine::batch::Batch;
-use boot_engine::wire::{FrameType, Head, MacAddr};
+use boot_format::wire::{FrameType, Head, MacAddr};
+use boot_netboot::batch::Batch;
 
 use crate::netns::{NEAR, inside, sent_by};
 use crate::{BLOCK, PATHS, SLED, SOURCE, far, frames_at, image, push, send_all, via};

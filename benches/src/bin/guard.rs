@@ -69,9 +69,9 @@ fn serve(sleds: u8) -> u64 {
 #[cfg(target_os = "linux")]
 mod link {
     use boot_backends::{OpenOptions, TxPath, open};
-    use boot_engine::batch::Batch;
-    use boot_engine::image::Contents;
-    use boot_engine::wire::{BLOCK, Head, MacAddr, SLOTS};
+    use boot_format::wire::{BLOCK, Head, MacAddr, SLOTS};
+    use boot_image::Contents;
+    use boot_netboot::batch::Batch;
 
     use crate::measured;
     use crate::netns::{NEAR, inside};

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use boot_benches::images::pack_file;
-use boot_engine::image::{Header, ImageFile};
+use boot_format::Header;
+use boot_image::ImageFile;
 use libdeflater::{CompressionLvl, Compressor, Decompressor};
 use sha2::{Digest, Sha256};
 

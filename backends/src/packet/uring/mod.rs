@@ -9,7 +9,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixDatagram;
 
-use boot_engine::batch::{Batch, FrameSlices};
+use boot_netboot::batch::{Batch, FrameSlices};
 use io_uring::opcode;
 use io_uring::squeue::{Entry, Flags};
 use io_uring::types::Fixed;

@@ -19,7 +19,7 @@ mod umem;
 use std::io;
 use std::sync::Arc;
 
-use boot_engine::batch::Batch;
+use boot_netboot::batch::Batch;
 
 pub(super) use self::open::Opener;
 use self::program::PassAll;

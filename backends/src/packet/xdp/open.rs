@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use boot_engine::wire::ETHERNET_LEN;
+use boot_format::wire::ETHERNET_LEN;
 
 use super::program::PassAll;
 use super::ring::{CompletionRing, FillRing, TxRing};

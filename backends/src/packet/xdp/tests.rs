@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use boot_engine::batch::Batch;
-use boot_engine::wire::{FrameType, Head, MacAddr};
+use boot_format::wire::{FrameType, Head, MacAddr};
+use boot_netboot::batch::Batch;
 use nix::net::if_::if_nametoindex;
 
 use self::netns::{FAR, NEAR, inside, ip};

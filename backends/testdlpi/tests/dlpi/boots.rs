@@ -7,10 +7,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use boot_backends::{Clock, serve};
-use boot_engine::image::Contents;
-use boot_engine::server::{Config, Serve, Server};
-use boot_engine::sled::{Rack, Sled, SledConfig};
-use boot_engine::wire::MacAddr;
+use boot_format::wire::MacAddr;
+use boot_image::Contents;
+use boot_netboot::server::{Config, Serve, Server};
+use boot_netboot::sled::{Rack, Sled, SledConfig};
 
 use crate::knobs::{Count, Fault};
 use crate::links::{

@@ -4,8 +4,8 @@ use std::env;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use boot_engine::batch::Batch;
-use boot_engine::wire::{FrameType, Head, MacAddr};
+use boot_format::wire::{FrameType, Head, MacAddr};
+use boot_netboot::batch::Batch;
 
 use crate::knobs::{Count, Fault};
 use crate::links::{

@@ -6,9 +6,9 @@ use std::ffi::{CStr, c_char};
 use std::time::{Duration, Instant};
 
 use boot_backends::TxPath;
-use boot_engine::batch::Batch;
-use boot_engine::image::Contents;
-use boot_engine::wire::{FrameType, Head, MacAddr};
+use boot_format::wire::{FrameType, Head, MacAddr};
+use boot_image::Contents;
+use boot_netboot::batch::Batch;
 
 use crate::knobs::{Count, Fault};
 use crate::netns::{FAR, NEAR, inside, ip, wait_for};

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use boot_backends::TxPath;
-use boot_engine::server::{Pace, Serve};
-use boot_engine::sim::wire_bytes;
-use boot_engine::wire::{BLOCK, DATA_HEAD_LEN, MacAddr};
+use boot_format::wire::{BLOCK, DATA_HEAD_LEN, MacAddr};
+use boot_netboot::server::{Pace, Serve};
+use boot_netboot::sim::wire_bytes;
 use boot_tools::units::BitRate;
 use clap::Parser;
 

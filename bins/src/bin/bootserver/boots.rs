@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use boot_engine::server::{EventKind, Summary};
-use boot_engine::time::Instant;
-use boot_engine::wire::MacAddr;
+use boot_format::wire::MacAddr;
+use boot_netboot::server::{EventKind, Summary};
+use boot_netboot::time::Instant;
 use boot_tools::units::{Bytes, megabytes_per_second};
 
 use crate::sled_at::SledAt;

@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 use std::ops::AddAssign;
 
 use boot_backends::LinkCounters;
-use boot_engine::server::Counters;
+use boot_netboot::server::Counters;
 
 /// What one worker, or all workers of a link, have sent and received.
 #[derive(Clone, Copy, Debug, Default)]

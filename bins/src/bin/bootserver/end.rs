@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use anyhow::anyhow;
-use boot_engine::server::{Serve, Server};
-use boot_engine::time::Instant;
+use boot_netboot::server::{Serve, Server};
+use boot_netboot::time::Instant;
 use boot_tools::exit::Exit;
 
 use crate::service::{Attendant, Shared, lock};

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, ensure};
-use boot_engine::image::{Checksum, Contents};
+use boot_format::Checksum;
+use boot_image::Contents;
 use boot_tools::say;
 use boot_tools::units::Bytes;
 

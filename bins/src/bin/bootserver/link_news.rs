@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use boot_backends::{Datalink, LEAST_MTU};
-use boot_engine::time::Instant;
-use boot_engine::wire::MacAddr;
+use boot_format::wire::MacAddr;
+use boot_netboot::time::Instant;
 
 /// What has been said of a link.
 #[derive(Debug)]

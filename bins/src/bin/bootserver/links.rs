@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use boot_backends::{Datalink, LinkError, OpenOptions, is_one_link, open_workers};
-use boot_engine::server::Serve;
+use boot_netboot::server::Serve;
 use boot_tools::say;
 
 use crate::args::ServeOptions;

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use boot_engine::image::Checksum;
-use boot_engine::server::{Event, EventKind, Summary};
-use boot_engine::time::Instant;
+use boot_format::Checksum;
+use boot_netboot::server::{Event, EventKind, Summary};
+use boot_netboot::time::Instant;
 use boot_tools::say;
 use boot_tools::units::{Bytes, megabytes_per_second};
 
@@ -186,7 +186,7 @@ fn finished(summary: &Summary) -> String {
 
 #[cfg(test)]
 mod tests {
-    use boot_engine::wire::MacAddr;
+    use boot_format::wire::MacAddr;
 
     use super::*;
 

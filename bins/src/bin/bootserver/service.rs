@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use boot_backends::{Clock, Datalink, serve};
-use boot_engine::server::{Config, Event, EventKind, Pace, Serve, Server};
-use boot_engine::time::Instant;
-use boot_engine::wire::MacAddr;
+use boot_format::wire::MacAddr;
+use boot_netboot::server::{Config, Event, EventKind, Pace, Serve, Server};
+use boot_netboot::time::Instant;
 use boot_tools::exit::Exit;
 use boot_tools::signals::Signals;
 use boot_tools::{say, stderr};

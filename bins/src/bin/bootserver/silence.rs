@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use boot_engine::time::Instant;
+use boot_netboot::time::Instant;
 
 /// What all workers know together of when a sled was last heard from.
 #[derive(Debug)]

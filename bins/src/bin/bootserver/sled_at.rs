@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
-use boot_engine::wire::MacAddr;
+use boot_format::wire::MacAddr;
 
 /// `MAC`, a sled on whatever link; or `LINK/MAC`, the one on that link. No link's name has a
 /// slash or a blank in it.

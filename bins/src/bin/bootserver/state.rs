@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use boot_engine::image::Checksum;
+use boot_format::Checksum;
 use boot_tools::say;
 use crossbeam::channel::{self, Sender};
 use tempfile::NamedTempFile;
@@ -150,7 +150,7 @@ fn parse(line: &str) -> Result<Entry, String> {
 
 #[cfg(test)]
 mod tests {
-    use boot_engine::wire::MacAddr;
+    use boot_format::wire::MacAddr;
 
     use super::*;
 

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use boot_engine::image::Checksum;
-use boot_engine::server::EventKind;
-use boot_engine::wire::MacAddr;
+use boot_format::Checksum;
+use boot_format::wire::MacAddr;
+use boot_netboot::server::EventKind;
 
 /// What has been said of each sled since it last began a boot.
 #[derive(Debug, Default)]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use boot_engine::image::boot_source::BootSource;
+use boot_format::boot_source::BootSource;
 use clap::Parser;
 
 /// Look at boot images: what their headers say, and whether their contents agree.

@@ -5,8 +5,9 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use anyhow::{Context, anyhow, ensure};
-use boot_engine::image::boot_source::BootSource;
-use boot_engine::image::{Checksum, Header, ImageFile, SliceTraps, write_sparse};
+use boot_format::boot_source::{BootSource, SliceTraps};
+use boot_format::{Checksum, Header};
+use boot_image::{ImageFile, write_sparse};
 use boot_tools::csum;
 use boot_tools::describe::{
     Description, StoredHashes, boot_times, hashes_of_good, ratio, verdicts,
@@ -76,10 +77,11 @@ fn write_verdicts(
         }
         let meant =
             if source.is_meant_for(image.header().compressed) { "" } else { ", not meant for it" };
-        let verdict_word = if verdict.accepted { "takes it" } else { "refuses it" };
+        let verdict_word = if verdict.is_accepted() { "takes it" } else { "refuses it" };
         write!(out, "{source:<10} {verdict_word}{meant}")?;
-        if !verdict.reason.is_empty() {
-            write!(out, ": {}", Shown(verdict.reason))?;
+        let reason = verdict.to_string();
+        if !reason.is_empty() {
+            write!(out, ": {}", Shown(reason))?;
         }
         writeln!(out)?;
     }
@@ -218,7 +220,7 @@ impl Found {
             wanted => wanted.contains(&source),
         };
         let refusing: Vec<_> = verdicts(image, self.hashes, self.traps)
-            .filter(|(source, verdict)| counts(*source) && !verdict.accepted)
+            .filter(|(source, verdict)| counts(*source) && !verdict.is_accepted())
             .map(|(source, _)| source.to_string())
             .collect();
         ensure!(refusing.is_empty(), "{}: refused by {}", path.display(), refusing.join(", "));

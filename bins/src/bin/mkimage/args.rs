@@ -3,8 +3,8 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use boot_engine::image::Name;
-use boot_engine::image::pack::PackOptions;
+use boot_format::Name;
+use boot_image::pack::PackOptions;
 use clap::Parser;
 
 /// Make a boot image from a raw ramdisk image.

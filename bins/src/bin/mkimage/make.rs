@@ -8,9 +8,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use boot_engine::image::boot_source::{BootSource, Facts};
-use boot_engine::image::pack::{PackError, PackOptions, Packed, pack};
-use boot_engine::image::{Checksum, Header, ImageFile};
+use boot_format::boot_source::{BootSource, Facts};
+use boot_format::{Checksum, Header};
+use boot_image::ImageFile;
+use boot_image::pack::{PackError, PackOptions, Packed, pack};
 use boot_tools::exit::Exit;
 use boot_tools::output::{Output, ensure_distinct, finish_all};
 use boot_tools::say;
@@ -183,13 +184,13 @@ fn check_verdicts(args: &Args, packed: &Packed) -> anyhow::Result<()> {
         say!("mkimage: the contents don't shrink: they are stored uncompressed");
     }
     let length = header.data_size + Header::LEN as u64;
-    let facts = Facts { header, length, stored: None, whole: None };
+    let facts = Facts::new(header, length);
     let mut refused = 0;
     for source in BootSource::ALL.into_iter().filter(|s| s.is_meant_for(header.compressed)) {
         let verdict = source.verdict(&facts);
-        if !verdict.accepted {
+        if !verdict.is_accepted() {
             refused += 1;
-            say!("mkimage: {source} would not take this image: {}", verdict.reason);
+            say!("mkimage: {source} would not take this image: {verdict}");
         }
     }
     ensure!(

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use boot_engine::image::ImageFile;
-use boot_engine::image::pack::Packed;
+use boot_image::ImageFile;
+use boot_image::pack::Packed;
 use boot_tools::describe::Description;
 use boot_tools::output::Output;
 use serde::Serialize;

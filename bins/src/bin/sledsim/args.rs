@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use boot_backends::TxPath;
-use boot_engine::sled::AnswerTimes;
-use boot_engine::wire::MacAddr;
+use boot_format::wire::MacAddr;
+use boot_netboot::sled::AnswerTimes;
 use boot_tools::units::BitRate;
 use clap::Parser;
 

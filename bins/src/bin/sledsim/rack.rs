@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use boot_backends::{Clock, OpenOptions, serve};
-use boot_engine::sled::{Event, Rack, Sled, SledConfig};
-use boot_engine::wire::MacAddr;
+use boot_format::wire::MacAddr;
+use boot_netboot::sled::{Event, Rack, Sled, SledConfig};
 use boot_tools::csum;
 use boot_tools::exit::Exit;
 use boot_tools::rack::table;

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use boot_engine::image::Contents;
-use boot_engine::sim::{Faults, Outcome, PortConfig, Scenario, judged};
+use boot_image::Contents;
+use boot_netboot::sim::{Faults, Outcome, PortConfig, Scenario, judged};
 use boot_tools::exit::Exit;
 use boot_tools::rack::table;
 use boot_tools::units::Bytes;

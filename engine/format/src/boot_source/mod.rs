@@ -1,0 +1,356 @@
+//! Who would boot from an image, and if not, why.
+//!
+//! Each of those that read images checks the header by rules of its own. The rules are those of
+//! the readers in service, not of the format.
+
+mod refusal;
+
+use core::fmt;
+use core::str::FromStr;
+
+use crate::wire::{BLOCK, SLOTS};
+use crate::{Checksum, Header};
+
+pub use self::refusal::{NetworkRule, Refusal, Remark, Verdict};
+
+/// A thing that boots from images, or carries them to sleds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum BootSource {
+    /// An NVMe disk of the sled.
+    Disk,
+    /// The network, by way of a boot server.
+    Network,
+    /// The service processor.
+    Sp,
+    /// The management gateway, which feeds a service processor during recovery.
+    Gateway,
+    /// The control-plane agent on the sled.
+    Agent,
+    /// The installer.
+    Installer,
+    /// Release packaging.
+    Packaging,
+}
+
+/// Where a sled's inflater gives up on a valid stream: the payload offset of the slice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SliceTraps {
+    /// Read from a disk, in slices of 4096 bytes.
+    pub disk: Option<u64>,
+    /// Read through the service processor, in slices of 974 bytes.
+    pub sp: Option<u64>,
+}
+
+/// What the boot sources look at.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The header.
+    pub header: &'a Header,
+    /// Bytes in the file, from the header on.
+    pub length: u64,
+    /// SHA-256 of the payload as it is stored, if it is known.
+    pub stored: Option<Checksum>,
+    /// SHA-256 of header and payload, if it is known.
+    pub whole: Option<Checksum>,
+    /// The traps in the payload's stream, as far as they are known.
+    pub traps: SliceTraps,
+}
+
+impl<'a> Facts<'a> {
+    /// What `header` and the `length` of the file in bytes tell, the payload unread.
+    pub fn new(header: &'a Header, length: u64) -> Self {
+        Self { header, length, stored: None, whole: None, traps: SliceTraps::default() }
+    }
+}
+
+impl BootSource {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Disk,
+        Self::Network,
+        Self::Sp,
+        Self::Gateway,
+        Self::Agent,
+        Self::Installer,
+        Self::Packaging,
+    ];
+
+    /// Whether an image of this kind is made for this source: compressed ones are for recovery
+    /// through the service processor, plain ones for everything else.
+    pub fn is_meant_for(self, compressed: bool) -> bool {
+        match self {
+            Self::Sp | Self::Gateway => compressed,
+            Self::Disk | Self::Network | Self::Agent => !compressed,
+            Self::Installer | Self::Packaging => true,
+        }
+    }
+
+    /// Whether this source takes the image.
+    pub fn verdict(self, facts: &Facts<'_>) -> Verdict {
+        let refusal = match self {
+            Self::Disk => refusal_of_header(facts)
+                .or_else(|| refusal_of_short_slice(facts))
+                .or_else(|| facts.traps.disk.map(|at| Refusal::SliceTrap { at })),
+            Self::Sp => refusal_of_header(facts)
+                .or_else(|| refusal_of_trailing(facts))
+                .or_else(|| facts.traps.sp.map(|at| Refusal::SliceTrap { at })),
+            Self::Network => refusal_of_network(facts),
+            Self::Gateway => refusal_of_gateway(facts),
+            Self::Agent => refusal_of_agent(facts),
+            Self::Installer | Self::Packaging => None,
+        };
+        refusal.map_or_else(|| Verdict::Accepted(self.remark(facts)), Verdict::Refused)
+    }
+
+    fn remark(self, facts: &Facts<'_>) -> Remark {
+        match self {
+            Self::Installer => Remark::Installed {
+                whole: facts.whole,
+                in_sectors: facts.length.is_multiple_of(PAGE),
+            },
+            Self::Packaging => {
+                Remark::Packaged { recovery: facts.header.image_name.starts_with("recovery") }
+            }
+            _ => Remark::None,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Disk => "disk",
+            Self::Network => "network",
+            Self::Sp => "sp",
+            Self::Gateway => "gateway",
+            Self::Agent => "agent",
+            Self::Installer => "installer",
+            Self::Packaging => "packaging",
+        }
+    }
+}
+
+const PAGE: u64 = 4096;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+/// What a sled asks for in one batch: it checks its checksum over whole batches.
+const BATCH: u64 = (SLOTS * BLOCK) as u64;
+const MOST_FOR_GATEWAY: u64 = 512 * MIB;
+
+/// The disk and the service processor have the same rules for the header.
+fn refusal_of_header(facts: &Facts<'_>) -> Option<Refusal> {
+    let Header { image_size: found, target_size: most, dataset, image_name, .. } = facts.header;
+    let (found, most) = (*found, *most);
+    if found > 4 * GIB {
+        Some(Refusal::Huge { found })
+    } else if found < PAGE {
+        Some(Refusal::Tiny { found })
+    } else if found > most {
+        Some(Refusal::TooLarge { found, most })
+    } else if !dataset.ends_in_nul() {
+        Some(Refusal::DatasetName)
+    } else if !image_name.ends_in_nul() {
+        Some(Refusal::ImageName)
+    } else {
+        None
+    }
+}
+
+/// A disk is read in whole pages, the last one of the payload too.
+fn refusal_of_short_slice(facts: &Facts<'_>) -> Option<Refusal> {
+    let payload = facts.header.data_size.checked_next_multiple_of(PAGE)?;
+    let wanted = payload.saturating_add(Header::LEN as u64);
+    let found = facts.length;
+    (found < wanted).then_some(Refusal::ShortSlice { found, wanted })
+}
+
+/// A service processor hands on all that it is given, and what follows the payload breaks the
+/// stream.
+fn refusal_of_trailing(facts: &Facts<'_>) -> Option<Refusal> {
+    let wanted = facts.header.data_size.saturating_add(Header::LEN as u64);
+    let found = facts.length;
+    (found > wanted).then_some(Refusal::Trailing { found, wanted })
+}
+
+/// The boot server inflates what it serves, but the original one can't: a compressed image is
+/// not meant to be booted this way.
+fn refusal_of_network(facts: &Facts<'_>) -> Option<Refusal> {
+    if facts.header.compressed {
+        return Some(Refusal::CompressedForNetwork);
+    }
+    refusal_of_contents(facts)
+}
+
+/// Why no sled could boot the image's raw contents over the network, and what to do about it.
+pub fn refusal_of_contents(facts: &Facts<'_>) -> Option<Refusal> {
+    let Header { image_size, target_size, dataset, .. } = facts.header;
+    let (found, most) = (*image_size, *target_size);
+    let rule = if found < MIB {
+        NetworkRule::ImageSize { found }
+    } else if most < MIB {
+        NetworkRule::TargetSize { found: most }
+    } else if found > most {
+        return Some(Refusal::TooLarge { found, most });
+    } else if !dataset.ends_in_nul() {
+        NetworkRule::DatasetName
+    } else if !found.is_multiple_of(BATCH) {
+        NetworkRule::Batches { found }
+    } else {
+        return None;
+    };
+    Some(Refusal::NotNetwork(rule))
+}
+
+fn refusal_of_gateway(facts: &Facts<'_>) -> Option<Refusal> {
+    let wanted = facts.header.data_size.saturating_add(Header::LEN as u64);
+    let found = facts.length;
+    if found != wanted {
+        Some(Refusal::Length { found, wanted })
+    } else if found > MOST_FOR_GATEWAY {
+        Some(Refusal::OverGatewayLimit { found })
+    } else {
+        None
+    }
+}
+
+fn refusal_of_agent(facts: &Facts<'_>) -> Option<Refusal> {
+    let Header { compressed, image_size, target_size, checksum, .. } = facts.header;
+    if image_size > target_size {
+        return Some(Refusal::TooLarge { found: *image_size, most: *target_size });
+    }
+    if *compressed {
+        return Some(Refusal::CompressedForAgent);
+    }
+    let found = facts.stored.filter(|stored| stored != checksum)?;
+    Some(Refusal::Stored { found, wanted: *checksum })
+}
+
+impl fmt::Display for BootSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A text that names no boot source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ParseBootSourceError;
+
+impl fmt::Display for ParseBootSourceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no boot source has this name; there are: ")?;
+        for (index, source) in BootSource::ALL.into_iter().enumerate() {
+            let separator = if index == 0 { "" } else { ", " };
+            write!(f, "{separator}{source}")?;
+        }
+        Ok(())
+    }
+}
+
+impl core::error::Error for ParseBootSourceError {}
+
+impl FromStr for BootSource {
+    type Err = ParseBootSourceError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|source| source.name() == text).ok_or(ParseBootSourceError)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Name;
+
+    fn header(compressed: bool, image_size: u64) -> Header {
+        Header {
+            compressed,
+            data_size: image_size,
+            image_size,
+            target_size: 5 * GIB,
+            checksum: Checksum::from_bytes([1; 32]),
+            dataset: Name::new("rpool/ROOT/ramdisk").unwrap(),
+            image_name: Name::new("ci").unwrap(),
+        }
+    }
+
+    /// Which sources take an image with this header, in a file that is just as long.
+    fn takers(header: &Header) -> Vec<String> {
+        let length = header.data_size + Header::LEN as u64;
+        let facts = Facts::new(header, length);
+        let takes = |source: &BootSource| {
+            let verdict = source.verdict(&facts);
+            assert!(verdict.is_accepted() || !verdict.to_string().is_empty());
+            verdict.is_accepted()
+        };
+        BootSource::ALL.iter().filter(|source| takes(source)).map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn plain_images_are_for_disk_network_and_agent() {
+        let all = ["disk", "network", "sp", "gateway", "agent", "installer", "packaging"];
+        assert_eq!(takers(&header(false, 64 * MIB)), all);
+        let compressed = takers(&header(true, 64 * MIB));
+        assert_eq!(compressed, ["disk", "sp", "gateway", "installer", "packaging"]);
+    }
+
+    #[test]
+    fn sizes_at_each_limit() {
+        let without = |missing: &[&str], header: &Header| {
+            let takers = takers(header);
+            for source in BootSource::ALL {
+                let expected = !missing.contains(&source.to_string().as_str());
+                assert_eq!(takers.contains(&source.to_string()), expected, "{source}: {header:?}");
+            }
+        };
+        without(&["disk", "sp", "network"], &header(false, 4095));
+        without(&["network"], &header(false, 4096));
+        without(&["network"], &header(false, MIB - BATCH));
+        without(&[], &header(false, MIB));
+        without(&["disk", "network"], &header(false, MIB + 1024));
+        without(&[], &header(false, 512 * MIB - BATCH));
+        without(&["gateway"], &header(false, 512 * MIB));
+        without(&["gateway"], &header(false, 4 * GIB));
+        without(&["gateway", "disk", "sp"], &header(false, 4 * GIB + BATCH));
+        let small = Header { target_size: MIB, ..header(false, 2 * MIB) };
+        without(&["disk", "sp", "network", "agent"], &small);
+    }
+
+    #[test]
+    fn a_disk_needs_whole_pages_and_a_service_processor_nothing_behind_the_payload() {
+        let header = header(true, 5000);
+        let takes = |source: BootSource, length| {
+            let facts = Facts::new(&header, length);
+            source.verdict(&facts).is_accepted()
+        };
+        let (end, boundary) = (4096 + 5000, 4096 + 8192);
+        for (length, disk, sp) in [
+            (end, false, true),
+            (boundary - 1, false, false),
+            (boundary, true, false),
+            (boundary + 10_000, true, false),
+        ] {
+            assert_eq!(takes(BootSource::Disk, length), disk, "{length}");
+            assert_eq!(takes(BootSource::Sp, length), sp, "{length}");
+        }
+    }
+
+    #[test]
+    fn the_agent_compares_the_stored_payload() {
+        let header = header(false, MIB);
+        let facts = |sum| Facts {
+            stored: Some(Checksum::from_bytes([sum; 32])),
+            ..Facts::new(&header, MIB + 4096)
+        };
+        assert!(BootSource::Agent.verdict(&facts(1)).is_accepted());
+        assert!(!BootSource::Agent.verdict(&facts(2)).is_accepted());
+    }
+
+    #[test]
+    fn a_source_is_found_by_its_name() {
+        for source in BootSource::ALL {
+            assert_eq!(source.to_string().parse(), Ok(source));
+        }
+        assert!(
+            "floppy".parse::<BootSource>().unwrap_err().to_string().contains("disk, network, sp")
+        );
+    }
+}

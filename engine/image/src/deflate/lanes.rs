@@ -1,0 +1,235 @@
+//! Streams inflated to memory a while at a time, one alone or two beside each other.
+
+#![expect(unsafe_code, reason = "memory that nothing was written to yet")]
+
+use super::BrokenStream;
+use super::fast::{Work, hurry, hurry_both};
+use super::output::Memory;
+use super::walk::{Next, Tables, Walker, broken};
+
+/// How far a stream has been inflated.
+pub(crate) struct Inflation {
+    tables: Box<Tables>,
+    place: Place,
+}
+
+#[derive(Clone, Copy)]
+struct Place {
+    /// The bit that comes next.
+    bit: u64,
+    /// What comes next there.
+    next: Next,
+    /// Whether the block that is under way, or was the last, is the final one.
+    is_final: bool,
+}
+
+impl Inflation {
+    pub(crate) fn new() -> Self {
+        Self { tables: Box::new(Tables::new()), place: Place::START }
+    }
+
+    /// Begins at the start of another stream.
+    pub(crate) fn restart(&mut self) {
+        self.place = Place::START;
+    }
+}
+
+impl Place {
+    const START: Self = Self { bit: 0, next: Next::Block, is_final: false };
+}
+
+/// What an inflation takes and gives, which has to be the same until its end.
+pub(crate) struct Blocks<'a> {
+    pub(crate) inflation: &'a mut Inflation,
+    /// A stream at their start; or, unless it `has_end`, whole blocks of one, none of them final.
+    pub(crate) bytes: &'a [u8],
+    pub(crate) has_end: bool,
+    /// What came out, and the room behind it.
+    pub(crate) output: &'a mut Vec<u8>,
+}
+
+/// How it went: how many bytes it took, if this was all. What is wrong can't be gone on from.
+pub(crate) type Outcome = Result<Option<usize>, BrokenStream>;
+
+impl Blocks<'_> {
+    /// Goes on for about a block.
+    pub(crate) fn go_on(mut self) -> Outcome {
+        let mut lane = Lane::new(&mut self);
+        let mut outcome = lane.symbols();
+        if outcome == Ok(None) {
+            hurry(lane.work());
+            outcome = lane.symbols();
+        }
+        let left = lane.leave();
+        self.left(left);
+        outcome
+    }
+
+    /// Goes on with both until one of them is at its end, or has no more room.
+    pub(crate) fn go_on_both(mut self, mut other: Blocks<'_>) -> [Outcome; 2] {
+        let (mut lane, mut beside) = (Lane::new(&mut self), Lane::new(&mut other));
+        let outcomes = loop {
+            match [lane.symbols(), beside.symbols()] {
+                [Ok(None), Ok(None)] => hurry_both(lane.work(), beside.work()),
+                outcomes => break outcomes,
+            }
+        };
+        let left = [lane.leave(), beside.leave()];
+        self.left(left[0]);
+        other.left(left[1]);
+        outcomes
+    }
+
+    fn left(&mut self, (place, length): (Place, usize)) {
+        self.inflation.place = place;
+        // SAFETY: so many bytes have been written.
+        unsafe { self.output.set_len(length) };
+    }
+}
+
+struct Lane<'a> {
+    walker: Walker<'a, (), Memory<'a>>,
+    tables: &'a mut Tables,
+    place: Place,
+    has_end: bool,
+}
+
+impl<'a> Lane<'a> {
+    fn new(blocks: &'a mut Blocks<'_>) -> Self {
+        let Inflation { tables, place } = &mut *blocks.inflation;
+        let length = blocks.output.len();
+        // What came out is part of the room.
+        blocks.output.clear();
+        let output = Memory { room: blocks.output.spare_capacity_mut(), length };
+        let walker = Walker::new(blocks.bytes, place.bit, output, u64::MAX, ());
+        Self { walker, tables, place: *place, has_end: blocks.has_end }
+    }
+
+    /// Where it is, and how many bytes came out.
+    fn leave(self) -> (Place, usize) {
+        (Place { bit: self.walker.bits.at(), ..self.place }, self.walker.output.length)
+    }
+
+    /// Passes over some symbols with care, and over what comes before the next ones.
+    fn symbols(&mut self) -> Outcome {
+        if let Some(codes) = self.tables.codes(self.place.next)
+            && self.walker.symbols(codes)?
+        {
+            self.place.next = Next::Block;
+        }
+        while self.place.next == Next::Block {
+            let at = self.walker.bits.at();
+            let length = self.walker.bits.len();
+            if self.place.is_final || !self.has_end && at == length as u64 * 8 {
+                return Ok(Some(at.div_ceil(8) as usize));
+            }
+            let (is_final, next) = self.walker.begin_block(self.tables)?;
+            if is_final && !self.has_end {
+                return Err(broken(at));
+            }
+            (self.place.is_final, self.place.next) = (is_final, next);
+        }
+        Ok(None)
+    }
+
+    fn work(&mut self) -> Work<'_, 'a, 'a> {
+        let codes = self.tables.codes(self.place.next).expect("symbols come next");
+        let Walker { output, bits, .. } = &mut self.walker;
+        Work { output, bits, codes, most: usize::MAX }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::deflate::inflate_to;
+
+    fn deflated(bytes: &[u8], level: i32) -> Vec<u8> {
+        let level = libdeflater::CompressionLvl::new(level).unwrap();
+        let mut compressor = libdeflater::Compressor::new(level);
+        let mut stream = vec![0; compressor.deflate_compress_bound(bytes.len())];
+        let length = compressor.deflate_compress(bytes, &mut stream).unwrap();
+        stream.truncate(length);
+        stream
+    }
+
+    /// Runs of words, of one byte, and of anything.
+    fn contents(seed: u64, length: usize) -> Vec<u8> {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut bytes = Vec::new();
+        while bytes.len() < length {
+            match random.u8(..8) {
+                0 => bytes.extend(std::iter::repeat_n(random.u8(..), random.usize(..600))),
+                1 => bytes.extend((0..random.usize(..60)).map(|_| random.u8(..))),
+                2..5 if !bytes.is_empty() => {
+                    let from = bytes.len() - random.usize(1..=bytes.len().min(32 << 10));
+                    let to = bytes.len().min(from + random.usize(..300));
+                    bytes.extend_from_within(from..to);
+                }
+                _ => bytes.extend((0..random.usize(..9)).map(|_| random.u8(b'a'..b'k'))),
+            }
+        }
+        bytes
+    }
+
+    /// What comes out of a whole stream, and how many bytes it takes.
+    type Given = Result<(Vec<u8>, usize), BrokenStream>;
+
+    fn alone(stream: &[u8], room: usize) -> Given {
+        let mut bytes = vec![0; room];
+        let walk = inflate_to(stream, &mut bytes)?;
+        bytes.truncate(walk.output as usize);
+        Ok((bytes, walk.end.div_ceil(8) as usize))
+    }
+
+    fn beside(streams: [&[u8]; 2], room: usize) -> [Given; 2] {
+        let mut inflations = [Inflation::new(), Inflation::new()];
+        let mut outputs = [0; 2].map(|_| Vec::with_capacity(room));
+        let mut given = [None, None];
+        while given.iter().any(Option::is_none) {
+            let [one, other] = &mut inflations;
+            let [output, of_other] = &mut outputs;
+            let [bytes, behind] = streams;
+            let one = Blocks { inflation: one, bytes, has_end: true, output };
+            let other = Blocks { inflation: other, bytes: behind, has_end: true, output: of_other };
+            let outcomes = match given {
+                [None, None] => one.go_on_both(other),
+                [None, _] => [one.go_on(), Ok(None)],
+                _ => [Ok(None), other.go_on()],
+            };
+            for ((given, output), outcome) in given.iter_mut().zip(&outputs).zip(outcomes) {
+                let of_end = |taken| (output.clone(), taken);
+                if let Some(now) = outcome.map(|taken| taken.map(of_end)).transpose() {
+                    *given = Some(now);
+                }
+            }
+        }
+        given.map(Option::unwrap)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        #[test]
+        fn two_beside_each_other_give_what_each_gives_alone(
+            seeds in any::<[u64; 2]>(), lengths in [0_usize..120_000, 0..120_000],
+            level in 1..=12, flips in proptest::collection::vec((any::<usize>(), 0_u8..8), 0..3),
+            short in 0_usize..400,
+        ) {
+            let raw = [0, 1].map(|place: usize| contents(seeds[place], lengths[place]));
+            let mut streams = raw.each_ref().map(|raw| deflated(raw, level));
+            for (at, bit) in flips {
+                let place = at % streams[0].len();
+                streams[0][place] ^= 1 << bit;
+            }
+            // Sometimes there is not enough room either.
+            let room = (raw[1].len() + 400).max(1) - short.min(raw[1].len());
+            let both = beside([&streams[0], &streams[1]], room);
+            for (stream, given) in streams.iter().zip(both) {
+                prop_assert_eq!(given, alone(stream, room));
+            }
+        }
+    }
+}

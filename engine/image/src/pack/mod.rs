@@ -1,0 +1,182 @@
+//! Raw file to image: hashed while it is written or compressed.
+
+mod chunks;
+mod compress;
+mod effort;
+mod source;
+mod stitch;
+mod store;
+
+use std::fs::File;
+use std::io;
+use std::num::NonZeroUsize;
+use std::os::unix::fs::FileExt;
+use std::time::{Duration, Instant};
+
+use boot_format::{Header, Name};
+
+use self::source::Source;
+
+/// What to pack, and how.
+#[derive(Clone, Debug)]
+pub struct PackOptions {
+    /// What the image calls itself.
+    pub image_name: Name,
+    /// The dataset to boot from.
+    pub dataset: Name,
+    /// Bytes of the ramdisk that the sled creates.
+    pub target_size: u64,
+    /// How hard to compress, from 1 to 12; not at all if `None`.
+    pub level: Option<u8>,
+    /// Threads that compress; as many as there are cores if `None`.
+    pub threads: Option<NonZeroUsize>,
+    /// Extend the contents with zeros to what can boot over the network: 1 MiB at least, and a
+    /// multiple of 128 KiB.
+    pub pad: bool,
+}
+
+impl PackOptions {
+    /// The level if none is asked for: what its output saves of every recovery is worth more
+    /// than what it costs a build.
+    pub const LEVEL: u8 = 10;
+    /// Bytes of the ramdisk if nothing is asked for.
+    pub const TARGET_SIZE: u64 = 4096 << 20;
+}
+
+/// What was packed.
+#[derive(Clone, Debug)]
+pub struct Packed {
+    /// The image's header, as it was written.
+    pub header: Header,
+    /// Bytes of zeros that were added to the contents.
+    pub padding: u64,
+    /// Compression was asked for, but the payload would not have been smaller.
+    pub incompressible: bool,
+    /// From the first byte read to the last one written.
+    pub time: Duration,
+    /// What that time went into.
+    pub stages: Stages,
+}
+
+/// How long each part of the work took. They go on at the same time, so they add up to more
+/// than passed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stages {
+    /// Hashing the contents; of a compressed image, reading them too.
+    pub hash: Duration,
+    /// Compressing, of all threads together.
+    pub compress: Duration,
+    /// Writing the payload; of an uncompressed image, reading the contents too.
+    pub write: Duration,
+}
+
+/// Why nothing was packed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PackError {
+    /// The raw file can't be read.
+    #[error("reading: {0}")]
+    Read(io::Error),
+    /// The image can't be written.
+    #[error("writing: {0}")]
+    Write(io::Error),
+    /// There is nothing to pack.
+    #[error("it is empty: there is nothing to pack")]
+    Empty,
+    /// It was changed meanwhile.
+    #[error("it ended at byte {found} while it was read, and had {wanted} bytes before")]
+    Shrunk {
+        /// Where it ends now.
+        found: u64,
+        /// Its size at the start.
+        wanted: u64,
+    },
+    /// It was changed meanwhile.
+    #[error("it was changed while it was read")]
+    Changed,
+    /// It does not fit.
+    #[error(
+        "it has {found} bytes, more than the target size of {most}: a larger one can be asked for"
+    )]
+    TooLarge {
+        /// Bytes of contents.
+        found: u64,
+        /// The target size.
+        most: u64,
+    },
+    /// No stream of it could be found that sleds take: never seen, and a trapped one is not made.
+    #[error(
+        "compressed like this, a sled would give up at byte {at} of the payload: another level \
+         may do, and none will"
+    )]
+    Trapped {
+        /// The payload offset of the slice.
+        at: u64,
+    },
+    /// The caller said stop.
+    #[error("interrupted")]
+    Interrupted,
+    /// A part of us failed that never should.
+    #[error("a worker failed: {0}")]
+    Worker(&'static str),
+}
+
+/// Told how many bytes of the contents have been read; says whether to go on.
+pub type Progress<'a> = dyn FnMut(u64) -> bool + 'a;
+
+/// Packs the `size` bytes of `raw` into `image`, which is empty, or a device.
+///
+/// The header is written last, so that what was written until then is no image.
+///
+/// # Errors
+///
+/// If `raw` is empty or too large, is changed while it is read, or anything fails.
+pub fn pack(
+    raw: &File,
+    size: u64,
+    image: &File,
+    options: &PackOptions,
+    progress: &mut Progress<'_>,
+) -> Result<Packed, PackError> {
+    let started = Instant::now();
+    if size == 0 {
+        return Err(PackError::Empty);
+    }
+    let image_size = if options.pad { padded(size) } else { size };
+    if image_size > options.target_size {
+        return Err(PackError::TooLarge { found: image_size, most: options.target_size });
+    }
+    let source = Source::new(raw, size, image_size)?;
+    let mut stages = Stages::default();
+    let mut compressed = None;
+    if let Some(level) = options.level {
+        let threads = options.threads;
+        compressed = compress::compress(&source, image, level, threads, progress, &mut stages)?;
+    }
+    let incompressible = options.level.is_some() && compressed.is_none();
+    let (data_size, checksum) = match compressed {
+        Some(compressed) => compressed,
+        None => (image_size, store::store(&source, image, progress, &mut stages)?),
+    };
+    let header = Header {
+        compressed: options.level.is_some() && !incompressible,
+        data_size,
+        image_size,
+        target_size: options.target_size,
+        checksum,
+        dataset: options.dataset,
+        image_name: options.image_name,
+    };
+    write_at(image, &header.emit(), 0)?;
+    let padding = image_size - size;
+    Ok(Packed { header, padding, incompressible, time: started.elapsed(), stages })
+}
+
+/// The least size of at least `size` bytes that boots over the network.
+fn padded(size: u64) -> u64 {
+    size.max(1 << 20).checked_next_multiple_of(128 << 10).unwrap_or(size)
+}
+
+fn write_at(image: &File, bytes: &[u8], at: u64) -> Result<(), PackError> {
+    image.write_all_at(bytes, at).map_err(PackError::Write)
+}

@@ -1,0 +1,252 @@
+//! Chunks that were compressed apart, joined to one standard zlib stream.
+
+use super::effort::Effort;
+use crate::adler::Adler;
+use crate::deflate::{BrokenStream, Yields};
+use crate::slice_trap::{BUFFER, Follower, SLICES};
+
+/// The first bytes of a zlib stream: deflate, a window of 32 KiB, no dictionary.
+pub(super) const ZLIB_HEADER: [u8; 2] = [0x78, 0xda];
+
+/// A stored block without contents, at a byte boundary: it gives nothing and may stand between
+/// any two others.
+const EMPTY_BLOCK: [u8; 5] = [0, 0, 0, 0xff, 0xff];
+const FINAL_EMPTY_BLOCK: [u8; 5] = [1, 0, 0, 0xff, 0xff];
+
+/// Compresses chunks, one after the other, with memory that it keeps.
+pub(super) struct Workbench {
+    effort: Effort,
+    bytes: Vec<u8>,
+    /// What a stream inflates to.
+    inflated: Vec<u8>,
+}
+
+/// A compressed chunk that others can follow: whole blocks, none of them final, to the end of
+/// a byte.
+#[derive(Debug)]
+pub(super) struct Piece {
+    pub(super) bytes: Vec<u8>,
+    yields: Yields,
+    pub(super) adler: Adler,
+}
+
+/// libdeflate gave a stream that is not what it should be: never seen, always checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct BadPiece;
+
+/// There is no place for a piece where a sled would not give up: never seen, always checked.
+/// The payload offset of the slice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Trapped(pub(super) u64);
+
+impl Workbench {
+    /// For `level`, 1 to 12.
+    pub(super) fn new(level: u8) -> Self {
+        Self { effort: Effort::new(level), bytes: Vec::new(), inflated: Vec::new() }
+    }
+
+    /// Compresses one chunk, and inflates it again: what is not the same is not kept.
+    pub(super) fn compress(&mut self, chunk: &[u8]) -> Result<Piece, BadPiece> {
+        let compressor = self.effort.suited_to(chunk);
+        let most = compressor.deflate_compress_bound(chunk.len());
+        if self.bytes.len() < most {
+            self.bytes.resize(most, 0);
+        }
+        let compressed = compressor.deflate_compress(chunk, &mut self.bytes);
+        let stream = &mut self.bytes[..compressed.map_err(|_| BadPiece)?];
+        let longest = SLICES[0].max(SLICES[1]);
+        self.inflated.clear();
+        self.inflated.reserve_exact(chunk.len());
+        let (yields, walk) = Yields::inflate(stream, &mut self.inflated, longest, BUFFER)
+            .map_err(|BrokenStream { .. }| BadPiece)?;
+        if self.inflated != chunk || walk.end.div_ceil(8) != stream.len() as u64 {
+            return Err(BadPiece);
+        }
+        stream[(walk.final_block / 8) as usize] &= !(1 << (walk.final_block % 8));
+        // Three bits of an empty stored block's head follow where the last block ended, and
+        // then padding: all zeros, as are the unused bits of the last byte.
+        let head_fits = (1..=5).contains(&(walk.end % 8));
+        let seam = &EMPTY_BLOCK[usize::from(head_fits)..];
+        let mut bytes = Vec::with_capacity(stream.len() + seam.len());
+        bytes.extend_from_slice(stream);
+        bytes.extend_from_slice(seam);
+        Ok(Piece { bytes, yields, adler: Adler::of(chunk) })
+    }
+}
+
+/// Joins pieces, and sees to it that no slice of the payload is a trap for the sled.
+#[derive(Clone, Debug)]
+pub(super) struct Seam {
+    followers: [Follower; 2],
+    /// Bytes of payload, and what comes out of them.
+    length: u64,
+    output: u64,
+    adler: Adler,
+}
+
+impl Seam {
+    /// Bytes behind a piece within which no slice should end that is a trap if they give
+    /// nothing. Once one does, no shift of what follows helps: the end of the stream gives
+    /// nothing, and nor does the head of a block, which takes 290 bytes at most, and what
+    /// follows may have to be shifted itself. Less than half of the smallest slice, so that a
+    /// piece can always be shifted past it.
+    const ENOUGH_ROOM: u64 = 400;
+
+    pub(super) fn new() -> Self {
+        let length = ZLIB_HEADER.len() as u64;
+        Self { followers: SLICES.map(Follower::new), length, output: 0, adler: Adler::EMPTY }
+    }
+
+    /// Takes `piece` in, and returns what has to stand before it: usually nothing, or empty
+    /// blocks that shift it out of a trap, and out of where the next one could not be.
+    pub(super) fn before(&mut self, piece: &Piece) -> Result<Vec<u8>, Trapped> {
+        // All places within a slice.
+        let most = (SLICES[0] as usize).div_ceil(EMPTY_BLOCK.len());
+        let mut best: Option<(u64, usize, Self)> = None;
+        for count in 0..=most {
+            let placed = self.with(piece, (count * EMPTY_BLOCK.len()) as u64);
+            if placed.trap().is_some() {
+                continue;
+            }
+            let room = placed.room();
+            if best.as_ref().is_none_or(|&(before, ..)| room > before) {
+                best = Some((room, count, placed));
+            }
+            if room >= Self::ENOUGH_ROOM {
+                break;
+            }
+        }
+        let Some((_, count, placed)) = best else {
+            return Err(self.with(piece, 0).trap().unwrap_or(Trapped(self.length)));
+        };
+        *self = placed;
+        Ok(EMPTY_BLOCK.repeat(count))
+    }
+
+    /// What ends the stream, behind the last piece.
+    pub(super) fn end(&self) -> Result<Vec<u8>, Trapped> {
+        let mut end = FINAL_EMPTY_BLOCK.to_vec();
+        end.extend_from_slice(&self.adler.to_bytes());
+        // A slice that ends with the stream is none that more is expected of.
+        let inside = self.length + end.len() as u64 - 1;
+        let ended = Self { followers: self.followed(inside, |_| Some(self.output)), ..*self };
+        ended.trap().map_or(Ok(end), Err)
+    }
+
+    /// What it is with `piece` taken in, `shift` bytes on.
+    fn with(&self, piece: &Piece, shift: u64) -> Self {
+        let start = self.length + shift;
+        let end = start + piece.bytes.len() as u64;
+        let followers = self.followed(end, |at| {
+            piece.yields.of_first(at.saturating_sub(start)).map(|output| self.output + output)
+        });
+        Self {
+            followers,
+            length: end,
+            output: self.output + piece.yields.total(),
+            adler: self.adler.then(piece.adler),
+        }
+    }
+
+    fn trap(&self) -> Option<Trapped> {
+        self.followers.iter().find_map(Follower::trap).map(Trapped)
+    }
+
+    /// Bytes that follow before a slice ends which is a trap if they give nothing.
+    fn room(&self) -> u64 {
+        let at_risk = self.followers.iter().filter(|follower| follower.traps(self.output));
+        at_risk.map(|follower| follower.next() - self.length).min().unwrap_or(u64::MAX)
+    }
+
+    /// The Adler-32 of all pieces.
+    pub(super) fn adler(&self) -> Adler {
+        self.adler
+    }
+
+    /// The followers, when they have followed up to byte `end` of the payload; `output` tells
+    /// what comes out up to a byte of it.
+    fn followed(&self, end: u64, output: impl Fn(u64) -> Option<u64>) -> [Follower; 2] {
+        self.followers.map(|mut follower| {
+            while follower.next() <= end {
+                follower.pass(output(follower.next()));
+            }
+            follower
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deflate::walk_observed;
+    use crate::slice_trap::Finder;
+    use boot_format::boot_source::SliceTraps;
+
+    #[test]
+    fn a_piece_that_would_be_trapped_is_shifted() {
+        let piece = Workbench::new(6).compress(&vec![0; 2 << 20]).unwrap();
+        let mut shifted = 0;
+        for lead in 0..4096 {
+            let mut seam = Seam::new();
+            seam.length += lead;
+            seam.followers = seam.followed(seam.length, |_| Some(0));
+            let start = seam.length;
+            let shift = seam.before(&piece).unwrap().len() as u64;
+            assert!(shift.is_multiple_of(EMPTY_BLOCK.len() as u64) && shift < 500);
+            assert_eq!(seam.length, start + shift + piece.bytes.len() as u64);
+            shifted += u64::from(shift > 0);
+            // What comes out by the boundaries of slices, counted from what is known of it.
+            for slice in SLICES {
+                let outputs: Vec<_> = (0..seam.length)
+                    .step_by(slice as usize)
+                    .map(|at| piece.yields.of_first(at.saturating_sub(start + shift)))
+                    .collect();
+                assert!(outputs.windows(2).all(|pair| match (pair[0], pair[1]) {
+                    (Some(before), Some(now)) =>
+                        now == before || !(now - before).is_multiple_of(BUFFER),
+                    _ => true,
+                }));
+            }
+        }
+        assert!(shifted > 0, "no place is a trap");
+    }
+
+    #[test]
+    fn no_stream_of_pieces_is_a_trap_or_ends_in_one() {
+        let unit = 64 << 10;
+        let zeros = [1, 2, 3, 4, 6, 8, 14, 15, 16, 30, 32].map(|units| vec![0; units * unit]);
+        // Few bytes, and zeros up to a whole number of units, as chunks are cut.
+        let mut random = fastrand::Rng::with_seed(1);
+        let some = (0..40).map(|index| {
+            let mut bytes = vec![0; (1 + index % 4) * unit];
+            let length = random.usize(1..1100);
+            let kinds = random.u8(1..);
+            bytes[..length].fill_with(|| random.u8(..kinds));
+            bytes
+        });
+        let ends = [1, 5, 700, unit + 1].map(|length| vec![7; length]);
+        let pieces: Vec<_> = zeros.into_iter().chain(some).chain(ends).collect();
+        let mut bench = Workbench::new(9);
+        let pieces: Vec<_> = pieces.iter().map(|raw| bench.compress(raw).unwrap()).collect();
+        let mut shifted = 0;
+        for _ in 0..20_000 {
+            let mut seam = Seam::new();
+            let mut payload = ZLIB_HEADER.to_vec();
+            for _ in 0..random.usize(1..14) {
+                let piece = &pieces[random.usize(..pieces.len())];
+                let shift = seam.before(piece).unwrap();
+                shifted += usize::from(!shift.is_empty());
+                payload.extend_from_slice(&shift);
+                payload.extend_from_slice(&piece.bytes);
+            }
+            payload.extend_from_slice(&seam.end().unwrap());
+            let stream = ZLIB_HEADER.len();
+            let mut finder = Finder::new(stream as u64);
+            let first = finder.next();
+            let walk = walk_observed(&payload[stream..], &mut finder, first).unwrap();
+            let traps = finder.finish(payload.len() as u64, walk.output);
+            assert_eq!(traps, SliceTraps::default());
+        }
+        assert!(shifted > 100, "{shifted} pieces had to be shifted");
+    }
+}

@@ -1,0 +1,306 @@
+//! A zlib stream to raw contents, accepting all that the sled's inflater accepts.
+
+use std::collections::BTreeMap;
+
+use crossbeam::channel::Receiver;
+
+use super::crew::{Done, Job, summed};
+use super::in_place::Place;
+use super::segments::{Inflating, Scanner, Segment};
+use super::sequential::Progress;
+use super::{Emit, ImageErrorKind, ImageFile, Part};
+use crate::adler::Adler;
+use crate::deflate::Inflation;
+use crate::holes::is_zero;
+
+/// What is wrong with a zlib stream. Offsets count from the start of the payload.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InflateError {
+    /// Bytes that mean nothing.
+    #[error("the payload is no zlib stream near its byte {at}: {what}")]
+    Corrupt {
+        /// About where, in bytes of payload.
+        at: u64,
+        /// What the inflater says.
+        what: String,
+    },
+    /// The stream goes on where the payload ends.
+    #[error(
+        "the payload ends before its zlib stream does, which has given {found} of {wanted} bytes"
+    )]
+    Truncated {
+        /// Bytes that came out.
+        found: u64,
+        /// The image size.
+        wanted: u64,
+    },
+    /// The stream ends where the payload goes on.
+    #[error("the zlib stream ends at byte {at} of the payload, and the data size is {data_size}")]
+    Trailing {
+        /// Bytes of payload that the stream takes.
+        at: u64,
+        /// The data size.
+        data_size: u64,
+    },
+    /// It ends with too few bytes.
+    #[error("the payload inflates to {found} bytes, and the image size is {wanted}")]
+    Short {
+        /// Bytes that came out.
+        found: u64,
+        /// The image size.
+        wanted: u64,
+    },
+    /// It gives more bytes than the image has.
+    #[error("the payload inflates to more than the {wanted} bytes of the image size")]
+    Long {
+        /// The image size.
+        wanted: u64,
+    },
+}
+
+/// Bytes of a zlib stream before its deflate stream, and behind it.
+pub(super) const ZLIB_HEADER: u64 = 2;
+pub(super) const ZLIB_TRAILER: u64 = 4;
+
+/// Inflates the payload of `image`, and checks that the stream ends where both the payload and
+/// the image do.
+///
+/// As long as it comes in segments that do without each other, these are inflated beside each
+/// other. From where it does not, it is inflated from start to end, and all that is wrong with
+/// a stream is found that way. The segments that were inflated come from `done`.
+pub(super) fn inflate(
+    image: &ImageFile,
+    done: &Receiver<Done>,
+    emit: &mut Emit<'_>,
+) -> Result<(), ImageErrorKind> {
+    check_header(image)?;
+    let mut progress = Progress::new(image);
+    match in_segments(image, done, &mut progress, emit)? {
+        Outcome::Done => progress.check_end(image.header.data_size - ZLIB_TRAILER),
+        Outcome::Stuck => progress.go_on(emit),
+    }
+}
+
+/// The same to where it belongs, segment by segment, with no memory but for one of them.
+pub(super) fn inflate_in(image: &ImageFile, place: &mut Place<'_>) -> Result<(), ImageErrorKind> {
+    check_header(image)?;
+    let mut progress = Progress::new(image);
+    let end = image.header.data_size - ZLIB_TRAILER;
+    let mut scanner = Scanner::new(image, ZLIB_HEADER, end);
+    let mut spent = Segment::default();
+    while let Some(mut segment) = scanner.next(spent)? {
+        let mut joined = 0;
+        let given = loop {
+            let given = segment.inflate_to(place.rest());
+            if given.is_some() || segment.is_last || joined == Line::MOST_JOINED {
+                break given;
+            }
+            let Some(next) = scanner.next(Segment::default())? else {
+                break None;
+            };
+            segment = segment.join(&next);
+            joined += 1;
+        };
+        let Some(given) = given else {
+            break;
+        };
+        let bytes = &place.rest()[..given];
+        progress.advance(segment.bytes().len() as u64, bytes, Adler::of(bytes))?;
+        place.filled(given);
+        if segment.is_last {
+            return progress.check_end(end);
+        }
+        spent = segment;
+    }
+    progress.go_on_in(place)
+}
+
+/// The two bytes at the start, as zlib takes them.
+pub(super) fn check_header(image: &ImageFile) -> Result<(), ImageErrorKind> {
+    if image.header.data_size < ZLIB_HEADER + ZLIB_TRAILER {
+        return Err(InflateError::Truncated { found: 0, wanted: image.header.image_size }.into());
+    }
+    let mut header = [0; ZLIB_HEADER as usize];
+    image.read_payload(&mut header, 0)?;
+    let [method, flags] = header;
+    let what = if !u16::from_be_bytes(header).is_multiple_of(31) {
+        "incorrect header check"
+    } else if method & 15 != 8 {
+        "unknown compression method"
+    } else if method >> 4 > 7 {
+        "invalid window size"
+    } else if flags & 0x20 != 0 {
+        "it needs a preset dictionary"
+    } else {
+        return Ok(());
+    };
+    Err(InflateError::Corrupt { at: 0, what: what.to_owned() }.into())
+}
+
+enum Outcome {
+    /// The whole stream has been inflated.
+    Done,
+    /// It has to be inflated sequentially from here on.
+    Stuck,
+}
+
+fn in_segments(
+    image: &ImageFile,
+    done: &Receiver<Done>,
+    progress: &mut Progress<'_>,
+    emit: &mut Emit<'_>,
+) -> Result<Outcome, ImageErrorKind> {
+    let workers = emit.crew.workers();
+    let mut line = Line {
+        scanner: Scanner::new(image, ZLIB_HEADER, image.header.data_size - ZLIB_TRAILER),
+        most: image.header.image_size,
+        done,
+        waiting: BTreeMap::new(),
+        spare: Vec::new(),
+        zeros: Vec::new(),
+        begun: 0,
+        taken: 0,
+        is_open: true,
+    };
+    // Two for each worker, some that wait for one, so that none goes on with a single one, and
+    // some that are done before their turn.
+    let outcome = line.run(2 * workers + 4, progress, emit);
+    emit.crew.give_up();
+    outcome
+}
+
+/// A segment's bytes, and how many zeros they give.
+struct ZeroSegment {
+    bytes: Vec<u8>,
+    zeros: u64,
+}
+
+/// From segments to raw contents in their order.
+struct Line<'a> {
+    scanner: Scanner<'a>,
+    /// Bytes that may come out of a segment.
+    most: u64,
+    done: &'a Receiver<Done>,
+    /// Segments whose turn has not come.
+    waiting: BTreeMap<usize, Done>,
+    /// Segments' memory, to be used again.
+    spare: Vec<Segment>,
+    /// Segments that are known to give nothing but zeros.
+    zeros: Vec<ZeroSegment>,
+    begun: usize,
+    /// Segments whose turn has been.
+    taken: usize,
+    /// Whether there may be more segments.
+    is_open: bool,
+}
+
+impl Line<'_> {
+    /// Markers that may turn out to be none before all of them are given up. Where a stream's
+    /// segments need each other, all of them do.
+    const MOST_JOINED: usize = 4;
+    /// Bytes of a segment that may be known to give zeros, and how many such are known at most:
+    /// a maker gives the same zeros the same bytes.
+    const ZEROS_LEAST: u64 = 64 << 10;
+    const ZEROS_BYTES: usize = 8 << 10;
+    const ZEROS_KNOWN: usize = 8;
+
+    fn run(
+        &mut self,
+        window: usize,
+        progress: &mut Progress<'_>,
+        emit: &mut Emit<'_>,
+    ) -> Result<Outcome, ImageErrorKind> {
+        let mut joined: Option<(Segment, usize)> = None;
+        loop {
+            while self.is_open && self.begun - self.taken < window {
+                self.begin(emit)?;
+            }
+            let Some(Done { mut segment, mut output, .. }) = self.next() else {
+                return Ok(Outcome::Stuck);
+            };
+            let mut count = 0;
+            if let Some((before, joins)) = joined.take() {
+                count = joins + 1;
+                let inflation = Box::new(Inflation::new());
+                segment = before.join(&segment);
+                let mut whole = Inflating::new(segment, emit.crew.fresh(), self.most, inflation);
+                let is_good = whole.finish();
+                let bytes;
+                (segment, bytes, _) = whole.into_parts();
+                output = is_good.then(|| summed(bytes));
+            }
+            let is_last = segment.is_last;
+            match output {
+                Some((part, adler)) => {
+                    self.learn(&segment, &part);
+                    let taken = segment.bytes().len() as u64;
+                    match &part {
+                        Part::Bytes(bytes) => progress.advance(taken, bytes, adler)?,
+                        Part::Zeros(length) => progress.advance_zeros(taken, *length, adler)?,
+                    }
+                    emit.emit(part)?;
+                    self.spare.push(segment);
+                    if is_last {
+                        return Ok(Outcome::Done);
+                    }
+                }
+                None if is_last || count == Self::MOST_JOINED => return Ok(Outcome::Stuck),
+                None => joined = Some((segment, count)),
+            }
+        }
+    }
+
+    fn begin(&mut self, emit: &Emit<'_>) -> Result<(), ImageErrorKind> {
+        let Some(segment) = self.scanner.next(self.spare.pop().unwrap_or_default())? else {
+            self.is_open = false;
+            return Ok(());
+        };
+        self.is_open = !segment.is_last;
+        let index = self.begun;
+        self.begun += 1;
+        let is_known = |known: &&ZeroSegment| known.bytes == segment.bytes();
+        if let Some(&ZeroSegment { zeros, .. }) = self.zeros.iter().find(is_known)
+            && zeros <= self.most
+            && !segment.is_last
+        {
+            let output = Some((Part::Zeros(zeros), Adler::of_zeros(zeros)));
+            self.waiting.insert(index, Done { index, segment, output });
+            return Ok(());
+        }
+        // Should no worker be left, that is found out when its answer is waited for.
+        emit.crew.begin(Job { index, segment });
+        Ok(())
+    }
+
+    /// Takes note of a segment that gives nothing but zeros: the next one like it is not inflated.
+    fn learn(&mut self, segment: &Segment, part: &Part) {
+        let Part::Bytes(output) = part else {
+            return;
+        };
+        let zeros = output.len() as u64;
+        let bytes = segment.bytes();
+        if self.zeros.len() < Self::ZEROS_KNOWN
+            && bytes.len() <= Self::ZEROS_BYTES
+            && zeros >= Self::ZEROS_LEAST
+            && self.zeros.iter().all(|known| known.bytes != bytes)
+            && is_zero(output)
+        {
+            self.zeros.push(ZeroSegment { bytes: bytes.to_vec(), zeros });
+        }
+    }
+
+    /// The next segment in order; nothing if there is no more.
+    fn next(&mut self) -> Option<Done> {
+        if self.taken == self.begun {
+            return None;
+        }
+        loop {
+            if let Some(done) = self.waiting.remove(&self.taken) {
+                self.taken += 1;
+                return Some(done);
+            }
+            let done = self.done.recv().ok()?;
+            self.waiting.insert(done.index, done);
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Who is answered when more ask than can be.
+
+use boot_format::wire::MacAddr;
+
+use super::limit::Limit;
+use super::sightings::{Sighting, Sightings};
+use crate::time::Instant;
+
+/// How credible it is that an address is a sled's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Rank {
+    /// It is new, or asks at other times than sleds do.
+    New,
+    /// It is back when a sled would be.
+    Back,
+    /// It is configured, or has booted.
+    Known,
+}
+
+/// What one kind of answer may cost: each rank has a budget that no other can use up.
+///
+/// Anyone can invent addresses. To come back at the right time, with the same address, costs an
+/// attacker a sled's time, and to have booted or to be configured is not within its reach.
+#[derive(Debug)]
+pub(super) struct Admission {
+    sightings: Sightings,
+    known: Limit,
+    back: Limit,
+    answered: Limit,
+    new: Limit,
+    /// When somebody was last turned away.
+    strained: Option<Instant>,
+}
+
+impl Admission {
+    /// As many sleds as a server remembers.
+    const KNOWN: u32 = 4096;
+    /// New addresses that are offered an image at once: as many as there are sessions.
+    const NEW_HELLOS_AT_ONCE: u32 = 1024;
+    /// What OFFERs to invented addresses may cost: 256 times 2 OFFERs of 202 bytes are 0.8 Mbit/s.
+    const NEW_HELLOS: u32 = 256;
+    /// OFFERs of 202 bytes, one each, are 7 Mbit/s. The 100,000 addresses that can be back each
+    /// 4 s at 25,000 HELLOs a second are answered once in 25 s, and then a sled is alone.
+    const HELLOS_BACK: u32 = 4096;
+    /// Those who were answered and ask once more: a sled's answer may be lost, or not what it
+    /// wants.
+    const ANSWERED: u32 = 256;
+    /// READs without an offer follow a restart, or are invented.
+    const NEW_READS: u32 = 64;
+    /// A RESET is shorter than any READ. As many sleds as there are sessions ask each second.
+    const READS_BACK: u32 = 1024;
+
+    /// Who is given a session.
+    pub(super) fn of_hellos(key: u64) -> Self {
+        Self {
+            sightings: Sightings::of_hellos(key),
+            known: Limit::new(Self::KNOWN, Self::KNOWN),
+            back: Limit::new(Self::HELLOS_BACK, Self::HELLOS_BACK),
+            answered: Limit::new(Self::ANSWERED, Self::ANSWERED),
+            new: Limit::new(Self::NEW_HELLOS, Self::NEW_HELLOS_AT_ONCE),
+            strained: None,
+        }
+    }
+
+    /// Who is told to start over.
+    pub(super) fn of_reads(key: u64) -> Self {
+        Self {
+            sightings: Sightings::of_reads(key),
+            known: Limit::new(Self::KNOWN, Self::KNOWN),
+            back: Limit::new(Self::READS_BACK, Self::READS_BACK),
+            answered: Limit::new(Self::ANSWERED, Self::ANSWERED),
+            new: Limit::new(Self::NEW_READS, Self::NEW_READS),
+            strained: None,
+        }
+    }
+
+    /// As what `address` is answered at `now`, if it is; `known` if it is configured or has booted.
+    pub(super) fn admits(&mut self, now: Instant, address: MacAddr, known: bool) -> Option<Rank> {
+        let sighting = self.sightings.see(now, address);
+        let back = match sighting {
+            Sighting::Timely => self.back.take(now),
+            Sighting::Answered => self.answered.take(now),
+            Sighting::Untimely => false,
+        };
+        let rank = if known && self.known.take(now) {
+            Some(Rank::Known)
+        } else if back {
+            Some(Rank::Back)
+        } else {
+            self.new.take(now).then_some(Rank::New)
+        };
+        if rank.is_none() {
+            self.strained = Some(now);
+        }
+        rank
+    }
+
+    /// Notes that `address` is answered: who asks once more has to stand back.
+    pub(super) fn answer(&mut self, address: MacAddr) {
+        self.sightings.answer(address);
+    }
+
+    /// Whether somebody was turned away in the last second.
+    pub(super) fn is_strained(&self, now: Instant) -> bool {
+        self.strained.is_some_and(|at| now.since(at).as_secs() < 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn invented(number: u32) -> MacAddr {
+        let [a, b, c, d] = number.to_be_bytes();
+        MacAddr::new([2, 0xaa, a, b, c, d])
+    }
+
+    /// After how many tries a sled that comes back after `period` is answered, while `rate`
+    /// addresses a second ask, out of `addresses`. It comes when that has gone on for a period.
+    fn tries(mut admission: Admission, period: Duration, rate: u32, addresses: u32) -> usize {
+        let sled = MacAddr::new([0xa8, 0x40, 0x25, 0, 0, 1]);
+        let mut now = Instant::ZERO + Duration::from_secs(1);
+        let each = (period.as_secs() as u32) * rate;
+        let mut number = 0;
+        for tries in 1..1000 {
+            for _ in 0..each {
+                now += Duration::from_secs(1) / rate;
+                let invented = invented(number % addresses);
+                if admission.admits(now, invented, false).is_some() {
+                    admission.answer(invented);
+                }
+                number += 1;
+            }
+            if admission.admits(now, sled, false).is_some() {
+                return tries;
+            }
+        }
+        usize::MAX
+    }
+
+    #[test]
+    fn a_sled_is_answered_in_every_flood() {
+        for (rate, addresses, most) in [
+            (10_000, 100_000, 3),
+            (45_000, 100_000, 3),
+            (60_000, 100_000, 3),
+            (60_000, 1 << 23, 3),
+            (400_000, 100_000, 3),
+            // All of the addresses are back when a sled would be, as many as it takes.
+            (10_000, 40_000, 5),
+            (25_000, 100_000, 8),
+            (60_000, 240_000, 16),
+        ] {
+            let hello = Duration::from_secs(4);
+            let tries = tries(Admission::of_hellos(7), hello, rate, addresses);
+            assert!(tries <= most, "{tries} tries at {rate} from {addresses}");
+        }
+        for (rate, addresses) in [(3000, 100_000), (3000, 1000), (3000, 3000), (30_000, 30_000)] {
+            let again = Duration::from_secs(1);
+            let tries = tries(Admission::of_reads(7), again, rate, addresses);
+            assert!(tries <= 32, "{tries} tries at {rate} from {addresses}");
+        }
+    }
+
+    #[test]
+    fn who_is_known_is_answered_whatever_others_do() {
+        let mut hellos = Admission::of_hellos(7);
+        let now = Instant::ZERO + Duration::from_secs(1);
+        let new = (0..60_000)
+            .filter(|&number| hellos.admits(now, invented(number), false).is_some())
+            .count();
+        assert_eq!(new, 1024);
+        assert!(hellos.is_strained(now));
+        assert_eq!(hellos.admits(now, invented(99_999), true), Some(Rank::Known));
+    }
+}

@@ -1,0 +1,398 @@
+//! The boot server as a state machine, for any number of sleds on one link.
+//!
+//! ```text
+//! frame  -> Station::handle_frame
+//!           Station::poll_transmit -> frames, each a head and a slice of the image
+//!           Station::poll_timeout  -> when to call again
+//!           Server::poll_event     -> what happened
+//! ```
+
+mod admission;
+mod agenda;
+mod asked;
+mod event;
+mod limit;
+mod offers;
+mod order;
+mod outcomes;
+mod pace;
+mod recovery;
+mod remembered;
+mod send;
+mod sightings;
+mod sled;
+mod strangers;
+mod table;
+mod turns;
+
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+
+use boot_format::Checksum;
+use boot_format::wire::{Frame, FrameType, Head, MacAddr, Message, Read};
+use boot_image::Contents;
+
+use self::admission::Admission;
+use self::agenda::Agenda;
+use self::offers::Offers;
+use self::outcomes::{Answer, Answered};
+use self::pace::Pacer;
+use self::recovery::BaselineLoss;
+use self::sled::Hello;
+use self::table::{SledId, Table};
+use self::turns::Turns;
+use crate::batch::Batch;
+use crate::station::Station;
+use crate::time::Instant;
+
+pub use self::event::{Counters, Event, EventKind, Summary};
+pub use self::pace::Pace;
+
+/// Which sleds are served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Serve {
+    /// Every sled, at the same time.
+    All,
+    /// The first that says HELLO, and no other.
+    First,
+    /// Those with these addresses.
+    These(BTreeSet<MacAddr>),
+}
+
+/// What a server needs to know from the start.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The link's own address: the source of every frame that is sent.
+    pub address: MacAddr,
+    /// Which sleds are served.
+    pub serve: Serve,
+    /// The most sessions at a time; each takes a few KiB.
+    pub max_sessions: usize,
+    /// How fast DATA frames may go out.
+    pub pace: Pace,
+    /// Whether to send again what a silent sled has not asked for again. Without it, a lost frame
+    /// costs a sled the second that its own timer takes: to measure what retransmission costs.
+    pub retransmit: bool,
+    /// Where in the server's memory an address has its place depends on this: a number that
+    /// nobody can guess keeps strangers from aiming at a sled's. Zero is for simulations.
+    pub key: u64,
+}
+
+impl Config {
+    /// Sessions for several racks.
+    pub const MAX_SESSIONS: usize = 1024;
+
+    /// A server at `address`.
+    pub fn new(address: MacAddr, serve: Serve) -> Self {
+        Self {
+            address,
+            serve,
+            max_sessions: Self::MAX_SESSIONS,
+            pace: Pace::Auto,
+            retransmit: true,
+            key: 0,
+        }
+    }
+}
+
+/// The boot server of one link.
+#[derive(Debug)]
+pub struct Server {
+    address: MacAddr,
+    serve: Serve,
+    offers: Offers,
+    sleds: Table,
+    turns: Turns,
+    agenda: Agenda,
+    pacer: Pacer,
+    /// How often batches lose a frame on this link.
+    loss: BaselineLoss,
+    retransmit: bool,
+    /// Sleds to be told to start over, and what to say of it.
+    resets: VecDeque<(MacAddr, EventKind)>,
+    /// Who of those without a session is made an offer, and who is told to start over.
+    hellos: Admission,
+    reads: Admission,
+    /// Whom it was told of that they are not served.
+    not_served: HashSet<MacAddr>,
+    last_heard: Option<Instant>,
+    events: VecDeque<Event>,
+    counters: Counters,
+}
+
+impl Server {
+    const MOST_EVENTS: usize = 4096;
+    /// As many sleds as there are sessions.
+    const MOST_RESETS: usize = 1024;
+
+    /// A server without images: it offers nothing until [`Server::set_images`].
+    pub fn new(config: Config) -> Self {
+        Self {
+            address: config.address,
+            serve: config.serve,
+            offers: Offers::default(),
+            sleds: Table::new(config.max_sessions),
+            turns: Turns::new(config.pace == Pace::Unlimited),
+            agenda: Agenda::default(),
+            pacer: Pacer::of_link(config.pace),
+            loss: BaselineLoss::default(),
+            retransmit: config.retransmit,
+            resets: VecDeque::new(),
+            hellos: Admission::of_hellos(config.key),
+            reads: Admission::of_reads(config.key),
+            not_served: HashSet::new(),
+            last_heard: None,
+            events: VecDeque::new(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Puts `images` in service, for boots that begin from now on. Boots under way keep what
+    /// they were offered. Of images with equal checksums the first counts.
+    pub fn set_images(&mut self, images: Vec<Contents>) {
+        self.offers.set_images(images);
+        self.plan_all();
+    }
+
+    /// Sends from `address` from now on, and listens there: the link's own has changed. Boots under
+    /// way go on if their sleds ask there too.
+    pub fn set_address(&mut self, address: MacAddr) {
+        self.address = address;
+    }
+
+    /// The images in service.
+    pub fn images(&self) -> &[Contents] {
+        self.offers.images()
+    }
+
+    /// Which sleds are to have which image and no other, by checksum.
+    pub fn assign(&mut self, assigned: HashMap<MacAddr, Checksum>) {
+        self.offers.assign(assigned);
+    }
+
+    /// Tells what a sled booted in an earlier life of the server, so that it is offered first.
+    pub fn remember(&mut self, sled: MacAddr, image: Checksum) {
+        self.offers.took(sled, image);
+    }
+
+    /// Which sled booted which image last. What was learnt last comes last.
+    pub fn remembered(&self) -> impl Iterator<Item = (MacAddr, Checksum)> {
+        self.offers.taken()
+    }
+
+    /// While `held`, no image is offered: it is being checked, or gone. Sleds that say HELLO
+    /// meanwhile are offered one as soon as that ends.
+    pub fn hold_offers(&mut self, held: bool) {
+        self.offers.hold(held);
+        self.plan_all();
+    }
+
+    /// The oldest event that has not been fetched.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// The counts so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// When a sled that is served was last heard from.
+    pub fn last_heard(&self) -> Option<Instant> {
+        self.last_heard
+    }
+
+    /// The checksums of the images that sessions hold in memory, in service or not; one may come
+    /// more than once.
+    pub fn kept_images(&self) -> impl Iterator<Item = Checksum> {
+        self.sleds.iter().flat_map(|(_, sled)| sled.held().map(Contents::checksum))
+    }
+
+    /// How many sleds have a session.
+    pub fn sessions(&self) -> usize {
+        self.sleds.len()
+    }
+
+    /// How many boots are under way, or may begin any moment because an offer has been made.
+    pub fn booting(&self, now: Instant) -> usize {
+        self.sleds.iter().filter(|(_, sled)| sled.is_booting(now)).count()
+    }
+
+    /// Which sleds are served; after the first HELLO, [`Serve::First`] names its sled.
+    pub fn serves(&self) -> &Serve {
+        &self.serve
+    }
+
+    /// Serves others than until now: sessions of sleds that are not among them end, without
+    /// another frame.
+    pub fn set_serve(&mut self, serve: Serve) {
+        self.serve = serve;
+        for id in self.sleds.ids() {
+            if !self.is_served(self.sleds.get(id).address) {
+                self.dismiss(id);
+            }
+        }
+    }
+
+    fn dismiss(&mut self, id: SledId) {
+        self.sleds.get_mut(id).dismiss();
+        self.sleds.cheapened(id);
+        self.turns.leave(id);
+        self.plan(id);
+    }
+
+    fn handle_hello(&mut self, now: Instant, source: MacAddr) {
+        if self.serve == Serve::First {
+            self.serve = Serve::These(BTreeSet::from([source]));
+            self.tell(source, EventKind::Settled);
+        }
+        if !self.is_served(source) {
+            self.ignore(source);
+            return;
+        }
+        let Some(id) = self.sleds.find(source).or_else(|| self.admit(now, source)) else {
+            self.counters.offers_withheld += 1;
+            return;
+        };
+        if let Hello::Asks { again } = self.sleds.get_mut(id).hello(now) {
+            self.sleds.cheapened(id);
+            self.turns.leave(id);
+            self.tell(source, EventKind::Hello { again });
+        }
+        self.plan(id);
+    }
+
+    fn handle_read(&mut self, now: Instant, source: MacAddr, read: &Read<'_>) {
+        let Some(id) = self.session(now, source, read) else {
+            self.refuse(now, source);
+            return;
+        };
+        let sled = self.sleds.get_mut(id);
+        let crowded = self.turns.is_crowded();
+        let (answered, started) = sled.read(now, read);
+        let progress = sled.progress(now);
+        if sled.asked.is_pending() {
+            self.turns.ask(id, sled.known);
+        }
+        self.plan(id);
+        if let Some(answered) = answered {
+            self.learn(now, id, answered, crowded);
+        }
+        if let Some(started) = started {
+            self.tell(source, started);
+        }
+        if let Some(progress) = progress {
+            self.tell(source, progress);
+        }
+    }
+
+    /// Draws from a sled's answer what it tells of the way to it. What all sleds suffer from is
+    /// the link's business, and the rest is that sled's.
+    fn learn(&mut self, now: Instant, id: SledId, answered: Answered, crowded: bool) {
+        let Answered { batch, repeats, lost } = answered;
+        // What strangers claim to have lost is no evidence about the link.
+        if self.sleds.get(id).known {
+            self.loss.add(lost);
+        }
+        let answer = batch.answer(id, self.sleds.get(id).recovery.least_answer(), repeats);
+        if !self.pacer.learns() {
+            return;
+        }
+        let open = self.pacer.is_open();
+        self.pacer.answered(now, &answer);
+        match (open, self.pacer.is_open()) {
+            (true, true) if repeats == 0 && crowded => self.turns.widen(),
+            (false, true) => self.turns.narrow(),
+            _ => {}
+        }
+        let own = &mut self.sleds.get_mut(id).pacer;
+        if !own.is_open() || self.pacer.is_shared() && !self.pacer.is_suspect() {
+            own.answered_on(&self.pacer, now, &Answer { passed: batch.frames, ..answer });
+        }
+    }
+
+    fn handle_finished(&mut self, now: Instant, source: MacAddr) {
+        let found = self.sleds.find(source);
+        let Some((id, finished)) =
+            found.zip(found.and_then(|id| self.sleds.get_mut(id).finished(now)))
+        else {
+            self.counters.ignored += 1;
+            return;
+        };
+        self.remember_boot(id);
+        self.sleds.cheapened(id);
+        self.turns.leave(id);
+        self.plan(id);
+        self.tell(source, finished);
+    }
+
+    /// A sled has booted: it is known from now on.
+    fn remember_boot(&mut self, id: SledId) {
+        let sled = self.sleds.get(id);
+        if let Some(booted) = sled.boots {
+            self.offers.took(sled.address, booted);
+        }
+    }
+
+    fn tell(&mut self, sled: MacAddr, kind: EventKind) {
+        if self.events.len() == Self::MOST_EVENTS {
+            self.events.pop_front();
+            self.counters.events_lost += 1;
+        }
+        self.events.push_back(Event { sled, kind });
+    }
+}
+
+impl Station for Server {
+    fn handle_frame(&mut self, now: Instant, frame: &[u8]) {
+        self.counters.received += 1;
+        let Ok(frame) = Frame::parse(frame) else {
+            self.counters.malformed += 1;
+            return;
+        };
+        let source = frame.source;
+        let to_us = frame.destination == self.address;
+        let from_a_sled = source.is_station() && source != self.address;
+        let ignored = self.counters.ignored;
+        match frame.message {
+            Message::Hello(_) if from_a_sled && (to_us || frame.destination.is_multicast()) => {
+                self.handle_hello(now, source);
+            }
+            Message::Read(read) if from_a_sled && to_us => self.handle_read(now, source, &read),
+            Message::Finished if from_a_sled && to_us => self.handle_finished(now, source),
+            _ => self.counters.ignored += 1,
+        }
+        if self.counters.ignored == ignored {
+            self.last_heard = Some(now);
+        }
+    }
+
+    fn poll_transmit(&mut self, now: Instant, batch: &mut Batch) {
+        while batch.room() > 0
+            && let Some((sled, why)) = self.resets.pop_front()
+        {
+            batch.push_body(Head::new(sled, self.address, FrameType::Reset, 0), &[]);
+            self.tell(sled, why);
+        }
+        self.attend_to_due(now, batch);
+        self.take_turns(now, batch);
+    }
+
+    /// The sled's image is lost to it, so it has to start over. It is told once, however many of
+    /// its frames come back.
+    fn handle_unreadable(&mut self, destination: MacAddr) {
+        if let Some(id) = self.sleds.find(destination)
+            && self.sleds.get(id).image.is_some()
+        {
+            self.dismiss(id);
+            self.resets.push_back((destination, EventKind::Unreadable));
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        if !self.resets.is_empty() {
+            return Some(Instant::ZERO);
+        }
+        let turns = self.turns.due().map(|due| due.max(self.pacer.next()));
+        [turns, self.agenda.due()].into_iter().flatten().min()
+    }
+}

@@ -1,0 +1,88 @@
+//! Which image is offered to which sled.
+
+use std::collections::HashMap;
+
+use boot_format::Checksum;
+use boot_format::wire::MacAddr;
+use boot_image::Contents;
+
+use super::remembered::Remembered;
+use super::sled::Sled;
+
+/// The images in service, and what is known of who takes which.
+///
+/// A sled says HELLO every 4 seconds until an OFFER's checksum is the one that its boot
+/// archive wants. So offering another image at each HELLO finds the right one.
+#[derive(Debug, Default)]
+pub(super) struct Offers {
+    /// No two have the same checksum.
+    images: Vec<Contents>,
+    assigned: HashMap<MacAddr, Checksum>,
+    /// What each sled booted last time.
+    taken: Remembered,
+    held: bool,
+}
+
+impl Offers {
+    pub(super) fn set_images(&mut self, images: Vec<Contents>) {
+        self.images.clear();
+        for image in images {
+            if self.images.iter().all(|known| known.checksum() != image.checksum()) {
+                self.images.push(image);
+            }
+        }
+    }
+
+    pub(super) fn images(&self) -> &[Contents] {
+        &self.images
+    }
+
+    pub(super) fn assign(&mut self, assigned: HashMap<MacAddr, Checksum>) {
+        self.assigned = assigned;
+    }
+
+    pub(super) fn hold(&mut self, held: bool) {
+        self.held = held;
+    }
+
+    /// Whether there is nothing to offer for now.
+    pub(super) fn withheld(&self) -> bool {
+        self.held || self.images.is_empty()
+    }
+
+    pub(super) fn took(&mut self, sled: MacAddr, image: Checksum) {
+        self.taken.learn(sled, image);
+    }
+
+    pub(super) fn taken(&self) -> impl Iterator<Item = (MacAddr, Checksum)> {
+        self.taken.iter()
+    }
+
+    /// Whether a sled has booted before, or is one that an image was assigned to.
+    pub(super) fn knows(&self, sled: MacAddr) -> bool {
+        self.taken.get(sled).is_some() || self.assigned.contains_key(&sled)
+    }
+
+    /// The image in service with this checksum.
+    pub(super) fn find(&self, checksum: Checksum) -> Option<&Contents> {
+        self.images.iter().find(|image| image.checksum() == checksum)
+    }
+
+    /// What to offer to `sled`, which waits for an offer.
+    pub(super) fn choose(&self, sled: &Sled) -> Option<&Contents> {
+        if self.withheld() {
+            return None;
+        }
+        let find = |sum: Checksum| self.images.iter().position(|image| image.checksum() == sum);
+        if let Some(&assigned) = self.assigned.get(&sled.address) {
+            return find(assigned).map(|index| &self.images[index]);
+        }
+        let last = sled.offers.and_then(find);
+        let index = match last {
+            Some(index) if sled.refused => (index + 1) % self.images.len(),
+            Some(index) => index,
+            None => self.taken.get(sled.address).and_then(find).unwrap_or(0),
+        };
+        Some(&self.images[index])
+    }
+}

@@ -1,0 +1,176 @@
+//! What goes out: offers, what sleds have asked for, and repeats.
+
+use boot_format::wire::{BLOCK, FrameType, Head, MacAddr, Offer, Read};
+
+use super::Server;
+use super::event::EventKind;
+use super::outcomes::Answer;
+use super::sled::{Sled, Stage};
+use super::table::SledId;
+use super::turns::Turns;
+use crate::batch::Batch;
+use crate::time::Instant;
+
+impl Server {
+    /// Does for every sled what has become due: offers, repairs, conclusions from silence.
+    pub(super) fn attend_to_due(&mut self, now: Instant, batch: &mut Batch) {
+        while batch.room() > 0
+            && let Some(id) = self.agenda.next(now)
+        {
+            self.offer(now, id, batch);
+            let sled = self.sleds.get_mut(id);
+            if let Some(silent) = sled.silent(now) {
+                let address = sled.address;
+                if matches!(silent, EventKind::Finished(_)) {
+                    self.remember_boot(id);
+                }
+                self.sleds.cheapened(id);
+                self.turns.leave(id);
+                self.tell(address, silent);
+            } else if sled.recovery.due().is_some_and(|due| due <= now) {
+                // It comes back when it has had its turn.
+                self.turns.mend(id);
+                continue;
+            }
+            self.plan(id);
+        }
+    }
+
+    /// Notes when something has to be done for a sled.
+    pub(super) fn plan(&mut self, id: SledId) {
+        let due = self.sleds.get(id).due(self.offers.withheld());
+        self.agenda.note(id, due);
+    }
+
+    pub(super) fn plan_all(&mut self) {
+        for id in self.sleds.ids() {
+            self.plan(id);
+        }
+    }
+
+    fn offer(&mut self, now: Instant, id: SledId, batch: &mut Batch) {
+        let sled = self.sleds.get_mut(id);
+        if sled.offer_due.is_none_or(|due| due > now) {
+            return;
+        }
+        let awaited = sled.awaits_offer();
+        if sled.stage == Stage::Waiting && self.offers.withheld() {
+            return;
+        }
+        let chosen = || self.offers.choose(sled).filter(|_| awaited);
+        let image = sled.offered_image().or_else(chosen);
+        let offer = image.cloned().and_then(|image| Some((image.offer().ok()?, image)));
+        let Some((offer, image)) = offer else {
+            // Its image is not in service; it will ask again.
+            sled.offer_due = None;
+            return;
+        };
+        let before = sled.offers;
+        sled.offered(now, &image);
+        let address = sled.address;
+        let head = Head::new(address, self.address, FrameType::Offer, Offer::LEN);
+        batch.push_body(head, &offer.emit());
+        if awaited {
+            let checksum = image.checksum();
+            let repeated = before == Some(checksum);
+            self.tell(address, EventKind::Offered { checksum, repeated });
+        }
+    }
+
+    /// Sends a few frames to each sled in turn.
+    pub(super) fn take_turns(&mut self, now: Instant, batch: &mut Batch) {
+        while batch.room() > 0 && self.pacer.allows(now) {
+            let Some(id) = self.turns.next(now) else {
+                // A link with a pace must not stand idle for want of batches on their way.
+                if self.turns.is_stuck() && (!self.pacer.is_open() || self.turns.is_holding()) {
+                    self.turns.widen();
+                    continue;
+                }
+                self.pacer.rest();
+                break;
+            };
+            let own = &self.sleds.get(id).pacer;
+            if !own.allows(now) {
+                self.turns.hold(id, own.next());
+            } else if self.sleds.get(id).asked.is_pending() {
+                self.take_turn(now, id, batch);
+            } else {
+                self.mend(now, id, batch);
+            }
+        }
+    }
+
+    fn take_turn(&mut self, now: Instant, id: SledId, batch: &mut Batch) {
+        let sled = self.sleds.get_mut(id);
+        let mut frames = 0;
+        while frames < Turns::QUANTUM
+            && batch.room() > 0
+            && let Some(offset) = sled.asked.next()
+        {
+            push_data(sled, self.address, offset, batch);
+            frames += 1;
+        }
+        sled.sent(now, frames, self.counters.data);
+        self.counters.data += frames as u64;
+        self.pacer.sent(now, frames);
+        if sled.asked.is_pending() {
+            if sled.batch.is_some_and(|batch| batch.frames > Read::MAX_ENTRIES as u64) {
+                // No sled asks for more before it has all that it asked for.
+                sled.batch = None;
+                sled.known = false;
+                self.turns.leave(id);
+                self.turns.ask(id, false);
+            } else {
+                self.turns.resume(id);
+            }
+            return;
+        }
+        let last = sled.batch_sent(now, self.loss.of_link());
+        if !self.retransmit {
+            sled.recovery.wait();
+        }
+        if last {
+            self.turns.leave(id);
+        } else {
+            self.turns.sent(id);
+        }
+        self.plan(id);
+    }
+
+    /// Sends again to a sled what is due.
+    fn mend(&mut self, now: Instant, id: SledId, batch: &mut Batch) {
+        let sled = self.sleds.get_mut(id);
+        let link = self.loss.of_link();
+        let (mut frames, most) = (0, Turns::QUANTUM.min(batch.room()));
+        while frames < most
+            && let Some(offset) = sled.recovery.take(now, sled.asked.unacknowledged(), link)
+        {
+            push_data(sled, self.address, offset, batch);
+            frames += 1;
+        }
+        sled.sent_again(now, frames);
+        if frames > 0
+            && sled.recovery.has_timed_out()
+            && let Some(batch) = sled.batch
+        {
+            let answer = batch.answer(id, sled.recovery.least_answer(), batch.frames);
+            let unanswered = Answer { arrived: false, ..answer };
+            self.pacer.unanswered(now, &unanswered);
+        }
+        self.counters.data += frames as u64;
+        self.pacer.sent(now, frames);
+        self.turns.sent(id);
+        self.plan(id);
+    }
+}
+
+/// Appends the DATA frame for `offset`: what the image has there, up to a block, or nothing.
+fn push_data(sled: &mut Sled, source: MacAddr, offset: u64, batch: &mut Batch) {
+    let image = sled.image.as_ref().expect("a sled that has asked was offered an image");
+    let size = image.bytes().len();
+    let start = usize::try_from(offset).map_or(size, |offset| offset.min(size));
+    let length = BLOCK.min(size - start);
+    let head = Head::data(sled.address, source, offset, length);
+    batch.push_contents(head, image, start, length);
+    sled.frames += 1;
+}

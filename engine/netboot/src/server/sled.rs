@@ -1,0 +1,384 @@
+//! One sled's boot, as the server sees it.
+
+mod asking;
+mod worth;
+
+use std::time::Duration;
+
+pub(super) use self::asking::Hello;
+pub(super) use self::worth::{Loss, Worth};
+use super::admission::Rank;
+use super::asked::{Asked, Merged};
+use super::event::{EventKind, Summary};
+use super::outcomes::{Answered, SentBatch};
+use super::pace::Pacer;
+use super::recovery::{Heard, Recovery};
+use crate::time::Instant;
+use boot_format::Checksum;
+use boot_format::wire::{BLOCK, MacAddr, Read, SLOTS};
+use boot_image::Contents;
+
+/// Where a boot stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stage {
+    /// It said HELLO and has not been offered anything since.
+    Waiting,
+    /// It was offered an image and has not read.
+    Offered,
+    /// It reads.
+    Reading,
+    /// It has booted.
+    Finished,
+    /// It went silent for good in the middle.
+    Lost,
+}
+
+/// A session.
+#[derive(Debug)]
+pub(super) struct Sled {
+    pub(super) address: MacAddr,
+    pub(super) stage: Stage,
+    /// As what it was given its session.
+    pub(super) rank: Rank,
+    /// The image that it boots. Every READ is answered from it and from no other.
+    pub(super) image: Option<Contents>,
+    /// The checksum of `image`, also when that has been let go.
+    pub(super) boots: Option<Checksum>,
+    /// The image that it was offered last, until it boots that.
+    offer: Option<Contents>,
+    /// The checksum of the last offer.
+    pub(super) offers: Option<Checksum>,
+    /// Whether it was offered an image since its boot began; and whether since it last read.
+    renewed: bool,
+    open: bool,
+    /// Whether it said HELLO in the middle of its boot.
+    asks_again: bool,
+    /// Whether it asks once more what was answered already.
+    same: bool,
+    /// Offers that it has refused since it last began a boot.
+    refusals: u32,
+    pub(super) asked: Asked,
+    pub(super) recovery: Recovery,
+    pub(super) pacer: Pacer,
+    /// The batch that is being sent, or waits for its answer.
+    pub(super) batch: Option<SentBatch>,
+    /// Whether it has gone on as only a sled does, from the end of one batch to the next: an
+    /// invented one may ask for anything.
+    pub(super) known: bool,
+    /// DATA frames that it has drawn since it said HELLO at this moment.
+    drawn: (u64, Instant),
+    /// An OFFER is due at this moment: the first one at once, later ones to wake the sled.
+    pub(super) offer_due: Option<Instant>,
+    /// When the last OFFER was sent.
+    offered: Instant,
+    /// Whether the server has more to offer than it may: then each offer is sent once.
+    strained: bool,
+    /// OFFERs that may still be sent only to wake the sled.
+    nudges: u8,
+    /// It said HELLO again although it had been offered `image` and had time to read.
+    pub(super) refused: bool,
+    /// When it first asked the question that the last offer answers.
+    hello: Instant,
+    pub(super) heard: Instant,
+    /// When it last read.
+    read_at: Instant,
+    /// When all that it had asked for had gone out to it.
+    sent: Instant,
+    started: Instant,
+    stalled: bool,
+    /// Whether it has asked for something that was never sent to it.
+    unsent: bool,
+    /// Whether it read since its last HELLO.
+    has_read: bool,
+    /// The end of what it has asked for, counted from the start and without a hole.
+    pub(super) frontier: u64,
+    told: (u64, Instant),
+    pub(super) frames: u64,
+    again: u64,
+    early: u64,
+    needless: u64,
+}
+
+impl Sled {
+    /// A second, equal OFFER wakes a sled that would otherwise sit still for its 50 ms, and is
+    /// dropped without a word.
+    const NUDGE: Duration = Duration::from_millis(1);
+    /// Two steps lie between a sled's last DATA and its FINISHED; a spare, since any may be lost.
+    const NUDGES_AT_THE_END: u8 = 4;
+    const STALLED_AFTER: Duration = Duration::from_secs(3);
+    const LOST_AFTER: Duration = Duration::from_secs(15);
+    const FINISHED_AFTER: Duration = Duration::from_secs(5);
+    const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+    /// How often a boot may draw the image before it is slowed to a trickle: no loss at which a
+    /// sled boots at all makes it ask for so much.
+    const ALLOWANCE: u64 = 8;
+    /// Bytes that a sled's first READ asks for.
+    const BATCH: u64 = (SLOTS * BLOCK) as u64;
+    /// Frames per second of a trickle.
+    const TRICKLE: f64 = 1000.0;
+
+    pub(super) fn new(address: MacAddr, now: Instant) -> Self {
+        Self {
+            address,
+            stage: Stage::Waiting,
+            rank: Rank::Known,
+            image: None,
+            boots: None,
+            offer: None,
+            offers: None,
+            renewed: false,
+            open: false,
+            asks_again: false,
+            same: false,
+            refusals: 0,
+            asked: Asked::default(),
+            recovery: Recovery::new(0),
+            pacer: Pacer::of_sled(),
+            batch: None,
+            known: false,
+            drawn: (0, now),
+            offer_due: None,
+            offered: now,
+            strained: false,
+            nudges: 0,
+            refused: false,
+            hello: now,
+            heard: now,
+            read_at: Instant::ZERO,
+            sent: now,
+            started: now,
+            stalled: false,
+            unsent: false,
+            has_read: false,
+            frontier: 0,
+            told: (0, now),
+            frames: 0,
+            again: 0,
+            early: 0,
+            needless: 0,
+        }
+    }
+
+    /// Whether a boot is under way, or may begin any moment.
+    pub(super) fn is_booting(&self, now: Instant) -> bool {
+        match self.stage {
+            Stage::Reading => true,
+            // A sled that was offered the wrong image says HELLO again after 4 s.
+            Stage::Waiting | Stage::Offered => now.since(self.heard) < Duration::from_secs(5),
+            Stage::Finished | Stage::Lost => false,
+        }
+    }
+
+    /// The image's size in bytes; zero while none has been offered.
+    pub(super) fn size(&self) -> u64 {
+        self.image.as_ref().map_or(0, |image| image.bytes().len() as u64)
+    }
+
+    /// It asked for something. Returns what that tells of the batch before, and the event if
+    /// this began its boot.
+    pub(super) fn read(
+        &mut self,
+        now: Instant,
+        read: &Read<'_>,
+    ) -> (Option<Answered>, Option<EventKind>) {
+        let size = self.size();
+        let first = !self.has_read;
+        if first {
+            self.has_read = true;
+            // A sled that another one with its address talked over goes on where it was.
+            if self.frontier == 0 {
+                self.started = now;
+                self.recovery.restart(size / BLOCK as u64);
+                (self.frames, self.again, self.early, self.needless) = (0, 0, 0, 0);
+            }
+            self.told = (self.frontier, now);
+        }
+        let goes_on = !self.asked.is_pending() && read.offsets().next() == Some(self.frontier);
+        let Merged { again, fresh } = self.asked.merge(read);
+        let Heard { answered, tried, lost } = self.recovery.heard(now, again > 0);
+        if fresh {
+            self.known = goes_on && (self.known || self.frontier > 0);
+            self.unsent = true;
+        }
+        self.again += again as u64;
+        self.early += u64::from(tried);
+        // Of what was sent early, a sled that had lost a frame needed one.
+        self.needless += u64::from(tried.saturating_sub(u32::from(fresh && lost >= 0.5)));
+        read.offsets().for_each(|offset| {
+            if offset <= self.frontier {
+                self.frontier = self.frontier.max(offset.saturating_add(BLOCK as u64));
+            }
+        });
+        if let Some(given_up) = self.asked.take_given_up() {
+            self.frontier = self.frontier.min(given_up);
+        }
+        self.heard = now;
+        self.read_at = now;
+        self.stalled = false;
+        self.nudges = 0;
+        self.offer_due = None;
+        self.asks_again = false;
+        self.open = false;
+        if self.stage != Stage::Finished {
+            self.stage = Stage::Reading;
+        }
+        let batch = if answered { self.batch.take() } else { None };
+        let answered = batch.map(|batch| Answered {
+            batch,
+            repeats: match again {
+                0 => (lost * f64::from(tried)).round() as u64,
+                // Nothing helped before its own timer.
+                _ => u64::from(tried).max(batch.frames),
+            },
+            lost,
+        });
+        (answered, first.then_some(EventKind::Started { size }))
+    }
+
+    /// So many frames were handed out to it, after `released` to all others.
+    pub(super) fn sent(&mut self, now: Instant, frames: usize, released: u64) {
+        let frames = frames as u64;
+        let begun = SentBatch { first: now, last: now, frames: 0, released: (released, released) };
+        let batch = self.batch.get_or_insert(begun);
+        batch.last = now;
+        batch.frames += frames;
+        batch.released.1 = released + frames;
+        self.draw(now, frames);
+    }
+
+    /// So many frames were handed out to it once more.
+    pub(super) fn sent_again(&mut self, now: Instant, frames: usize) {
+        self.draw(now, frames as u64);
+    }
+
+    fn draw(&mut self, now: Instant, frames: u64) {
+        self.pacer.sent(now, frames as usize);
+        self.drawn.0 += frames;
+        let blocks = self.size() / BLOCK as u64;
+        if self.drawn.0 > Self::ALLOWANCE * blocks {
+            self.pacer.cap(Self::TRICKLE);
+        }
+    }
+
+    /// All that it asked for has been handed out, on a link of which a batch loses a frame with
+    /// probability `link`. Says whether that was the image's end: no further READ is to come.
+    pub(super) fn batch_sent(&mut self, now: Instant, link: f64) -> bool {
+        self.unsent = false;
+        let frames = self.asked.unacknowledged().len();
+        if self.asked.unacknowledged().is_empty() {
+            return true;
+        }
+        self.sent = now;
+        let last = self.asked.reaches(self.size());
+        self.recovery.batch_sent(now, frames, last, link);
+        if last {
+            self.nudges = Self::NUDGES_AT_THE_END;
+            self.offer_due = Some(now + Self::NUDGE);
+        }
+        last
+    }
+
+    /// It says that it has everything. That is believed only if it was sent everything.
+    pub(super) fn finished(&mut self, now: Instant) -> Option<EventKind> {
+        if self.stage != Stage::Reading || !self.has_had_everything() {
+            return None;
+        }
+        self.heard = now;
+        Some(self.finish(false))
+    }
+
+    /// It gets nothing more.
+    pub(super) fn dismiss(&mut self) {
+        self.stage = Stage::Lost;
+        self.let_go();
+        (self.boots, self.offers, self.renewed) = (None, None, false);
+        self.asked.clear();
+        self.recovery.stop();
+        self.offer_due = None;
+    }
+
+    /// News of progress, if it is time for some.
+    pub(super) fn progress(&mut self, now: Instant) -> Option<EventKind> {
+        let size = self.size();
+        let bytes = self.frontier.min(size);
+        let (told, at) = self.told;
+        let due = bytes.saturating_sub(told) >= size.div_ceil(10);
+        if !due || now.since(at) < Self::PROGRESS_EVERY {
+            return None;
+        }
+        self.told = (bytes, now);
+        Some(EventKind::Progress { bytes, size })
+    }
+
+    /// When something has to be done for it next, unless a frame comes before. While offers
+    /// are `withheld`, the first one waits.
+    pub(super) fn due(&self, withheld: bool) -> Option<Instant> {
+        let offer = self.offer_due.filter(|_| !(withheld && self.stage == Stage::Waiting));
+        [offer, self.recovery.due(), self.silence_due()].into_iter().flatten().min()
+    }
+
+    /// When its silence means something, and be it only that its images are let go.
+    fn silence_due(&self) -> Option<Instant> {
+        let patience = match self.stage {
+            Stage::Reading if self.has_had_everything() => Self::FINISHED_AFTER,
+            Stage::Reading if self.stalled => Self::LOST_AFTER,
+            Stage::Reading => Self::STALLED_AFTER,
+            _ => return self.lapses(),
+        };
+        Some(self.heard.max(self.sent) + patience)
+    }
+
+    /// What its silence means at `now`.
+    pub(super) fn silent(&mut self, now: Instant) -> Option<EventKind> {
+        if self.silence_due().is_none_or(|due| due > now) {
+            return None;
+        }
+        if self.stage != Stage::Reading {
+            self.let_go();
+            return None;
+        }
+        if self.has_had_everything() {
+            return Some(self.finish(true));
+        }
+        let size = self.size();
+        let bytes = self.frontier.min(size);
+        if self.stalled {
+            self.stage = Stage::Lost;
+            self.forget_asked();
+            return Some(EventKind::Lost { bytes, size });
+        }
+        self.stalled = true;
+        Some(EventKind::Stalled { bytes, size })
+    }
+
+    /// Repeats that still wait to be sent may not be needed any more.
+    fn has_had_everything(&self) -> bool {
+        self.frontier >= self.size() && !self.unsent
+    }
+
+    /// What it has asked for and not been sent is not sent unless it asks again.
+    fn forget_asked(&mut self) {
+        if let Some(unsent) = self.asked.least_pending() {
+            self.frontier = self.frontier.min(unsent);
+        }
+        self.unsent = false;
+        self.asked.clear();
+    }
+
+    fn finish(&mut self, assumed: bool) -> EventKind {
+        self.stage = Stage::Finished;
+        self.asked.clear();
+        self.early += u64::from(self.recovery.stop());
+        self.batch = None;
+        self.offer_due = None;
+        EventKind::Finished(Summary {
+            time: self.heard.since(self.started),
+            size: self.size(),
+            frames: self.frames,
+            again: self.again,
+            early: self.early,
+            needless: self.needless,
+            assumed,
+        })
+    }
+}

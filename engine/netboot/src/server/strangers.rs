@@ -1,0 +1,96 @@
+//! Who is served, and what becomes of frames from those that are not, or not yet.
+
+use boot_format::wire::{MacAddr, Read};
+
+use super::admission::Rank;
+use super::event::EventKind;
+use super::sled::Sled;
+use super::table::SledId;
+use super::{Serve, Server};
+use crate::time::Instant;
+
+impl Server {
+    /// A line each is enough to find one's own sled among them.
+    const MOST_NOT_SERVED: usize = 1024;
+
+    /// A session for a sled that has none, if there is one to be had.
+    pub(super) fn admit(&mut self, now: Instant, source: MacAddr) -> Option<SledId> {
+        let known = self.is_known(source);
+        let rank = self.hellos.admits(now, source, known)?;
+        if !self.sleds.has_room(now, rank) {
+            return None;
+        }
+        self.hellos.answer(source);
+        let mut sled = Sled::new(source, now);
+        sled.rank = rank;
+        if rank < Rank::Known && self.hellos.is_strained(now) {
+            sled.strain();
+        }
+        let (id, evicted) = self.sleds.insert(sled);
+        if let Some(evicted) = evicted {
+            self.turns.leave(id);
+            self.tell(evicted.address, EventKind::Evicted);
+        }
+        Some(id)
+    }
+
+    /// Whether it is no invented sled.
+    pub(super) fn is_known(&self, sled: MacAddr) -> bool {
+        matches!(self.serve, Serve::These(_)) || self.offers.knows(sled)
+    }
+
+    /// The session that a READ belongs to, with an image to answer it from.
+    pub(super) fn session(
+        &mut self,
+        now: Instant,
+        source: MacAddr,
+        read: &Read<'_>,
+    ) -> Option<SledId> {
+        let id = self.sleds.find(source)?;
+        let sled = self.sleds.get_mut(id);
+        if sled.begins(read) {
+            let again = sled.begin(now, &self.offers);
+            self.sleds.cheapened(id);
+            self.turns.leave(id);
+            if again {
+                self.tell(source, EventKind::Hello { again });
+            }
+        } else {
+            sled.go_on(&self.offers);
+        }
+        self.sleds.get(id).image.is_some().then_some(id)
+    }
+
+    /// Tells a sled that reads without an offer to start over: it was served by another
+    /// life of this server.
+    pub(super) fn refuse(&mut self, now: Instant, source: MacAddr) {
+        if self.serve != Serve::First && !self.is_served(source) {
+            self.ignore(source);
+            return;
+        }
+        let known = self.is_known(source);
+        if self.reads.admits(now, source, known).is_some() && self.resets.len() < Self::MOST_RESETS
+        {
+            self.reads.answer(source);
+            self.resets.push_back((source, EventKind::Reset));
+        } else {
+            self.counters.resets_withheld += 1;
+        }
+    }
+
+    /// Somebody asks who is not served.
+    pub(super) fn ignore(&mut self, source: MacAddr) {
+        self.counters.ignored += 1;
+        if self.not_served.len() < Self::MOST_NOT_SERVED && self.not_served.insert(source) {
+            self.tell(source, EventKind::NotServed);
+        }
+    }
+
+    pub(super) fn is_served(&self, sled: MacAddr) -> bool {
+        match &self.serve {
+            Serve::All => true,
+            Serve::First => false,
+            Serve::These(sleds) => sleds.contains(&sled),
+        }
+    }
+}

@@ -1,0 +1,387 @@
+//! The segment: a switch, and stations plugged into it.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use boot_format::wire::MacAddr;
+use fastrand::Rng;
+
+use super::Line;
+use super::frames::{FrameId, Frames};
+use super::line::{Fate, Queue, wire_bytes};
+use crate::batch::Batch;
+use crate::station::Station;
+use crate::time::Instant;
+
+/// How a station is joined to the switch.
+#[derive(Clone, Copy, Debug)]
+pub struct Link {
+    /// From the station to the switch. Its queue is the station's own: while it is full, the
+    /// station is not asked for more.
+    pub up: Line,
+    /// A slower port on the way up, behind the station's back: its queue drops what it can't
+    /// hold.
+    pub trunk: Option<Line>,
+    /// From the switch to the station: the switch's port, whose queue drops what it can't hold.
+    pub down: Line,
+}
+
+/// A station's place in the switch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PlugId(usize);
+
+/// What became of the frames of one link, or of a whole segment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Frames that the station handed to its link.
+    pub sent: u64,
+    /// Frames handed to the station.
+    pub delivered: u64,
+    /// Frames that found the trunk's queue full.
+    pub trunk_drops: u64,
+    /// Frames that found the queue of the station's port full.
+    pub port_drops: u64,
+    /// Frames lost by chance.
+    pub lost: u64,
+    /// Frames dropped because of a bad FCS.
+    pub bad_fcs: u64,
+    /// Frames passed on with a flipped bit, because the FCS did not tell.
+    pub flipped: u64,
+}
+
+impl std::iter::Sum for Traffic {
+    fn sum<I: Iterator<Item = Self>>(links: I) -> Self {
+        links.fold(Self::default(), |sum, link| Self {
+            sent: sum.sent + link.sent,
+            delivered: sum.delivered + link.delivered,
+            trunk_drops: sum.trunk_drops + link.trunk_drops,
+            port_drops: sum.port_drops + link.port_drops,
+            lost: sum.lost + link.lost,
+            bad_fcs: sum.bad_fcs + link.bad_fcs,
+            flipped: sum.flipped + link.flipped,
+        })
+    }
+}
+
+/// An Ethernet segment in virtual time: stations around a switch that learns addresses.
+///
+/// The same seed and the same calls give the same run, to the nanosecond.
+#[derive(Debug)]
+pub struct Segment<S> {
+    now: Instant,
+    random: Rng,
+    plugs: Vec<Plug<S>>,
+    /// Behind which plug an address was last seen.
+    learnt: BTreeMap<MacAddr, PlugId>,
+    frames: Frames,
+    agenda: BinaryHeap<Reverse<Entry>>,
+    /// Entries made so far: what is due at the same time happens in the order of making.
+    entries: u64,
+}
+
+#[derive(Debug)]
+struct Plug<S> {
+    station: S,
+    link: Link,
+    up: Queue,
+    trunk: Queue,
+    down: Queue,
+    batch: Batch,
+    /// The earliest moment on the agenda at which the station is attended to.
+    wake: Option<Instant>,
+    traffic: Traffic,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    at: Instant,
+    number: u64,
+    what: What,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    /// A station's time has come, or its link has room.
+    Wake(PlugId),
+    /// A frame from this plug has reached the switch.
+    Switch(PlugId, FrameId),
+    /// A frame has reached the station.
+    Deliver(PlugId, FrameId),
+}
+
+impl<S: Station> Segment<S> {
+    /// Frames that a station hands over at once, as the real loop does.
+    const BATCH: usize = 128;
+    /// Addresses that the switch remembers.
+    const MOST_LEARNT: usize = 8192;
+    /// The least time between two looks at a station that says "at once" and does nothing.
+    const TURN: Duration = Duration::from_micros(1);
+
+    /// A segment without stations, at time zero.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            now: Instant::ZERO,
+            random: Rng::with_seed(seed),
+            plugs: Vec::new(),
+            learnt: BTreeMap::new(),
+            frames: Frames::default(),
+            agenda: BinaryHeap::new(),
+            entries: 0,
+        }
+    }
+
+    /// Joins a station.
+    pub fn plug(&mut self, station: S, link: Link) -> PlugId {
+        let id = PlugId(self.plugs.len());
+        self.plugs.push(Plug {
+            station,
+            link,
+            up: Queue::new(),
+            trunk: Queue::new(),
+            down: Queue::new(),
+            batch: Batch::with_capacity(Self::BATCH),
+            wake: None,
+            traffic: Traffic::default(),
+        });
+        self.wake_at(id, self.now);
+        id
+    }
+
+    /// The time.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// The station at `id`.
+    pub fn station(&self, id: PlugId) -> &S {
+        &self.plugs[id.0].station
+    }
+
+    /// The station at `id`, to do something to it. If that may have given it something to
+    /// send, [`Segment::attend`] to it afterwards.
+    pub fn station_mut(&mut self, id: PlugId) -> &mut S {
+        &mut self.plugs[id.0].station
+    }
+
+    /// All stations, in the order of plugging.
+    pub fn stations(&self) -> impl ExactSizeIterator<Item = (PlugId, &S)> {
+        self.plugs.iter().enumerate().map(|(index, plug)| (PlugId(index), &plug.station))
+    }
+
+    /// Puts another station in the place of the one at `id`, which is returned. What it had
+    /// handed to its link is still sent, what it had not is lost.
+    pub fn replace(&mut self, id: PlugId, station: S) -> S {
+        self.wake_at(id, self.now);
+        let plug = &mut self.plugs[id.0];
+        plug.batch.clear();
+        std::mem::replace(&mut plug.station, station)
+    }
+
+    /// The link of the station at `id`, to change it while frames are on their way.
+    pub fn link_mut(&mut self, id: PlugId) -> &mut Link {
+        &mut self.plugs[id.0].link
+    }
+
+    /// The counts of the link at `id`.
+    pub fn traffic(&self, id: PlugId) -> Traffic {
+        self.plugs[id.0].traffic
+    }
+
+    /// Frames of all links that were passed on with a flipped bit.
+    pub fn flipped(&self) -> u64 {
+        self.plugs.iter().map(|plug| plug.traffic.flipped).sum()
+    }
+
+    /// Frames that are on their way.
+    pub fn in_flight(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// Runs until `end`, or until `watch` breaks, which is called after everything that
+    /// happens with the place where it happened. Returns what it breaks with.
+    pub fn run<T>(
+        &mut self,
+        end: Instant,
+        mut watch: impl FnMut(&mut Self, PlugId) -> ControlFlow<T>,
+    ) -> Option<T> {
+        while let Some(&Reverse(entry)) = self.agenda.peek()
+            && entry.at <= end
+        {
+            self.agenda.pop();
+            self.now = entry.at;
+            let place = self.happen(entry.what);
+            if let ControlFlow::Break(result) = watch(self, place) {
+                return Some(result);
+            }
+        }
+        self.now = self.now.max(end);
+        None
+    }
+
+    /// Runs until `end`.
+    pub fn run_until(&mut self, end: Instant) {
+        self.run(end, |_, _| ControlFlow::<()>::Continue(()));
+    }
+
+    fn happen(&mut self, what: What) -> PlugId {
+        match what {
+            What::Wake(id) => {
+                let wake = &mut self.plugs[id.0].wake;
+                if *wake == Some(self.now) {
+                    *wake = None;
+                }
+                self.attend(id);
+                id
+            }
+            What::Switch(from, frame) => {
+                self.switch(from, frame);
+                from
+            }
+            What::Deliver(id, frame) => {
+                let plug = &mut self.plugs[id.0];
+                plug.traffic.delivered += 1;
+                plug.station.handle_frame(self.now, self.frames.bytes(frame));
+                self.frames.release(frame);
+                self.attend(id);
+                id
+            }
+        }
+    }
+
+    /// Does for a station what the real loop does in a turn: sends what it has, and asks when
+    /// it wants to be called again.
+    pub fn attend(&mut self, id: PlugId) {
+        let wake = loop {
+            if !self.send(id) {
+                let plug = &self.plugs[id.0];
+                // As a socket does: a writer is woken when half of its room is free again.
+                break Some(plug.up.down_to(plug.link.up.port.queue / 2));
+            }
+            let plug = &mut self.plugs[id.0];
+            let due = plug.station.poll_timeout();
+            if due.is_none_or(|due| due > self.now) {
+                break due;
+            }
+            plug.station.poll_transmit(self.now, &mut plug.batch);
+            if plug.batch.is_empty() {
+                let due = plug.station.poll_timeout();
+                break due.map(|due| due.max(self.now + Self::TURN));
+            }
+        };
+        if let Some(wake) = wake {
+            self.wake_at(id, wake.max(self.now));
+        }
+    }
+
+    /// Hands a station's batch to its link. Returns whether all of it found room.
+    fn send(&mut self, id: PlugId) -> bool {
+        loop {
+            let plug = &mut self.plugs[id.0];
+            let Some(frame) = plug.batch.get(0) else {
+                return true;
+            };
+            let bytes = wire_bytes(frame.len());
+            let Some(mut at) = plug.up.take(self.now, bytes, plug.link.up.port) else {
+                return false;
+            };
+            let frame = self.frames.keep(&frame);
+            plug.batch.consume(1);
+            plug.traffic.sent += 1;
+            if let Some(trunk) = &plug.link.trunk {
+                // Only this station feeds the trunk, and in order: no need to wait for `at`.
+                match plug.trunk.take(at, bytes, trunk.port) {
+                    Some(left) => at = left + trunk.delay,
+                    None => {
+                        plug.traffic.trunk_drops += 1;
+                        self.frames.release(frame);
+                        continue;
+                    }
+                }
+            }
+            self.travel(id, true, at, frame);
+        }
+    }
+
+    /// The switch passes a frame on: to where its destination was last seen, or everywhere.
+    fn switch(&mut self, from: PlugId, frame: FrameId) {
+        let (destination, source) = self.frames.addresses(frame);
+        let room = self.learnt.len() < Self::MOST_LEARNT;
+        if let Some(plug) = self.learnt.get_mut(&source) {
+            *plug = from;
+        } else if room && source.is_station() {
+            self.learnt.insert(source, from);
+        }
+        match self.learnt.get(&destination) {
+            Some(&to) if to == from => {}
+            Some(&to) => {
+                self.frames.share(frame);
+                self.leave_switch(to, frame);
+            }
+            None => {
+                for index in (0..self.plugs.len()).filter(|&index| index != from.0) {
+                    self.frames.share(frame);
+                    self.leave_switch(PlugId(index), frame);
+                }
+            }
+        }
+        self.frames.release(frame);
+    }
+
+    fn leave_switch(&mut self, to: PlugId, frame: FrameId) {
+        let plug = &mut self.plugs[to.0];
+        let bytes = wire_bytes(self.frames.bytes(frame).len());
+        match plug.down.take(self.now, bytes, plug.link.down.port) {
+            Some(at) => self.travel(to, false, at, frame),
+            None => {
+                plug.traffic.port_drops += 1;
+                self.frames.release(frame);
+            }
+        }
+    }
+
+    /// A frame travels the line between the plug at `id` and the switch, having left its
+    /// queue at `at`.
+    fn travel(&mut self, id: PlugId, up: bool, at: Instant, frame: FrameId) {
+        let plug = &mut self.plugs[id.0];
+        let line = if up { &plug.link.up } else { &plug.link.down };
+        let what = |frame| if up { What::Switch(id, frame) } else { What::Deliver(id, frame) };
+        let at = at + line.delay;
+        match line.faults.strike(&mut self.random) {
+            Fate::Lost => {
+                plug.traffic.lost += 1;
+                self.frames.release(frame);
+            }
+            Fate::BadFcs => {
+                plug.traffic.bad_fcs += 1;
+                self.frames.release(frame);
+            }
+            Fate::Flipped => {
+                plug.traffic.flipped += 1;
+                let flipped = self.frames.flip_a_bit(frame, &mut self.random);
+                self.note(at, what(flipped));
+            }
+            Fate::Arrives { twice, late } => {
+                if twice {
+                    self.frames.share(frame);
+                    self.note(at, what(frame));
+                }
+                self.note(at + late, what(frame));
+            }
+        }
+    }
+
+    fn wake_at(&mut self, id: PlugId, at: Instant) {
+        let wake = &mut self.plugs[id.0].wake;
+        if at != Instant::NEVER && wake.is_none_or(|wake| wake > at) {
+            *wake = Some(at);
+            self.note(at, What::Wake(id));
+        }
+    }
+
+    fn note(&mut self, at: Instant, what: What) {
+        self.entries += 1;
+        self.agenda.push(Reverse(Entry { at, number: self.entries, what }));
+    }
+}

@@ -1,0 +1,84 @@
+//! A station that means harm: frames in the name of others, or of none.
+
+use std::time::Duration;
+
+use boot_format::wire::{BLOCK, FrameType, Head, MacAddr, SLOTS, emit_read};
+use fastrand::Rng;
+
+use crate::batch::Batch;
+use crate::station::Station;
+use crate::time::Instant;
+
+/// What a stranger does.
+#[derive(Clone, Debug)]
+pub struct StrangerConfig {
+    /// The server that it is meant for.
+    pub server: MacAddr,
+    /// The first of the addresses that it uses.
+    pub address: MacAddr,
+    /// How many addresses it uses.
+    pub addresses: u16,
+    /// What it says in their names, one or the other by chance.
+    pub kinds: Vec<FrameType>,
+    /// Its READs ask for 128 blocks from a multiple of that, but for the first, below this offset.
+    pub size: u64,
+    /// Time between two frames.
+    pub gap: Duration,
+    /// When it begins.
+    pub start: Instant,
+    /// When it is over.
+    pub end: Instant,
+}
+
+/// A station that speaks in the name of others and is deaf to answers.
+#[derive(Debug)]
+pub struct Stranger {
+    config: StrangerConfig,
+    random: Rng,
+    next: Instant,
+    sent: u64,
+}
+
+impl Stranger {
+    /// A stranger; what it says comes from `seed`.
+    pub fn new(config: StrangerConfig, seed: u64) -> Self {
+        let next = config.start;
+        Self { config, random: Rng::with_seed(seed), next, sent: 0 }
+    }
+
+    fn push(&mut self, batch: &mut Batch) {
+        let StrangerConfig { server, address, addresses, size, .. } = self.config;
+        let source = address.nth_after((self.sent % u64::from(addresses.max(1))) as u16);
+        self.sent += 1;
+        let Some(&kind) = self.random.choice(&self.config.kinds) else {
+            return;
+        };
+        let body = match kind {
+            FrameType::Hello => b"hi".to_vec(),
+            FrameType::Read => {
+                let batches = (size / (SLOTS * BLOCK) as u64).max(2);
+                let first = self.random.u64(1..batches) * SLOTS as u64;
+                let offsets = std::array::from_fn(|slot| (first + slot as u64) * BLOCK as u64);
+                emit_read(SLOTS as u64, &offsets).to_vec()
+            }
+            _ => Vec::new(),
+        };
+        let to = if kind == FrameType::Hello { MacAddr::BROADCAST } else { server };
+        batch.push_body(Head::new(to, source, kind, body.len()), &body);
+    }
+}
+
+impl Station for Stranger {
+    fn handle_frame(&mut self, _: Instant, _: &[u8]) {}
+
+    fn poll_transmit(&mut self, now: Instant, batch: &mut Batch) {
+        while batch.room() > 0 && self.next <= now && self.next < self.config.end {
+            self.push(batch);
+            self.next += self.config.gap;
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        (self.next < self.config.end).then_some(self.next)
+    }
+}

@@ -1,0 +1,449 @@
+//! A sled that boots, as a state machine: as exact a model of a real one's loader as the
+//! protocol's description allows, with all that a server can trip over.
+
+mod answer_times;
+mod rack;
+mod report;
+mod slots;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use boot_format::Checksum;
+use boot_format::wire::{BLOCK, Data, Frame, FrameError, FrameType, Head, MacAddr, Message, Offer};
+use boot_format::wire::{SLOTS, emit_read};
+use boot_image::Contents;
+use fastrand::Rng;
+use sha2::{Digest, Sha256};
+
+use self::slots::{Filled, Slots};
+use crate::batch::Batch;
+use crate::station::Station;
+use crate::time::Instant;
+
+pub use self::answer_times::AnswerTimes;
+pub use self::rack::Rack;
+pub use self::report::{Event, Panic, Report};
+
+/// What a sled is made with.
+#[derive(Clone, Debug)]
+pub struct SledConfig {
+    /// Its Ethernet address.
+    pub address: MacAddr,
+    /// When it is switched on.
+    pub power_on: Instant,
+    /// The checksum in its boot archive; without one it takes the first image that is offered.
+    pub wanted: Option<Checksum>,
+    /// If set, what arrives is compared with these contents instead of being hashed: a tenth
+    /// of the work, for simulations that would otherwise do little else.
+    pub compare: Option<Contents>,
+    /// What a line on the serial console costs: time in which the sled does nothing else.
+    pub console: Duration,
+    /// Frames that can wait while the sled is busy.
+    pub ring: usize,
+    /// From a batch's last frame to the next READ.
+    pub answers: AnswerTimes,
+    /// How long it stands still now and then, and how often: another program has its core.
+    pub pause: Option<(Duration, Duration)>,
+    /// What its answer times follow from, beside its address.
+    pub seed: u64,
+    /// From a panic to the next HELLO.
+    pub reboot: Duration,
+}
+
+impl SledConfig {
+    /// A sled as they are on a quiet machine: 45 characters on a console of 3 Mbaud cost 150 us.
+    pub fn new(address: MacAddr) -> Self {
+        Self {
+            address,
+            power_on: Instant::ZERO,
+            wanted: None,
+            compare: None,
+            console: Duration::from_micros(150),
+            ring: 256,
+            answers: AnswerTimes::default(),
+            pause: None,
+            seed: 0,
+            reboot: Duration::from_secs(2),
+        }
+    }
+}
+
+/// A sled.
+#[derive(Debug)]
+pub struct Sled {
+    config: SledConfig,
+    state: State,
+    slots: Slots,
+    verdict: Verdict,
+    /// Frames that arrived while the console was busy.
+    ring: VecDeque<Vec<u8>>,
+    busy_until: Instant,
+    /// When it wakes if no frame comes before.
+    wake: Instant,
+    /// Whether the time that its answer takes has passed.
+    answered: bool,
+    /// When it prints its status again, and stands still again.
+    status_due: Instant,
+    pause_due: Instant,
+    random: Rng,
+    /// READs and other frames on their way out.
+    outgoing: VecDeque<(MacAddr, FrameType, Vec<u8>)>,
+    events: VecDeque<Event>,
+    report: Report,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Switched off, until this moment.
+    Off(Instant),
+    /// It wants an image; the next HELLO is due at this moment.
+    Wanting(Instant),
+    /// It reads an image.
+    Reading(Reading),
+    /// It has everything, and has so many steps before it says so.
+    Closing(Reading, u8),
+    /// It has moved on.
+    Booted,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    server: MacAddr,
+    offer: Offer,
+    /// The end of what has been asked for.
+    asked: u64,
+    past_end: bool,
+}
+
+/// Whether the bytes so far are right.
+#[derive(Debug)]
+enum Verdict {
+    Hash(Sha256),
+    Compare { contents: Contents, right: bool },
+}
+
+impl Verdict {
+    fn new(compare: Option<&Contents>) -> Self {
+        match compare {
+            Some(contents) => Self::Compare { contents: contents.clone(), right: true },
+            None => Self::Hash(Sha256::new()),
+        }
+    }
+
+    fn add(&mut self, end: u64, bytes: &[u8]) {
+        match self {
+            Self::Hash(hash) => hash.update(bytes),
+            Self::Compare { contents, right } => {
+                let end = usize::try_from(end).unwrap_or(usize::MAX);
+                *right &= contents.bytes().get(end - bytes.len()..end) == Some(bytes);
+            }
+        }
+    }
+
+    fn is(self, wanted: Checksum) -> bool {
+        match self {
+            Self::Hash(hash) => Checksum::from_bytes(hash.finalize().into()) == wanted,
+            Self::Compare { contents, right } => right && contents.checksum() == wanted,
+        }
+    }
+}
+
+impl Sled {
+    const HELLO_EVERY: Duration = Duration::from_secs(4);
+    const HELLO_TEXT: &[u8] = b"Hello!  I'd like to buy a ramdisk please.";
+    const WAKE_EVERY: Duration = Duration::from_millis(50);
+    /// How often it prints its status while it reads.
+    const STATUS_EVERY: Duration = Duration::from_secs(1);
+    /// The least image and ramdisk that it accepts.
+    const LEAST_SIZE: u64 = 1 << 20;
+    /// Steps between having everything and FINISHED.
+    const CLOSING_STEPS: u8 = 2;
+
+    /// A sled that says HELLO as soon as it is switched on.
+    pub fn new(config: SledConfig) -> Self {
+        let address = config.address.octets().into_iter().fold(0, |sum, o| sum << 8 | u64::from(o));
+        Self {
+            answered: false,
+            status_due: config.power_on,
+            pause_due: config.power_on + config.pause.map_or(Duration::ZERO, |(_, every)| every),
+            random: Rng::with_seed(config.seed ^ address.rotate_left(32)),
+            state: State::Off(config.power_on),
+            wake: config.power_on,
+            busy_until: config.power_on,
+            verdict: Verdict::new(config.compare.as_ref()),
+            slots: Slots::new(),
+            ring: VecDeque::new(),
+            outgoing: VecDeque::new(),
+            events: VecDeque::new(),
+            report: Report::default(),
+            config,
+        }
+    }
+
+    /// Its Ethernet address.
+    pub fn address(&self) -> MacAddr {
+        self.config.address
+    }
+
+    /// Its counts so far.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// Whether it has booted, has said so, and wants nothing more.
+    pub fn is_booted(&self) -> bool {
+        matches!(self.state, State::Booted) && self.outgoing.is_empty()
+    }
+
+    /// The oldest event that has not been fetched.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Switches it off, and on again at `on`: it starts over.
+    pub fn power_cycle(&mut self, on: Instant) {
+        self.state = State::Off(on);
+        self.wake = on;
+        self.busy_until = on;
+        self.slots = Slots::new();
+        self.ring.clear();
+        self.outgoing.clear();
+    }
+
+    fn is_off(&self) -> bool {
+        matches!(self.state, State::Off(_) | State::Booted)
+    }
+
+    /// Handles what waited while the sled was busy, and what the clock has made due.
+    fn advance(&mut self, now: Instant) {
+        while self.busy_until <= now {
+            let at = self.wake.max(self.busy_until);
+            if self.wake <= self.busy_until || self.ring.is_empty() && at <= now {
+                match self.state {
+                    State::Off(on) if on > now => return,
+                    State::Off(_) => self.state = State::Wanting(at),
+                    State::Booted => return,
+                    _ => {}
+                }
+                self.step(at);
+            } else if let Some(frame) = self.ring.pop_front() {
+                self.take_frame(self.busy_until, &frame);
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// Spends time in which it does nothing else; its next step follows.
+    fn spend(&mut self, now: Instant, time: Duration) {
+        self.busy_until = self.busy_until.max(now) + time;
+        self.wake = self.busy_until;
+    }
+
+    /// Prints a line.
+    fn print(&mut self, now: Instant) {
+        self.spend(now, self.config.console);
+    }
+
+    fn take_frame(&mut self, now: Instant, bytes: &[u8]) {
+        let frame = match Frame::parse(bytes) {
+            Ok(frame) => frame,
+            Err(FrameError::Truncated { kind: FrameType::Data, .. } | FrameError::Data { .. }) => {
+                return self.panic(now, Panic::DataLength);
+            }
+            Err(_) => return,
+        };
+        match frame.message {
+            // Accepting is this wake-up's step: the first READ is the next one's.
+            Message::Offer(offer) if self.accepts(&offer) => {
+                return self.accept(now, frame.source, &offer);
+            }
+            Message::Data(data) => self.take_data(now, &data),
+            Message::Reset => return self.panic(now, Panic::Reset),
+            Message::Offer(_) if matches!(self.state, State::Wanting(_)) => self.print(now),
+            Message::Offer(_) | Message::Hello(_) | Message::Read(_) | Message::Finished => {}
+        }
+        if !self.is_off() && self.busy_until <= now {
+            self.step(now);
+        }
+    }
+
+    fn accepts(&self, offer: &Offer) -> bool {
+        matches!(self.state, State::Wanting(_))
+            && self.config.wanted.is_none_or(|wanted| wanted == offer.checksum)
+            && offer.dataset.last() == Some(&0)
+            && offer.image_size >= Self::LEAST_SIZE
+            && offer.target_size >= Self::LEAST_SIZE
+            && offer.image_size <= offer.target_size
+    }
+
+    fn accept(&mut self, now: Instant, server: MacAddr, offer: &Offer) {
+        let checksum = offer.checksum;
+        self.events.push_back(Event::Accepted { checksum, size: offer.image_size });
+        self.report.accepted = Some(now);
+        self.report.size = offer.image_size;
+        self.report.bytes = 0;
+        self.verdict = Verdict::new(self.config.compare.as_ref());
+        self.slots = Slots::new();
+        self.state = State::Reading(Reading { server, offer: *offer, asked: 0, past_end: false });
+        self.status_due = now;
+        self.answered = false;
+        self.busy_until = now + self.config.console;
+        self.wake = self.busy_until + Self::WAKE_EVERY;
+    }
+
+    fn take_data(&mut self, now: Instant, data: &Data<'_>) {
+        if data.trailing > 0 && !data.bytes.is_empty() {
+            return self.panic(now, Panic::DataLength);
+        }
+        self.report.data += 1;
+        let State::Reading(reading) = &mut self.state else {
+            self.report.unwanted += 1;
+            self.print(now);
+            return;
+        };
+        match self.slots.take(data.offset, data.bytes) {
+            Filled::Unwanted => {
+                self.report.unwanted += 1;
+                self.print(now);
+            }
+            Filled::Mark if data.bytes.is_empty() => reading.past_end = true,
+            // There is no such place in the ramdisk.
+            Filled::Mark => self.panic(now, Panic::DataLength),
+            Filled::Wanted => {
+                reading.past_end |= data.bytes.is_empty();
+                self.report.bytes += data.bytes.len() as u64;
+            }
+        }
+    }
+
+    /// The one step that a wake-up is good for.
+    fn step(&mut self, now: Instant) {
+        self.wake = now + Self::WAKE_EVERY;
+        if let Some((pause, every)) = self.config.pause
+            && self.pause_due <= now
+        {
+            self.pause_due = now + pause + every;
+            return self.spend(now, pause);
+        }
+        match &mut self.state {
+            State::Off(_) | State::Booted => {}
+            State::Wanting(due) => {
+                if *due <= now {
+                    *due = now + Self::HELLO_EVERY;
+                    self.report.hellos += 1;
+                    self.report.hello.get_or_insert(now);
+                    let text = Self::HELLO_TEXT.to_vec();
+                    self.outgoing.push_back((MacAddr::BROADCAST, FrameType::Hello, text));
+                    self.busy_until = now + self.config.console;
+                }
+            }
+            State::Reading(reading) => {
+                let mut reading = *reading;
+                self.read_on(now, &mut reading);
+            }
+            State::Closing(_, steps @ 1..) => *steps -= 1,
+            State::Closing(reading, 0) => {
+                let reading = *reading;
+                self.finish(now, &reading);
+            }
+        }
+    }
+
+    fn read_on(&mut self, now: Instant, reading: &mut Reading) {
+        const BATCH: u64 = (SLOTS * BLOCK) as u64;
+        if self.status_due <= now {
+            self.status_due = now + Self::STATUS_EVERY;
+            return self.print(now);
+        }
+        if !self.slots.are_empty() {
+            if let Some((count, offsets)) = self.slots.overdue(now) {
+                self.report.timeouts += 1;
+                self.ask(reading.server, count, &offsets);
+            }
+            return;
+        }
+        if reading.asked > 0 && !std::mem::replace(&mut self.answered, true) {
+            let time = self.config.answers.draw(&mut self.random);
+            return self.spend(now, time);
+        }
+        self.answered = false;
+        if reading.asked > 0 {
+            self.verdict.add(reading.asked, self.slots.bytes());
+        }
+        if reading.past_end || reading.asked >= reading.offer.image_size {
+            self.state = State::Closing(*reading, Self::CLOSING_STEPS - 1);
+            self.busy_until = now + self.config.console;
+            return;
+        }
+        let offsets = *self.slots.fill(now, reading.asked);
+        reading.asked += BATCH;
+        self.state = State::Reading(*reading);
+        self.ask(reading.server, SLOTS as u64, &offsets);
+    }
+
+    fn ask(&mut self, server: MacAddr, count: u64, offsets: &[u64; SLOTS]) {
+        let body = emit_read(count, offsets).to_vec();
+        self.outgoing.push_back((server, FrameType::Read, body));
+    }
+
+    fn finish(&mut self, now: Instant, reading: &Reading) {
+        self.outgoing.push_back((reading.server, FrameType::Finished, Vec::new()));
+        let verdict = Verdict::new(self.config.compare.as_ref());
+        if !std::mem::replace(&mut self.verdict, verdict).is(reading.offer.checksum) {
+            self.panic(now, Panic::Checksum);
+            return;
+        }
+        self.report.finished = Some(now);
+        self.report.boots += 1;
+        self.state = State::Booted;
+        self.ring.clear();
+        self.events.push_back(Event::Booted);
+    }
+
+    fn panic(&mut self, now: Instant, why: Panic) {
+        self.report.panics += 1;
+        self.events.push_back(Event::Panicked(why));
+        let outgoing = std::mem::take(&mut self.outgoing);
+        self.power_cycle(now + self.config.reboot);
+        self.outgoing = outgoing;
+    }
+}
+
+impl Station for Sled {
+    fn handle_frame(&mut self, now: Instant, frame: &[u8]) {
+        self.advance(now);
+        if self.is_off() {
+            return;
+        }
+        if self.busy_until <= now && self.ring.is_empty() {
+            self.take_frame(now, frame);
+        } else if self.ring.len() < self.config.ring {
+            self.ring.push_back(frame.to_vec());
+        } else {
+            self.report.overrun += 1;
+        }
+    }
+
+    fn poll_transmit(&mut self, now: Instant, batch: &mut Batch) {
+        self.advance(now);
+        while batch.room() > 0
+            && let Some((destination, kind, body)) = self.outgoing.pop_front()
+        {
+            batch.push_body(Head::new(destination, self.config.address, kind, body.len()), &body);
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        if !self.outgoing.is_empty() {
+            return Some(Instant::ZERO);
+        }
+        match self.state {
+            State::Booted => None,
+            State::Off(on) => Some(on),
+            _ if !self.ring.is_empty() => Some(self.busy_until),
+            _ => Some(self.wake.max(self.busy_until)),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What a sled can tell of its boots.
+
+use std::fmt;
+use std::time::Duration;
+
+use boot_format::Checksum;
+
+use crate::time::Instant;
+
+/// Something that happened to a sled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// It accepted an offer.
+    Accepted {
+        /// The image.
+        checksum: Checksum,
+        /// Its size in bytes.
+        size: u64,
+    },
+    /// It has everything and the checksum is right.
+    Booted,
+    /// It panics and starts over.
+    Panicked(Panic),
+}
+
+/// Why a sled starts over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Panic {
+    /// A server told it to.
+    Reset,
+    /// A DATA frame held other than its length field said.
+    DataLength,
+    /// It had everything, and the checksum was wrong.
+    Checksum,
+}
+
+impl fmt::Display for Panic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Reset => "the server told it to start over",
+            Self::DataLength => "a DATA frame held other than its length field said",
+            Self::Checksum => "the checksum of what it read is wrong",
+        })
+    }
+}
+
+/// The counts of a sled since it was made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// When it first said HELLO.
+    pub hello: Option<Instant>,
+    /// When it accepted the offer that it boots from, or last booted from.
+    pub accepted: Option<Instant>,
+    /// When it had everything and said FINISHED.
+    pub finished: Option<Instant>,
+    /// The size in bytes of the image that it accepted last.
+    pub size: u64,
+    /// Image bytes that were waited for and came.
+    pub bytes: u64,
+    /// DATA frames received, wanted or not.
+    pub data: u64,
+    /// DATA frames that were in no slot: each cost a line on the console.
+    pub unwanted: u64,
+    /// Frames lost because the console was busy and the receive ring full.
+    pub overrun: u64,
+    /// READs that its own timer sent for what had not come within a second.
+    pub timeouts: u64,
+    /// HELLOs sent.
+    pub hellos: u64,
+    /// Boots that ended in a panic.
+    pub panics: u64,
+    /// Boots that ended well.
+    pub boots: u64,
+}
+
+impl Report {
+    /// From accepting the offer to having everything, for the last boot that ended well.
+    pub fn boot_time(&self) -> Option<Duration> {
+        Some(self.finished?.since(self.accepted?))
+    }
+
+    /// From the first HELLO to having everything.
+    pub fn time(&self) -> Option<Duration> {
+        Some(self.finished?.since(self.hello?))
+    }
+}

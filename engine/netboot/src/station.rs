@@ -1,0 +1,33 @@
+//! What a boot server and a sled have in common, seen from the segment.
+
+use boot_format::wire::MacAddr;
+
+use crate::batch::Batch;
+use crate::time::Instant;
+
+/// One end on an Ethernet segment, as a state machine without I/O: the server of [`crate::server`]
+/// or the sled of [`crate::sled`].
+///
+/// The caller hands in frames as they arrive, lets the station fill a batch whenever the link
+/// has room, and calls again at [`Station::poll_timeout`] if nothing arrives before. The real
+/// loop and the simulated segment drive every station through this trait alone.
+pub trait Station {
+    /// A frame arrived: all its bytes from the destination address on, without the FCS. Any
+    /// bytes are allowed; what is not understood is counted and dropped.
+    fn handle_frame(&mut self, now: Instant, frame: &[u8]);
+
+    /// Does what has become due by `now` and appends the frames that should go out, until
+    /// the batch is full or there are none. Frames left in the batch by an earlier call are
+    /// not touched.
+    fn poll_transmit(&mut self, now: Instant, batch: &mut Batch);
+
+    /// A frame to `destination` could not be sent because its payload can't be read any more, and
+    /// never will be: the mapped file has become shorter.
+    fn handle_unreadable(&mut self, destination: MacAddr) {
+        let _ = destination;
+    }
+
+    /// When to call [`Station::poll_transmit`] again if no frame arrives before; `None` if
+    /// only a frame can change anything. A moment that has passed means "at once".
+    fn poll_timeout(&self) -> Option<Instant>;
+}

@@ -1,0 +1,59 @@
+//! Thousands of racks in virtual time, each with faults of its own, all from seeds.
+//!
+//! `BOOT_SIM_SEEDS` says how many seeds are run, `BOOT_SIM_SEED` runs one alone.
+
+mod rack;
+
+use std::panic::catch_unwind;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Instant;
+
+use self::rack::{Outcome, Rack};
+
+const SEEDS: u64 = 2000;
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable}={text} is no number")))
+}
+
+/// Runs the rack of `seed`; a panic is a broken invariant too.
+fn boot(seed: u64) -> Result<Outcome, String> {
+    let run = catch_unwind(|| Rack::from_seed(seed).boot());
+    run.unwrap_or_else(|_| Err("panicked; its message is above".to_owned()))
+}
+
+#[test]
+fn every_sled_boots_whatever_happens() {
+    let one = number("BOOT_SIM_SEED");
+    let (first, count) = one.map_or((0, number("BOOT_SIM_SEEDS").unwrap_or(SEEDS)), |s| (s, 1));
+    let began = Instant::now();
+    let next = AtomicU64::new(first);
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    let work = || {
+        let mut total = Outcome::default();
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed - first >= count {
+                return Ok(total);
+            }
+            total.add(&boot(seed).map_err(|broken| (seed, broken))?);
+        }
+    };
+    let mut total = Outcome::default();
+    thread::scope(|scope| {
+        let running: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        for worker in running {
+            match worker.join().expect("a worker catches its panics") {
+                Ok(outcome) => total.add(&outcome),
+                Err((seed, broken)) => panic!(
+                    "seed {seed}: {broken}\n  {:?}\n  once more: BOOT_SIM_SEED={seed} cargo \
+                     test -p boot-netboot --test sim_faults -- --nocapture",
+                    Rack::from_seed(seed)
+                ),
+            }
+        }
+    });
+    println!("{count} seeds, {total} in {:.1} s", began.elapsed().as_secs_f64());
+}
