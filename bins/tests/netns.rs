@@ -9,7 +9,8 @@ mod netns;
 mod tool;
 
 use std::fs;
-use std::process::Command;
+use std::io::Read;
+use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -326,5 +327,57 @@ fn of_a_folder_it_is_said_what_is_new_and_what_is_gone_and_of_the_rest_nothing()
         assert_eq!(log.matches("images/a.img: the image is gone").count(), 1, "{log}");
         assert_eq!(log.matches("images/c.img: is new, checking it").count(), 1, "{log}");
         assert_eq!(log.matches("checking it").count(), 1, "{log}");
+    });
+}
+
+/// Holds a lease on a file, which others wait for when they open it.
+const HOLD_LEASE: &str = "\
+import fcntl, signal, sys, time
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+file = open(sys.argv[1], 'r+')
+fcntl.fcntl(file, 1024, fcntl.F_WRLCK)  # F_SETLEASE
+print('held', flush=True)
+time.sleep(60)
+";
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn an_image_that_never_loads_holds_back_only_its_own_sled() {
+    inside(1, || {
+        let mut desk = Desk::new();
+        image(&mut desk, "good.img", 1);
+        image(&mut desk, "slow.img", 1);
+        // Others wait for who holds a lease, when they open the file, until it is given back.
+        let mut holder = Command::new("python3")
+            .args(["-c", HOLD_LEASE, "slow.img"])
+            .current_dir(desk.path("."))
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("python3 is installed");
+        let mut line = [0; 5];
+        holder.stdout.take().unwrap().read_exact(&mut line).unwrap();
+        fs::create_dir(desk.path("images")).unwrap();
+        fs::rename(desk.path("good.img"), desk.path("images/good.img")).unwrap();
+        assert!(Command::new("mkfifo").arg(desk.path("images/pipe")).status().unwrap().success());
+        let line =
+            format!("--image images --assign 02:00:00:00:00:02=slow.img --state learnt {NEAR} all");
+        let server = Running::start(&desk, "bootserver", &line);
+        let boots = |mac: &str, csum: &str, seconds| {
+            let line = format!("{FAR} -t {seconds} --mac 02:00:00:00:00:{mac} --csum {csum}");
+            sledsim(&desk, &line).status.success()
+        };
+        assert!(boots("01", "good.img.csum", 20));
+        assert!(!boots("02", "good.img.csum", 5), "it is to have the other image only");
+        server.signal("-HUP");
+        assert!(boots("03", "good.img.csum", 20));
+        holder.kill().unwrap();
+        holder.wait().unwrap();
+        assert!(boots("02", "slow.img.csum", 20));
+        // What it learnt is there although it had no time to say goodbye.
+        sleep(Duration::from_secs(2));
+        server.signal("-KILL");
+        let (_, _, log) = server.end(SOON);
+        assert!(log.contains("passed over: images/pipe: it is a pipe"), "{log}");
+        assert_eq!(String::from_utf8(desk.read("learnt")).unwrap().lines().count(), 3, "{log}");
     });
 }

@@ -30,10 +30,12 @@ impl Attendant<'_> {
         if ended.load(Ordering::Acquire) {
             return Some(Ok(Exit::Success));
         }
+        if let Some(fault) = self.shared.store.take_fault() {
+            return Some(Err(fault));
+        }
         self.shared.booting[self.index].store(server.booting(now), Ordering::Release);
         if options.stop {
-            if self.serves_one() && server.images().is_empty() && !self.shared.library.is_loading()
-            {
+            if self.serves_one() && server.images().is_empty() && !self.shared.store.is_loading() {
                 return Some(Err(anyhow!("there is no image to offer")));
             }
             if self.shared.is_done() {

@@ -7,7 +7,6 @@ mod boots;
 mod counts;
 mod demo;
 mod end;
-mod library;
 mod link_news;
 mod links;
 mod log;
@@ -15,6 +14,7 @@ mod service;
 mod silence;
 mod sled_at;
 mod state;
+mod store;
 mod told;
 
 use boot_tools::exit::{Exit, main_of};

@@ -20,13 +20,13 @@ use crossbeam::channel;
 use crate::args::{Assignment, ServeOptions};
 use crate::boots::Boots;
 use crate::counts::Counts;
-use crate::library::Library;
 use crate::link_news::LinkNews;
 use crate::links::{self, Ending};
 use crate::log::Log;
 use crate::silence::Silence;
 use crate::sled_at::{self, SledAt};
 use crate::state::State;
+use crate::store::Store;
 
 /// Serves until a signal, a failure, or the end that the options ask for.
 pub(crate) fn run(options: ServeOptions) -> anyhow::Result<Exit> {
@@ -41,7 +41,7 @@ pub(crate) fn run(options: ServeOptions) -> anyhow::Result<Exit> {
     let links = links::open(&options)?;
     let state = State::open(options.state.as_deref())?;
     let shared = Arc::new(Shared {
-        library: Arc::new(Library::open(places, options.map)?),
+        store: Store::open(places, options.map)?,
         // Time that passes before sleds can be answered is none of theirs.
         clock: Clock::new(),
         signals,
@@ -89,7 +89,7 @@ pub(crate) fn run(options: ServeOptions) -> anyhow::Result<Exit> {
 /// What the workers have in common.
 pub(crate) struct Shared {
     clock: Clock,
-    pub(crate) library: Arc<Library>,
+    pub(crate) store: Store,
     pub(crate) signals: Signals,
     pub(crate) options: ServeOptions,
     /// The name of each worker's link; the workers of a link stand side by side.
@@ -152,7 +152,9 @@ pub(crate) struct Attendant<'a> {
     /// Whether the first sled of all is still to come.
     unsettled: bool,
     pub(crate) next_look: Instant,
-    next_files: Instant,
+    /// The look at the files that offers wait for.
+    look: u64,
+    held: bool,
     /// When the loop last turned, and how many frames had come by then.
     pub(crate) last_turn: Instant,
     pub(crate) received: u64,
@@ -190,7 +192,8 @@ fn work(index: usize, shared: &Shared, link: &mut dyn Datalink) -> anyhow::Resul
         edition: 0,
         unsettled: shared.options.serve == Serve::First,
         next_look: Instant::ZERO,
-        next_files: Instant::ZERO,
+        look: 0,
+        held: false,
         last_turn: Instant::ZERO,
         received: 0,
         told_down: Duration::ZERO,
@@ -214,10 +217,10 @@ fn who(serve: &Serve) -> String {
 impl Attendant<'_> {
     /// How often to look at what gives no sign of itself: signals, other workers.
     const TICK: Duration = Duration::from_millis(200);
-    /// A flood of HELLOs must not become a flood of looks at files.
-    const FILES: Duration = Duration::from_millis(5);
-    /// While an image is being checked, sleds wait.
+    /// While an image is being loaded, sleds may wait for it.
     const IMPATIENT: Duration = Duration::from_millis(10);
+    /// A look at the files takes less than this, and every new boot waits for one.
+    const LOOK: Duration = Duration::from_micros(250);
 
     fn attend(
         &mut self,
@@ -244,8 +247,9 @@ impl Attendant<'_> {
                 return ControlFlow::Break(Err(error));
             }
         }
-        let loading = self.keep_current(server);
-        if loading {
+        self.keep_current(server);
+        let loading = self.shared.store.is_loading();
+        if loading && server.images().is_empty() {
             self.shared.silence.wait(now);
         }
         if eventful || now >= self.next_look {
@@ -261,7 +265,11 @@ impl Attendant<'_> {
                 return ControlFlow::Break(end);
             }
         }
-        ControlFlow::Continue(if loading { now + Self::IMPATIENT } else { self.next_look })
+        ControlFlow::Continue(match (self.held, loading) {
+            (true, _) => now + Self::LOOK,
+            (_, true) => now + Self::IMPATIENT,
+            _ => self.next_look,
+        })
     }
 
     /// Has this server serve the first sled of all workers', which is `sled` if none was before.
@@ -309,15 +317,12 @@ impl Attendant<'_> {
             lock(&shared.boots).note(now, sled, kind);
         }
         match kind {
-            EventKind::Hello { .. } if now >= self.next_files => {
-                self.next_files = now + Self::FILES;
-                shared.library.look(false);
-            }
+            EventKind::Hello { .. } => self.look = shared.store.ask(),
             EventKind::Reset if shared.options.stop && self.serves_one() => {
                 return Some(anyhow!("{sled} reads without having been offered an image"));
             }
             EventKind::Unreadable => {
-                shared.library.look(false);
+                self.look = shared.store.ask();
                 if shared.options.stop && self.serves_one() {
                     return Some(anyhow!("{sled}: its image can't be read any more"));
                 }
@@ -336,24 +341,29 @@ impl Attendant<'_> {
         }
     }
 
-    /// Gives the server the images that are in service now. Says whether one is being checked.
-    fn keep_current(&mut self, server: &mut Server) -> bool {
-        let library = &self.shared.library;
+    /// Gives the server the images that are in service now, and holds offers until the files
+    /// have been looked at after the last HELLO.
+    fn keep_current(&mut self, server: &mut Server) {
+        let store = &self.shared.store;
         if self.shared.signals.take_hangup() {
-            library.look(true);
+            store.check_all();
         }
-        let loading = library.is_loading();
-        let edition = library.edition();
+        // Asked before the edition: what a look has found is in service when it is done.
+        let held = !store.has_looked(self.look);
+        let edition = store.edition();
         if edition != self.edition {
             self.edition = edition;
-            server.set_images(library.images());
+            let service = store.service();
+            server.set_images(service.images.clone());
             let assigned = self.shared.options.assigned.iter();
-            let assigned = assigned
-                .filter_map(|Assignment { sled, image }| Some((sled, library.checksum_of(image)?)));
+            let assigned =
+                assigned.map(|Assignment { sled, image }| (sled, service.checksum_of(image)));
             server.assign(sled_at::on(self.link, assigned));
         }
-        server.hold_offers(loading);
-        loading
+        if held != self.held {
+            self.held = held;
+            server.hold_offers(held);
+        }
     }
 
     /// Goes along with what has changed about the link.

@@ -1,6 +1,6 @@
 //! Which image is offered to which sled.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use boot_format::Checksum;
 use boot_format::wire::MacAddr;
@@ -25,12 +25,9 @@ pub(super) struct Offers {
 
 impl Offers {
     pub(super) fn set_images(&mut self, images: Vec<Contents>) {
-        self.images.clear();
-        for image in images {
-            if self.images.iter().all(|known| known.checksum() != image.checksum()) {
-                self.images.push(image);
-            }
-        }
+        let mut known = HashSet::new();
+        self.images = images;
+        self.images.retain(|image| known.insert(image.checksum()));
     }
 
     pub(super) fn images(&self) -> &[Contents] {

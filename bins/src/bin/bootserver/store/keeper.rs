@@ -1,0 +1,264 @@
+//! The thread that knows what is where: it has others look and load, and touches no file itself.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::anyhow;
+use boot_image::Contents;
+use boot_tools::say;
+use boot_tools::units::Bytes;
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
+
+use super::Shared;
+use super::look::{Found, look};
+use super::shelf::{Job, Shelf};
+
+/// What the keeper is told.
+#[derive(Debug)]
+pub(super) enum Note {
+    /// A worker wants to know whether a file has changed.
+    Asked,
+    /// All is to be checked again.
+    CheckAll,
+    /// The system says that a file has changed, or it is time to look.
+    Changed,
+    /// A look at a place is done.
+    Found(usize, Found),
+    /// A load is done: the contents, and a line about them.
+    Loaded(Job, anyhow::Result<(Contents, String)>),
+}
+
+/// The looks at one place.
+#[derive(Clone, Copy, Debug, Default)]
+struct Looks {
+    /// When the one under way began.
+    since: Option<Instant>,
+    /// Up to which of the looks that workers asked for it answers, and the last one did.
+    answers: u64,
+    answered: u64,
+    /// Whether it takes so long that nothing waits for it.
+    late: bool,
+    /// When the next one may begin.
+    next: Option<Instant>,
+    /// Whether there is to be one.
+    wanted: bool,
+    anyway: bool,
+}
+
+/// The keeper of the images.
+pub(super) struct Keeper {
+    shelf: Shelf,
+    looks: Vec<Looks>,
+    /// Loads under way, and since when.
+    loads: Vec<(u64, Instant)>,
+    /// How many looks workers have asked for, as far as they are wanted.
+    asked: u64,
+    map: bool,
+    shared: Arc<Shared>,
+    notes: Sender<Note>,
+}
+
+/// Whatever ends the keeper, no sled waits for it.
+struct Ended(Arc<Shared>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.looked.store(u64::MAX, Ordering::Release);
+        self.0.loading.store(false, Ordering::Release);
+    }
+}
+
+impl Keeper {
+    /// A flood of HELLOs must not become a flood of looks at files.
+    const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
+    /// A look is followed by so many times its own length without one.
+    const PAUSE: u32 = 10;
+    /// A sled's HELLO waits no longer for a look; it says the next one after four seconds.
+    const LATE: Duration = Duration::from_millis(500);
+    /// A load that takes longer may be waiting for a disk, and keeps no other from beginning.
+    const SLOW: Duration = Duration::from_secs(5);
+
+    pub(super) fn new(
+        places: Vec<PathBuf>,
+        map: bool,
+        shared: Arc<Shared>,
+        notes: Sender<Note>,
+    ) -> Self {
+        let looks = vec![Looks { wanted: true, ..Looks::default() }; places.len()];
+        let shelf = Shelf::new(places);
+        Self { shelf, looks, loads: Vec::new(), asked: 0, map, shared, notes }
+    }
+
+    /// Keeps the images until the process ends.
+    pub(super) fn run(mut self, noted: &Receiver<Note>) {
+        let _ended = Ended(Arc::clone(&self.shared));
+        loop {
+            let now = Instant::now();
+            self.begin_looks(now);
+            self.shelf.retry_rested(now);
+            self.begin_loads(now);
+            self.publish();
+            let note = match self.due() {
+                Some(due) => noted.recv_deadline(due),
+                None => noted.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match note {
+                Ok(note) => {
+                    self.take(note);
+                    // All that has come meanwhile is one change of the service.
+                    noted.try_iter().for_each(|note| self.take(note));
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn take(&mut self, note: Note) {
+        let now = Instant::now();
+        match note {
+            Note::Asked => {
+                self.shared.woken.store(false, Ordering::Release);
+                // What is asked from here on wakes the keeper again.
+                self.asked = self.shared.asked.load(Ordering::Acquire);
+                self.want_looks(false);
+            }
+            Note::CheckAll => self.want_looks(true),
+            Note::Changed => self.want_looks(false),
+            Note::Found(place, found) => {
+                let looks = &mut self.looks[place];
+                let since = looks.since.take().unwrap_or(now);
+                looks.answered = looks.answers;
+                let pause = (now - since) * Self::PAUSE;
+                looks.next = Some(now + pause.max(Self::BETWEEN_LOOKS));
+                if std::mem::take(&mut looks.late) {
+                    let path = self.shelf.place(place).display();
+                    self.shelf.lines.push(format!("{path}: its file system answers again"));
+                }
+                let anyway = std::mem::take(&mut looks.anyway);
+                self.shelf.see(place, found, anyway, now);
+            }
+            Note::Loaded(job, result) => {
+                self.loads.retain(|(ticket, _)| *ticket != job.ticket);
+                self.shelf.judge(&job, result);
+            }
+        }
+        if let Some(fault) = self.shelf.fault_of_start() {
+            *self.shared.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
+        }
+    }
+
+    fn want_looks(&mut self, anyway: bool) {
+        for looks in &mut self.looks {
+            looks.wanted = true;
+            looks.anyway |= anyway;
+        }
+    }
+
+    /// Begins the looks that are wanted, one at a time for each place.
+    fn begin_looks(&mut self, now: Instant) {
+        for place in 0..self.shelf.places() {
+            let looks = &mut self.looks[place];
+            match looks.since {
+                Some(since) if !looks.late && now >= since + Self::LATE => {
+                    looks.late = true;
+                    self.shelf.lines.push(format!(
+                        "{}: its file system does not answer: what was loaded stays in service",
+                        self.shelf.place(place).display()
+                    ));
+                }
+                None if looks.wanted && looks.next.is_none_or(|next| now >= next) => {
+                    looks.wanted = false;
+                    (looks.since, looks.answers) = (Some(now), self.asked);
+                    let path = self.shelf.place(place).to_owned();
+                    let notes = self.notes.clone();
+                    let spawned = thread::Builder::new().spawn(move || {
+                        let _ = notes.send(Note::Found(place, look(&path)));
+                    });
+                    if spawned.is_err() {
+                        // It is tried again.
+                        looks.wanted = true;
+                        (looks.since, looks.next) = (None, Some(now + Self::LATE));
+                    }
+                }
+                Some(_) | None => {}
+            }
+        }
+    }
+
+    /// Begins loads, on no more threads than leave half of the cores to serving.
+    fn begin_loads(&mut self, now: Instant) {
+        let most = thread::available_parallelism().map_or(1, usize::from).div_ceil(2);
+        let quick = |loads: &[(u64, Instant)]| {
+            loads.iter().filter(|(_, since)| now < *since + Self::SLOW).count()
+        };
+        while quick(&self.loads) < most
+            && let Some(job) = self.shelf.next_job()
+        {
+            self.loads.push((job.ticket, now));
+            let (notes, map, again) = (self.notes.clone(), self.map, job.clone());
+            let spawned = thread::Builder::new().spawn(move || {
+                let loaded = catch_unwind(AssertUnwindSafe(|| load(&job.path, map)));
+                let result = loaded.unwrap_or_else(|_| {
+                    Err(anyhow!("{}: loading it panicked", job.path.display()))
+                });
+                let _ = notes.send(Note::Loaded(job, result));
+            });
+            if let Err(error) = spawned {
+                let error = anyhow!("{}: no thread to load it: {error}", again.path.display());
+                let _ = self.notes.send(Note::Loaded(again, Err(error)));
+            }
+        }
+    }
+
+    /// Shows the workers what is in service, and then that it is what they asked for.
+    fn publish(&mut self) {
+        let service = self.shelf.service();
+        {
+            let mut shown = self.shared.service.lock().unwrap_or_else(PoisonError::into_inner);
+            let same = shown.by_path == service.by_path
+                && shown.images.len() == service.images.len()
+                && shown.images.iter().zip(&service.images).all(|(old, new)| old.same_memory(new));
+            if !same {
+                *shown = Arc::new(service);
+                self.shared.edition.fetch_add(1, Ordering::AcqRel);
+            }
+        }
+        self.shared.loading.store(self.shelf.is_loading(), Ordering::Release);
+        for line in self.shelf.lines.drain(..) {
+            say!("bootserver: {line}");
+        }
+        let timely = self.looks.iter().filter(|looks| !looks.late);
+        let looked = timely.map(|looks| looks.answered).min().unwrap_or(self.asked);
+        self.shared.looked.fetch_max(looked, Ordering::AcqRel);
+    }
+
+    /// When something is to be done that nobody tells of.
+    fn due(&self) -> Option<Instant> {
+        let looks = self.looks.iter().filter_map(|looks| match looks.since {
+            Some(since) if !looks.late => Some(since + Self::LATE),
+            None if looks.wanted => looks.next,
+            _ => None,
+        });
+        let loads = self.loads.iter().map(|(_, since)| *since + Self::SLOW);
+        let loads = loads.filter(|due| *due > Instant::now());
+        looks.chain(loads).chain(self.shelf.next_rested()).min()
+    }
+}
+
+/// The contents of the image at `path`, and what is to be said of them.
+fn load(path: &Path, map: bool) -> anyhow::Result<(Contents, String)> {
+    let contents = if map { Contents::map(path)? } else { Contents::load(path)? };
+    let name = match contents.image_name() {
+        "" => String::new(),
+        name => format!("{name:?}, "),
+    };
+    let size = Bytes(contents.bytes().len() as u64);
+    let mapped = if contents.is_mapped() { ", mapped" } else { "" };
+    let line = format!("{}: {name}{size}, sha256 {}{mapped}", path.display(), contents.checksum());
+    Ok((contents, line))
+}

@@ -1,0 +1,122 @@
+//! The images in service. They are looked at and loaded beside serving, and offered as soon as
+//! they are ready.
+//!
+//! ```text
+//! worker --ask--> keeper --look--> a thread for each place that is looked at
+//!                        --load--> a thread for each image that is loaded
+//!        <--Service-- (edition)
+//! ```
+
+mod keeper;
+mod look;
+mod shelf;
+mod watch;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use boot_format::Checksum;
+use boot_image::Contents;
+use crossbeam::channel::{self, Sender};
+
+use self::keeper::{Keeper, Note};
+
+/// What is offered.
+#[derive(Debug, Default)]
+pub(crate) struct Service {
+    /// The images, no two of which are the same.
+    pub(crate) images: Vec<Contents>,
+    by_path: HashMap<PathBuf, Checksum>,
+}
+
+impl Service {
+    /// The checksum of no image: SHA-256 gives it for nothing that anyone knows.
+    const NO_IMAGE: Checksum = Checksum::from_bytes([0; 32]);
+
+    /// The checksum of the image that was loaded from `path`; or that of no image, so that a sled
+    /// which is to have this one and no other waits for it.
+    pub(crate) fn checksum_of(&self, path: &Path) -> Checksum {
+        self.by_path.get(path).copied().unwrap_or(Self::NO_IMAGE)
+    }
+}
+
+/// Files and folders of images, as the workers see them. No call waits for a file.
+#[derive(Debug)]
+pub(crate) struct Store {
+    shared: Arc<Shared>,
+    notes: Sender<Note>,
+}
+
+/// What the keeper tells the workers.
+#[derive(Debug, Default)]
+struct Shared {
+    service: Mutex<Arc<Service>>,
+    /// Counts up whenever the service has changed.
+    edition: AtomicU64,
+    loading: AtomicBool,
+    /// How many looks were asked for, and how many of these have been done.
+    asked: AtomicU64,
+    looked: AtomicU64,
+    /// Whether the keeper has been woken for what was asked.
+    woken: AtomicBool,
+    /// Why there is nothing to serve from the start on.
+    fault: Mutex<Option<anyhow::Error>>,
+}
+
+impl Store {
+    /// Begins to load the images at `places`, files or folders of them; mapped, if `map`.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses a thread.
+    pub(crate) fn open(places: Vec<PathBuf>, map: bool) -> anyhow::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        shared.loading.store(true, Ordering::Release);
+        let (notes, noted) = channel::unbounded();
+        watch::start(&places, notes.clone());
+        let keeper = Keeper::new(places, map, Arc::clone(&shared), notes.clone());
+        std::thread::Builder::new().name("images".to_owned()).spawn(move || keeper.run(&noted))?;
+        Ok(Self { shared, notes })
+    }
+
+    /// Counts up whenever what is in service has changed.
+    pub(crate) fn edition(&self) -> u64 {
+        self.shared.edition.load(Ordering::Acquire)
+    }
+
+    /// Whether an image is being loaded, or may be found.
+    pub(crate) fn is_loading(&self) -> bool {
+        self.shared.loading.load(Ordering::Acquire)
+    }
+
+    /// What is offered now.
+    pub(crate) fn service(&self) -> Arc<Service> {
+        Arc::clone(&self.shared.service.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Asks for a look at the files, which [`Store::has_looked`] tells the end of.
+    pub(crate) fn ask(&self) -> u64 {
+        let ticket = self.shared.asked.fetch_add(1, Ordering::AcqRel) + 1;
+        if !self.shared.woken.swap(true, Ordering::AcqRel) {
+            let _ = self.notes.send(Note::Asked);
+        }
+        ticket
+    }
+
+    /// Whether the files were looked at after this was asked for, and the service shows it.
+    pub(crate) fn has_looked(&self, ticket: u64) -> bool {
+        self.shared.looked.load(Ordering::Acquire) >= ticket
+    }
+
+    /// Has every image checked again, changed or not.
+    pub(crate) fn check_all(&self) {
+        let _ = self.notes.send(Note::CheckAll);
+    }
+
+    /// Why there is nothing to serve from the start on, once.
+    pub(crate) fn take_fault(&self) -> Option<anyhow::Error> {
+        self.shared.fault.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
