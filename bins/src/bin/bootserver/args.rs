@@ -106,7 +106,7 @@ Examples:
   bootserver net0 --image images/ all    find for each sled the image that it wants
 
 The image is read and checked once. When the file changes, boots that begin later get the new
-one; SIGHUP makes the server look at once. A line per event goes to stderr; SIGUSR1 adds what
+one; SIGHUP has all images checked again. A line per event goes to stderr; SIGUSR1 adds what
 each link has sent, dropped and received, which is said at the end too.";
 
 /// A checked command line.
