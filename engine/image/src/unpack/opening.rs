@@ -1,7 +1,7 @@
 //! Opening what may be an image, without waiting for anybody.
 
 use std::fs::{self, File, FileType, OpenOptions};
-use std::io::{Seek, SeekFrom};
+use std::io::{self, Seek, SeekFrom};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -16,6 +16,12 @@ pub(super) fn open(path: &Path) -> Result<(File, u64), ImageErrorKind> {
     let opened = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path);
     let mut file = match opened {
         Ok(file) => file,
+        // Somebody holds a lease on the file, as file servers do, and is asked to give it back.
+        Err(error)
+            if error.kind() == io::ErrorKind::WouldBlock && fs::metadata(path)?.is_file() =>
+        {
+            File::open(path)?
+        }
         // A socket can't be opened at all, and the system's error does not say that it is one.
         Err(error) => return Err(odd_kind_at(path).unwrap_or(error.into())),
     };
