@@ -1,6 +1,6 @@
 //! Serving on real links: the workers of each, and what they share.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use boot_backends::{Clock, Datalink, serve};
+use boot_format::Checksum;
 use boot_format::wire::MacAddr;
 use boot_netboot::server::{Config, Event, EventKind, Pace, Serve, Server};
 use boot_netboot::time::Instant;
@@ -25,7 +26,7 @@ use crate::links::{self, Ending};
 use crate::log::Log;
 use crate::silence::Silence;
 use crate::sled_at::{self, SledAt};
-use crate::state::State;
+use crate::state::{self, Keeper, Learnt, Memory};
 use crate::store::Store;
 
 /// Serves until a signal, a failure, or the end that the options ask for.
@@ -38,8 +39,10 @@ pub(crate) fn run(options: ServeOptions) -> anyhow::Result<Exit> {
             places.push(image.clone());
         }
     }
+    // What can't be kept is refused before a link is touched.
+    let taken = options.state.as_deref().map(state::open).transpose()?.unwrap_or_default();
     let links = links::open(&options)?;
-    let state = State::open(options.state.as_deref())?;
+    let (learnt, keeper) = Keeper::start(options.state.clone(), taken.clone())?;
     let shared = Arc::new(Shared {
         store: Store::open(places, options.map)?,
         // Time that passes before sleds can be answered is none of theirs.
@@ -53,17 +56,17 @@ pub(crate) fn run(options: ServeOptions) -> anyhow::Result<Exit> {
         silence: Silence::new(links.len()),
         ended: AtomicBool::new(false),
         gone: Mutex::default(),
-        state,
+        taken,
         options,
     });
     say!("bootserver: serving {}", who(&shared.options.serve));
     let (ends, end) = channel::unbounded();
     let mut workers = Vec::new();
     for (index, mut link) in links.into_iter().enumerate() {
-        let (shared, ends) = (Arc::clone(&shared), ends.clone());
+        let (shared, ends, learnt) = (Arc::clone(&shared), ends.clone(), learnt.clone());
         workers.push(std::thread::spawn(move || {
             let ending = Ending(&shared);
-            let result = work(index, &shared, link.as_mut());
+            let result = work(index, &shared, &learnt, link.as_mut());
             if let Err(error) = &result
                 && shared.does_without(index, error)
             {
@@ -73,7 +76,7 @@ pub(crate) fn run(options: ServeOptions) -> anyhow::Result<Exit> {
             }
         }));
     }
-    drop(ends);
+    drop((ends, learnt));
     let mut result = end.recv().unwrap_or_else(|_| Err(anyhow!("a worker ended without a word")));
     for worker in workers {
         if worker.join().is_err() && result.is_ok() {
@@ -82,8 +85,15 @@ pub(crate) fn run(options: ServeOptions) -> anyhow::Result<Exit> {
     }
     shared.tell_boots();
     shared.tell_counts();
-    shared.state.write()?;
-    result
+    match (result, keeper.end()) {
+        (Ok(exit), kept) => kept.map(|()| exit),
+        (Err(error), kept) => {
+            if let Err(unkept) = kept {
+                say!("bootserver: {unkept:#}");
+            }
+            Err(error)
+        }
+    }
 }
 
 /// What the workers have in common.
@@ -106,8 +116,8 @@ pub(crate) struct Shared {
     pub(crate) ended: AtomicBool,
     /// The links that could not be served any more.
     pub(crate) gone: Mutex<BTreeSet<String>>,
-    /// Which image each sled took last.
-    state: Arc<State>,
+    /// Which image each sled took last, as it was known at the start.
+    taken: Memory,
 }
 
 impl Shared {
@@ -145,6 +155,9 @@ pub(crate) struct Attendant<'a> {
     /// The name of the worker's link.
     link: &'a str,
     pub(crate) shared: &'a Shared,
+    /// Where it tells what sleds have taken, and what need not be told again at the end.
+    learnt: &'a Learnt,
+    known: HashMap<MacAddr, Checksum>,
     /// Whether there are other links.
     several: bool,
     log: Log,
@@ -164,7 +177,12 @@ pub(crate) struct Attendant<'a> {
 }
 
 /// Runs one worker's server to its end.
-fn work(index: usize, shared: &Shared, link: &mut dyn Datalink) -> anyhow::Result<Exit> {
+fn work(
+    index: usize,
+    shared: &Shared,
+    learnt: &Learnt,
+    link: &mut dyn Datalink,
+) -> anyhow::Result<Exit> {
     let ServeOptions { serve: sleds, pace, workers, .. } = &shared.options;
     // The workers of a link share its rate.
     let pace = match *pace {
@@ -175,10 +193,12 @@ fn work(index: usize, shared: &Shared, link: &mut dyn Datalink) -> anyhow::Resul
     let config = Config { pace, key, ..Config::new(link.address(), sleds.clone()) };
     let mut server = Server::new(config);
     let name = &shared.links[index];
-    let known =
-        sled_at::on(name, shared.state.entries().iter().map(|(sled, image)| (sled, *image)));
-    for (&sled, &image) in &known {
-        server.remember(sled, image);
+    let known = sled_at::on(name, shared.taken.iter());
+    // In their order: if the server has to forget some, these are the oldest.
+    for address in shared.taken.iter().map(|(sled, _)| sled.address) {
+        if let Some(&image) = known.get(&address) {
+            server.remember(address, image);
+        }
     }
     // With one link its name would say nothing.
     let several = shared.options.links.len() > 1;
@@ -187,6 +207,8 @@ fn work(index: usize, shared: &Shared, link: &mut dyn Datalink) -> anyhow::Resul
         index,
         link: name,
         shared,
+        learnt,
+        known,
         several,
         log: Log::new(shared.options.quiet, prefix),
         edition: 0,
@@ -202,6 +224,7 @@ fn work(index: usize, shared: &Shared, link: &mut dyn Datalink) -> anyhow::Resul
     let result = serve(shared.clock, link, &mut server, |now, server, link| {
         attendant.attend(now, server, link)
     });
+    attendant.keep_rest(&server);
     attendant.publish(&server, link);
     result?
 }
@@ -241,7 +264,7 @@ impl Attendant<'_> {
             }
             self.log.event(now, &event);
             if let EventKind::Finished(_) = event.kind {
-                self.remember(event.sled, server);
+                self.keep(event.sled, server);
             }
             if let Some(error) = self.handle(now, &event) {
                 return ControlFlow::Break(Err(error));
@@ -299,12 +322,25 @@ impl Attendant<'_> {
         Serve::These(here.then_some(sled.address).into_iter().collect())
     }
 
-    /// Keeps which image a sled has booted from, if that is certain.
-    fn remember(&self, sled: MacAddr, server: &Server) {
+    /// Has it kept which image a sled has booted from, if that is certain.
+    fn keep(&mut self, sled: MacAddr, server: &Server) {
         if let Some((_, image)) = server.remembered().find(|(known, _)| *known == sled) {
-            let at = SledAt { link: Some(self.link.to_owned()), address: sled };
-            self.shared.state.learn(at, image);
+            self.tell_learnt(sled, image);
         }
+    }
+
+    /// Has it kept, at the end, what no event has told of: of too many, some are lost.
+    fn keep_rest(&mut self, server: &Server) {
+        for (sled, image) in server.remembered() {
+            if self.known.get(&sled) != Some(&image) {
+                self.tell_learnt(sled, image);
+            }
+        }
+    }
+
+    fn tell_learnt(&mut self, sled: MacAddr, image: Checksum) {
+        self.known.insert(sled, image);
+        self.learnt.tell(SledAt { link: Some(self.link.to_owned()), address: sled }, image);
     }
 
     /// Draws the conclusions from an event. Returns why the server has to end, if it has to.

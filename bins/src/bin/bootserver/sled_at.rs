@@ -8,7 +8,7 @@ use boot_format::wire::MacAddr;
 
 /// `MAC`, a sled on whatever link; or `LINK/MAC`, the one on that link. No link's name has a
 /// slash or a blank in it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SledAt {
     /// `None` stands for every link.
     pub(crate) link: Option<String>,

@@ -1,0 +1,209 @@
+//! The thread that writes what workers have learnt, so that none of them waits for a disk.
+
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::anyhow;
+use boot_format::Checksum;
+use boot_tools::say;
+use crossbeam::channel::{self, Receiver, RecvTimeoutError, Sender};
+
+use super::{Memory, shown, write};
+use crate::sled_at::SledAt;
+
+/// Where workers tell what they have learnt.
+#[derive(Clone, Debug)]
+pub(crate) struct Learnt(Option<Sender<(SledAt, Checksum)>>);
+
+impl Learnt {
+    /// What can be told and not yet noted: of a boot of every sled that is kept.
+    const MOST: usize = Memory::MOST;
+
+    /// Has it written that `sled` took `image`. This never waits.
+    pub(crate) fn tell(&self, sled: SledAt, image: Checksum) {
+        if let Some(sender) = &self.0 {
+            // Lost if the disk has not answered for thousands of boots.
+            let _ = sender.try_send((sled, image));
+        }
+    }
+}
+
+/// The thread that writes the file.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    shown: String,
+    result: Receiver<anyhow::Result<()>>,
+}
+
+impl Keeper {
+    /// From learning something to writing it: what is learnt meanwhile goes with it.
+    const DELAY: Duration = Duration::from_millis(500);
+    /// When writing has failed it is tried again.
+    const AGAIN: Duration = Duration::from_secs(10);
+    /// How long the server's end waits for a disk that does not answer.
+    const PATIENCE: Duration = Duration::from_millis(800);
+
+    /// Begins to keep the file at `path`, which says `memory`; without one nothing is kept.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses the thread.
+    pub(crate) fn start(path: Option<PathBuf>, memory: Memory) -> anyhow::Result<(Learnt, Self)> {
+        match path {
+            None => {
+                let (done, result) = channel::bounded(1);
+                let _ = done.send(Ok(()));
+                Ok((Learnt(None), Self { shown: String::new(), result }))
+            }
+            Some(path) => {
+                let shown = shown(&path);
+                Self::start_with(shown, memory, move |memory| write(&path, memory))
+            }
+        }
+    }
+
+    fn start_with(
+        shown: String,
+        memory: Memory,
+        write: impl FnMut(&Memory) -> anyhow::Result<()> + Send + 'static,
+    ) -> anyhow::Result<(Learnt, Self)> {
+        let (done, result) = channel::bounded(1);
+        let (sender, learnt) = channel::bounded(Learnt::MOST);
+        thread::Builder::new().name("state".to_owned()).spawn(move || {
+            let _ = done.send(keep(write, memory, &learnt));
+        })?;
+        Ok((Learnt(Some(sender)), Self { shown, result }))
+    }
+
+    /// Waits a moment until all is written, once every [`Learnt`] is dropped.
+    ///
+    /// # Errors
+    ///
+    /// If the last of it could not be written, or not in time.
+    pub(crate) fn end(self) -> anyhow::Result<()> {
+        self.result.recv_timeout(Self::PATIENCE).unwrap_or_else(|_| {
+            Err(anyhow!("{}: the disk does not answer: the last boots are not in it", self.shown))
+        })
+    }
+}
+
+/// Has `write` write what is `learnt`, until nobody learns any more.
+fn keep(
+    mut write: impl FnMut(&Memory) -> anyhow::Result<()>,
+    mut memory: Memory,
+    learnt: &Receiver<(SledAt, Checksum)>,
+) -> anyhow::Result<()> {
+    let mut due: Option<Instant> = None;
+    let mut told = String::new();
+    loop {
+        let news = match due {
+            None => learnt.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(due) => learnt.recv_deadline(due),
+        };
+        match news {
+            Ok((sled, image)) => {
+                memory.learn(sled, image);
+                if *due.get_or_insert(Instant::now() + Keeper::DELAY) > Instant::now() {
+                    continue;
+                }
+            }
+            Err(RecvTimeoutError::Disconnected) if due.is_some() => return write(&memory),
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        due = match write(&memory) {
+            Ok(()) => {
+                told.clear();
+                None
+            }
+            Err(error) => {
+                let error = format!("{error:#}");
+                // Of a full disk it is said once, not every ten seconds.
+                if error != told {
+                    say!("bootserver: {error}: trying again every {} s", Keeper::AGAIN.as_secs());
+                    told = error;
+                }
+                Some(Instant::now() + Keeper::AGAIN)
+            }
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use boot_format::wire::MacAddr;
+
+    use super::super::open;
+    use super::*;
+
+    const IMAGE: Checksum = Checksum::from_bytes([7; 32]);
+
+    fn sled(link: Option<&str>) -> SledAt {
+        SledAt { link: link.map(str::to_owned), address: MacAddr::new([2, 0, 0, 0, 0, 1]) }
+    }
+
+    #[test]
+    fn what_is_learnt_is_written_and_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        let (learnt, keeper) = Keeper::start(Some(path.clone()), open(&path).unwrap()).unwrap();
+        for link in [Some("net1"), Some("net0")] {
+            learnt.tell(sled(link), IMAGE);
+        }
+        drop(learnt);
+        keeper.end().unwrap();
+        let memory = open(&path).unwrap();
+        let found: Vec<_> = memory.iter().map(|(sled, _)| sled.link.as_deref()).collect();
+        assert_eq!(found, [Some("net1"), Some("net0")]);
+    }
+
+    #[test]
+    fn it_is_written_while_the_server_goes_on() {
+        let (wrote, written) = channel::unbounded();
+        let write = move |memory: &Memory| Ok(wrote.send(memory.clone())?);
+        let (learnt, _keeper) =
+            Keeper::start_with(String::new(), Memory::default(), write).unwrap();
+        learnt.tell(sled(None), IMAGE);
+        let memory = written.recv_timeout(Duration::from_mins(1)).unwrap();
+        assert!(memory.iter().eq([(&sled(None), IMAGE)]));
+    }
+
+    #[test]
+    fn a_disk_that_does_not_answer_holds_up_neither_workers_nor_the_end() {
+        let (let_go, hangs) = channel::bounded::<()>(0);
+        let (began, has_begun) = channel::bounded(1);
+        let write = move |_: &Memory| {
+            let _ = began.send(());
+            let _ = hangs.recv();
+            Ok(())
+        };
+        let (learnt, keeper) =
+            Keeper::start_with("--state x".to_owned(), Memory::default(), write).unwrap();
+        learnt.tell(sled(None), IMAGE);
+        has_begun.recv_timeout(Duration::from_mins(1)).unwrap();
+        for _ in 0..2 * Learnt::MOST {
+            learnt.tell(sled(None), IMAGE);
+        }
+        drop(learnt);
+        let error = keeper.end().unwrap_err().to_string();
+        assert!(error.starts_with("--state x: the disk does not answer"), "{error}");
+        drop(let_go);
+    }
+
+    #[test]
+    fn what_failed_is_tried_again_at_the_end() {
+        let mut fails = true;
+        let (wrote, written) = channel::unbounded();
+        let write = move |memory: &Memory| {
+            wrote.send(memory.iter().count())?;
+            if std::mem::take(&mut fails) { Err(anyhow!("full")) } else { Ok(()) }
+        };
+        let (learnt, keeper) = Keeper::start_with(String::new(), Memory::default(), write).unwrap();
+        learnt.tell(sled(None), IMAGE);
+        assert_eq!(written.recv_timeout(Duration::from_mins(1)).unwrap(), 1);
+        drop(learnt);
+        keeper.end().unwrap();
+        assert_eq!(written.iter().collect::<Vec<_>>(), [1]);
+    }
+}

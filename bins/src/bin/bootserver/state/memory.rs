@@ -1,0 +1,132 @@
+//! Which sled took which image, the oldest first, and no more than a few racks' worth.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+
+use boot_format::Checksum;
+
+use crate::sled_at::SledAt;
+
+/// What sleds have booted from, in the order in which they did.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Memory {
+    /// What each sled took, and when: a number that counts up.
+    taken: HashMap<SledAt, (u64, Checksum)>,
+    /// Who took something at each number.
+    order: BTreeMap<u64, SledAt>,
+    next: u64,
+}
+
+impl Memory {
+    /// As many sleds as a server remembers for each link.
+    pub(crate) const MOST: usize = 4096;
+
+    /// Notes what `sled` took. Where that makes too many, the oldest is forgotten.
+    pub(crate) fn learn(&mut self, sled: SledAt, image: Checksum) {
+        if let Some((before, _)) = self.taken.insert(sled.clone(), (self.next, image)) {
+            self.order.remove(&before);
+        }
+        self.order.insert(self.next, sled);
+        self.next += 1;
+        if self.order.len() > Self::MOST
+            && let Some((_, oldest)) = self.order.pop_first()
+        {
+            self.taken.remove(&oldest);
+        }
+    }
+
+    /// What the sleds took, the oldest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&SledAt, Checksum)> {
+        self.order.values().map(|sled| (sled, self.taken[sled].1))
+    }
+
+    /// The text of the file: a line for each sled.
+    pub(super) fn text(&self) -> String {
+        let mut text = String::new();
+        for (sled, image) in self.iter() {
+            let _ = writeln!(text, "{sled} {image}");
+        }
+        text
+    }
+
+    /// What `text` says, and what is wrong with each line of another form, with its number.
+    pub(super) fn parse(text: &[u8]) -> (Self, Vec<(usize, String)>) {
+        let mut memory = Self::default();
+        let mut faults = Vec::new();
+        for (number, line) in (1..).zip(text.split(|&byte| byte == b'\n')) {
+            let line = String::from_utf8_lossy(line);
+            if line.trim().is_empty() {
+                continue;
+            }
+            match parse_line(line.trim()) {
+                Ok((sled, image)) => memory.learn(sled, image),
+                Err(fault) => faults.push((number, fault)),
+            }
+        }
+        (memory, faults)
+    }
+}
+
+fn parse_line(line: &str) -> Result<(SledAt, Checksum), String> {
+    /// What is shown of a line.
+    const SHOWN: usize = 40;
+    // The name of a link may have blanks in it, a checksum has none.
+    let Some((sled, image)) = line.rsplit_once(char::is_whitespace) else {
+        let start: String = line.chars().take(SHOWN).collect();
+        return Err(format!("{start:?}: expected [LINK/]MAC CHECKSUM"));
+    };
+    let image = image.parse().map_err(|error| format!("the checksum: {error}"))?;
+    Ok((sled.trim_end().parse()?, image))
+}
+
+#[cfg(test)]
+mod tests {
+    use boot_format::wire::MacAddr;
+
+    use super::*;
+
+    const IMAGE: Checksum = Checksum::from_bytes([7; 32]);
+
+    fn sled(link: Option<&str>, number: u16) -> SledAt {
+        let address = MacAddr::new([2, 0, 0, 0, 0, 0]).nth_after(number);
+        SledAt { link: link.map(str::to_owned), address }
+    }
+
+    #[test]
+    fn the_oldest_is_forgotten_and_who_boots_again_is_not_old() {
+        let mut memory = Memory::default();
+        for number in 0..Memory::MOST as u16 {
+            memory.learn(sled(None, number), IMAGE);
+        }
+        memory.learn(sled(None, 0), Checksum::from_bytes([8; 32]));
+        memory.learn(sled(None, 5000), IMAGE);
+        let all: Vec<_> = memory.iter().map(|(sled, _)| sled.clone()).collect();
+        assert_eq!(all.len(), Memory::MOST);
+        assert_eq!(all[0], sled(None, 2));
+        assert_eq!(all[all.len() - 2..], [sled(None, 0), sled(None, 5000)]);
+        let (again, faults) = Memory::parse(memory.text().as_bytes());
+        assert!(faults.is_empty() && again.iter().eq(memory.iter()));
+    }
+
+    #[test]
+    fn a_sled_on_a_link_is_another_than_one_on_every_link() {
+        let mut memory = Memory::default();
+        for link in [None, Some("net0"), Some("net1"), None] {
+            memory.learn(sled(link, 1), IMAGE);
+        }
+        let order = [Some("net0"), Some("net1"), None].map(|link| sled(link, 1));
+        assert!(memory.iter().map(|(sled, _)| sled).eq(&order));
+    }
+
+    #[test]
+    fn lines_of_another_form_are_named_and_the_rest_counts() {
+        let sum = "07".repeat(32);
+        let text = format!("\n2:0:0:0:0:1 abc\nnonsense\n2:0:0:0:0:1  {sum}\r\n\u{1b} {sum}\n");
+        let (memory, faults) = Memory::parse(text.as_bytes());
+        assert!(memory.iter().eq([(&sled(None, 1), IMAGE)]));
+        let numbers: Vec<_> = faults.iter().map(|(number, _)| *number).collect();
+        assert_eq!(numbers, [2, 3, 5]);
+        assert!(faults[0].1.contains("64 hexadecimal digits"), "{faults:?}");
+        assert!(faults[1].1.contains("\"nonsense\": expected [LINK/]MAC"), "{faults:?}");
+    }
+}
