@@ -1,0 +1,126 @@
+//! The documents: every command that they have a reader type works, and every link leads somewhere.
+//!
+//! The word behind `sh` on the fence of a block says how it is run: none, by a shell in a folder
+//! with small images; `netns`, as root, with a link at either end; `dev`, not at all, but the
+//! targets and scripts that it names must exist.
+
+mod blocks;
+#[cfg(target_os = "linux")]
+#[path = "../lab/mod.rs"]
+mod lab;
+#[cfg(target_os = "linux")]
+mod on_links;
+#[path = "../tool/mod.rs"]
+mod tool;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+
+use self::blocks::{Block, Kind, blocks, documents, repository};
+use self::tool::{Desk, path, raw};
+
+/// A folder with all files that the documents speak of.
+fn desk() -> Desk {
+    let desk = Desk::new();
+    desk.write("zfs.raw", &raw());
+    desk.write("recovery.raw", &raw());
+    fs::create_dir(desk.path("images")).unwrap();
+    for line in [
+        "mkimage -q -i zfs.raw -o zfs.img -O boot_image_csum -N ci",
+        "mkimage -q -i zfs.raw -o images/other.img -N another",
+        "mkimage -q -z -i recovery.raw -o recovery.img -N recovery",
+    ] {
+        assert!(desk.pipe(line).status.success(), "{line}");
+    }
+    desk
+}
+
+/// Blocks whose commands are run as they stand there.
+#[test]
+fn every_command_works() {
+    for block in blocks().into_iter().filter(|block| block.kind == Kind::Run) {
+        let desk = desk();
+        let tools = desk.path("tools");
+        fs::create_dir(&tools).unwrap();
+        for name in ["mkimage", "lookimage", "bootserver", "sledsim"] {
+            symlink(path(name), tools.join(name)).unwrap();
+        }
+        let paths = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
+        let mut shell = Command::new("sh");
+        shell.args(["-eu", "-c", &block.without_cargo()]).env("PATH", paths);
+        let output = shell.current_dir(desk.path(".")).output().unwrap();
+        assert!(
+            output.status.success(),
+            "{block}: {}\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}
+
+#[test]
+fn what_a_block_for_developers_names_exists() {
+    for block in blocks().into_iter().filter(|block| block.kind == Kind::Named) {
+        for line in block.text.lines() {
+            assert!(exists(line), "{block}: {line}");
+        }
+    }
+}
+
+fn exists(line: &str) -> bool {
+    let words: Vec<_> = line.split(' ').collect();
+    let program = words[0];
+    if program == "cargo" {
+        let named = |option, folder: &str| {
+            let at = words.iter().position(|word| *word == option)?;
+            Some(repository().join(folder).join(format!("{}.rs", words[at + 1])).exists())
+        };
+        return named("--bench", "benches/benches").unwrap_or(true);
+    }
+    repository().join(program).exists()
+}
+
+#[test]
+fn every_link_leads_to_a_file() {
+    for document in documents() {
+        let text = fs::read_to_string(&document).unwrap();
+        for (_, rest) in text.match_indices("](").map(|(at, _)| text.split_at(at + 2)) {
+            let (target, _) = rest.split_once(')').unwrap();
+            let (file, _) = target.split_once('#').unwrap_or((target, ""));
+            let there = file.is_empty() || file.contains("://") || beside(&document, file).exists();
+            assert!(there, "{}: no such file: {file}", document.display());
+        }
+    }
+}
+
+fn beside(document: &Path, file: &str) -> std::path::PathBuf {
+    document.parent().unwrap().join(file)
+}
+
+#[test]
+fn the_readme_fits_on_two_screens() {
+    let lines = fs::read_to_string(repository().join("README.md")).unwrap().lines().count();
+    assert!(lines <= 120, "{lines} lines");
+}
+
+#[test]
+fn the_rules_are_numbered_without_a_gap() {
+    for (document, letter) in [("docs/protocol.md", 'P'), ("docs/image-format.md", 'F')] {
+        let text = fs::read_to_string(repository().join(document)).unwrap();
+        let numbers: Vec<usize> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("**")?.strip_prefix(letter)?.split_once(".**"))
+            .map(|(number, _)| number.parse().unwrap())
+            .collect();
+        assert_eq!(numbers, (1..=numbers.len()).collect::<Vec<_>>(), "{document}");
+    }
+}
+
+#[test]
+fn few_blocks_are_not_run() {
+    let (text, run): (Vec<Block>, _) =
+        blocks().into_iter().partition(|block| block.kind == Kind::Text);
+    assert!(text.len() < run.len(), "{} of {}", text.len(), text.len() + run.len());
+}
