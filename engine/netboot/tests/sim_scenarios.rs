@@ -254,6 +254,24 @@ fn a_sled_that_loses_nothing_is_as_fast_as_without_retransmission() {
     }
 }
 
+/// Once the server takes a dropped frame for a little cheaper than it is, every retransmit makes
+/// the next answer late, and each late answer draws retransmits.
+#[test]
+fn no_boot_is_caught_between_late_answers_and_retransmits() {
+    let image = image(16);
+    let lossy_batches = 128.0 * (1.0 - 0.99_f64.powi(128));
+    for (answers, seed) in [(AnswerTimes::Quiet, 104), (AnswerTimes::Busy, 34)] {
+        for seed in [seed, 52, 98] {
+            let alone = Scenario::new(1, image.clone(), 10 * GIGABIT);
+            let (faults, console) = (Faults::loss(0.01), Duration::from_micros(210));
+            let outcome = Scenario { seed, answers, faults, console, ..alone }.run();
+            assert_eq!(outcome.booted, 1, "{seed}");
+            let each = outcome.early as f64 / lossy_batches;
+            assert!(each < 128.0, "{answers}, seed {seed}: {each} for each lossy batch");
+        }
+    }
+}
+
 #[test]
 fn a_sled_that_stands_still_draws_no_more_than_a_batch_unless_a_frame_was_lost() {
     let image = image(16);

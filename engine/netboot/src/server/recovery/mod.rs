@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use self::answers::Answers;
 use self::budget::Budget;
-use self::spacing::Spacing;
+use self::spacing::{Round, Spacing};
 use crate::time::Instant;
 
 pub(super) use self::loss::BaselineLoss;
@@ -184,7 +184,8 @@ impl Recovery {
             self.answers.add(waited, 1.0 - lost);
         } else if (batch.rounds, batch.in_round) <= (1, 0) {
             let span = batch.last_try.since(batch.first_try);
-            self.spacing.repaired(took, batch.tried, span, batch.rto);
+            let whole = batch.rounds == 1;
+            self.spacing.repaired(Round { took, sent: batch.tried, span, whole }, batch.rto);
         }
         // What it has not dropped yet: of a late sled all, of one that lacked a frame those that
         // came too fast for it.
@@ -245,10 +246,11 @@ impl Recovery {
             batch.in_round = 0;
             self.budget.earn(loss::proven(link));
             // RFC 6298, section 5.5: back off. While it is not known what the sled bears, it gets
-            // as long again as the round took.
+            // as long again as the round took; later a share that shows whether it is slower.
             let round = now.since(batch.first_try);
             let backoff = batch.rto * 2_u32.pow(batch.rounds);
-            let wait = if self.spacing.is_measured() { backoff } else { backoff.max(round) };
+            let share = if self.spacing.is_measured() { Spacing::GROWTH - 1.0 } else { 1.0 };
+            let wait = backoff.max(round.mul_f64(share));
             next = (now + gap).max(batch.first_try + self.spacing.cost() * batch.tried) + wait;
         }
         self.due = Some(next);
