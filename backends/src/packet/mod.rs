@@ -79,7 +79,7 @@ pub(crate) fn open(
         let filter = if options.all_addresses {
             filter::frames_for_all()
         } else {
-            filter::frames_for(watch.facts().address)
+            filter::frames_for(watch.facts().address, &[])
         };
         socket.attach_filter(&filter).map_err(fail("attach a filter"))?;
     }

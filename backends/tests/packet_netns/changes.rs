@@ -138,6 +138,46 @@ fn a_links_own_address_and_mtu_are_followed() {
 
 #[test]
 #[ignore = "needs root and network namespaces"]
+fn frames_for_an_address_that_the_link_had_are_heard_for_as_long_as_they_are_wanted() {
+    inside(1, || {
+        let (mut tap, mut link) = tap(OpenOptions::default());
+        let before = link.address();
+        ip(&format!("link set {TAP} address 02:00:00:00:00:09"));
+        link.counters();
+        let mut heard = |link: &mut Link| {
+            tap.put(&frame(before, SLED, None));
+            tap.put(&frame(SLED.nth_after(1), SLED, None));
+            arrived(link).len()
+        };
+        assert_eq!(heard(&mut link), 0);
+        link.hear_also(&[SLED.nth_after(7), before]);
+        assert_eq!(heard(&mut link), 1);
+        link.hear_also(&[]);
+        assert_eq!(heard(&mut link), 0);
+    });
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn what_is_longer_than_the_mtu_goes_out_on_no_path() {
+    for tx in PATHS {
+        inside(1, || {
+            let mut link = via(tx);
+            let mut batch = Batch::with_capacity(1);
+            for (mtu, goes) in [(1040, 0), (1044, 1), (1500, 1)] {
+                ip(&format!("link set {NEAR} mtu {mtu}"));
+                push(&mut batch, &image(1), 0);
+                let mut taken = 0;
+                send_all(&mut link, &mut batch, &mut taken);
+                assert_eq!(taken, goes, "{tx}, {mtu}");
+            }
+            assert_eq!(link.counters().dropped, 1, "{tx}");
+        });
+    }
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
 fn a_link_is_found_by_its_other_names_and_is_one_link() {
     inside(1, || {
         // Longer than any first name, the longest there is, and a short one.
