@@ -116,11 +116,20 @@ fn a_second_server_on_a_link_is_refused_unless_it_is_wanted() {
         let shared = desk.run(&format!("bootserver {line}"));
         let said = String::from_utf8(shared.stderr).unwrap();
         assert!(said.contains("serving every sled"), "{said}");
+        let sharing =
+            Running::start(&desk, "bootserver", &format!("--share-link {NEAR} zfs.img all"));
+        sleep(LOOK);
         let other = desk.run("bootserver -t 0.3 near2 zfs.img all");
         assert!(String::from_utf8(other.stderr).unwrap().contains("serving every sled"));
-        // Nothing stays behind of a server that was killed.
+        // Nothing stays behind of a server that was killed, but who shared its link is there.
         first.signal("-KILL");
         first.end(SOON);
+        sleep(LOOK);
+        let second = desk.run(&format!("bootserver {NEAR} zfs.img all"));
+        let said = String::from_utf8(second.stderr).unwrap();
+        assert!(said.contains(&format!("{NEAR}: process {} (", sharing.id())), "{said}");
+        // It is not waited for, but takes a moment to end.
+        sharing.signal("-TERM");
         let after = desk.run(&format!("bootserver -t 0.3 {NEAR} zfs.img all"));
         assert!(String::from_utf8(after.stderr).unwrap().contains("serving every sled"));
     });

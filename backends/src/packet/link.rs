@@ -9,7 +9,7 @@ use boot_format::wire::MacAddr;
 use boot_netboot::batch::Batch;
 
 use super::filter;
-use super::hold::Hold;
+use super::hold::Holding;
 use super::outage::Outage;
 use super::room::Room;
 use super::socket::{ReceiveScratch, Socket};
@@ -106,7 +106,7 @@ pub(super) struct PacketLink {
     filtered: Option<(MacAddr, Vec<MacAddr>)>,
     /// The former addresses for which the link delivers frames.
     former: Vec<MacAddr>,
-    hold: Option<Hold>,
+    holding: Holding,
     socket: Socket,
     path: Box<dyn Transmit>,
     described: String,
@@ -125,7 +125,7 @@ impl PacketLink {
     /// Sends over `path`, which `described` says in words.
     pub(super) fn new(
         name: &str,
-        (watch, hold): (Watch, Option<Hold>),
+        (watch, holding): (Watch, Holding),
         socket: Socket,
         (path, described): (Box<dyn Transmit>, String),
         options: OpenOptions,
@@ -135,7 +135,7 @@ impl PacketLink {
             filtered: (!options.all_addresses).then(|| (watch.facts().address, Vec::new())),
             former: Vec::new(),
             watch,
-            hold,
+            holding,
             socket,
             path,
             described,
@@ -369,9 +369,7 @@ impl Datalink for PacketLink {
         if !self.runs() {
             self.note_down();
         }
-        if let Some(hold) = &self.hold {
-            hold.dismiss();
-        }
+        self.holding.look();
         // Nothing is lost by not knowing: the sled asks again.
         self.counters.missed += self.socket.take_missed().unwrap_or(0);
         LinkCounters {

@@ -2,9 +2,10 @@
 
 use std::io::Read;
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use boot_backends::{LinkError, OpenOptions, is_one_link, open, open_workers};
+use boot_backends::{LinkError, OpenOptions, Sharing, is_one_link, open, open_workers};
 use boot_format::wire::{ETHERTYPE, MAGIC, MacAddr};
 use boot_netboot::batch::Batch;
 
@@ -13,6 +14,7 @@ use crate::tap::Tap;
 use crate::{Link, PATHS, SLED, far, frames_at, image, push, send_all, via};
 
 const TAP: &str = "tap0";
+const SOLE: Sharing = Sharing::Sole { patience: Duration::ZERO };
 
 /// A frame of the boot protocol, with this VLAN tag if there is one.
 fn frame(to: MacAddr, from: MacAddr, tag: Option<u16>) -> Vec<u8> {
@@ -196,7 +198,7 @@ fn a_link_is_found_by_its_other_names_and_is_one_link() {
 #[test]
 #[ignore = "needs root and network namespaces"]
 fn a_link_is_held_by_one_process_for_as_long_as_it_is_open() {
-    let holding = OpenOptions { hold: true, ..OpenOptions::default() };
+    let holding = OpenOptions { sharing: SOLE, ..OpenOptions::default() };
     inside(1, || {
         let mut workers = open_workers(NEAR, holding, 2).unwrap();
         let refused = || match open(NEAR, holding) {
@@ -216,6 +218,17 @@ fn a_link_is_held_by_one_process_for_as_long_as_it_is_open() {
         assert!(refused().starts_with(&pid));
         workers.pop();
         open(NEAR, holding).unwrap();
+        // One that is about to end is waited for.
+        let ending = open(NEAR, holding).unwrap();
+        let patience = Duration::from_mins(1);
+        let patient = OpenOptions { sharing: Sharing::Sole { patience }, ..holding };
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(Duration::from_millis(200));
+                drop(ending);
+            });
+            open(NEAR, patient).unwrap();
+        });
     });
 }
 
@@ -248,7 +261,7 @@ sys.stdin.read()
                 .spawn()
                 .expect("python3 is installed");
             child.stdout.as_mut().unwrap().read_exact(&mut [0; 6]).unwrap();
-            let holding = OpenOptions { hold: true, ..OpenOptions::default() };
+            let holding = OpenOptions { sharing: SOLE, ..OpenOptions::default() };
             let path = open(NEAR, holding).unwrap().path().unwrap().to_owned();
             assert!(path.contains("a second server would not be refused"), "{state}: {path}");
             drop(child.stdin.take());
