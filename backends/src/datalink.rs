@@ -27,6 +27,10 @@ pub trait Datalink {
     /// last sent: that of a bridge or bond can change.
     fn address(&self) -> MacAddr;
 
+    /// From now on has frames for these addresses, which the link had before, received as those for
+    /// its own are, as far as the system can do that. Most links have one address for ever.
+    fn hear_also(&mut self, _former: &[MacAddr]) {}
+
     /// The most bytes that a frame can have after its 14-byte Ethernet header; as current as the
     /// address.
     fn mtu(&self) -> usize;

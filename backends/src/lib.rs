@@ -18,7 +18,7 @@ mod packet;
 mod serve;
 
 pub use datalink::{Datalink, LEAST_MTU, LinkCounters, LinkError, Sent};
-pub use options::{OpenOptions, ParseTxPathError, TxPath};
+pub use options::{OpenOptions, ParseTxPathError, Sharing, TxPath};
 pub use serve::{Clock, serve};
 
 /// Opens the Ethernet link `name` of this system.

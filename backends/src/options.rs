@@ -10,9 +10,8 @@ pub struct OpenOptions {
     /// Receive frames for every address, not only for the link's own: for simulated sleds,
     /// which have addresses of their own.
     pub all_addresses: bool,
-    /// Refuse the link if a process of this network namespace has it open with this option, and
-    /// have others refused for as long as it is open here. On Linux; elsewhere nobody is refused.
-    pub hold: bool,
+    /// Whether others may use the link too.
+    pub sharing: Sharing,
     /// How frames leave.
     pub tx: TxPath,
     /// Payloads may be mapped from files, which nobody in this process may read: take no path
@@ -21,6 +20,24 @@ pub struct OpenOptions {
     /// How long frames wait for a link that is down, to go out when it is up again; then, and
     /// until it is, frames are dropped. A Linux link's; others drop at once.
     pub patience: Duration,
+}
+
+/// Whether others of this network namespace may use a link too. On Linux; elsewhere nobody is
+/// refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sharing {
+    /// Who uses the link is of no concern, neither here nor to others.
+    #[default]
+    Open,
+    /// The link is refused if another holds it, and held for as long as it is open. Who holds it
+    /// may be about to end: it is waited for.
+    Sole {
+        /// How long.
+        patience: Duration,
+    },
+    /// The link is held as soon as nobody else holds it: who has it already goes on, and who wants
+    /// it for itself is refused.
+    Shared,
 }
 
 /// How frames get from memory to the kernel. All paths send the same frames; they differ in

@@ -7,11 +7,12 @@ mod lab;
 mod netns;
 mod tool;
 
+use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
 use crate::lab::{Running, SOON, image, sledsim};
-use crate::netns::{FAR, NEAR, inside, ip, wait_for};
+use crate::netns::{FAR, NEAR, inside, ip, run, wait_for, wait_for_frames};
 use crate::tool::Desk;
 
 /// Longer than the server takes to look at its links: 200 ms.
@@ -115,11 +116,20 @@ fn a_second_server_on_a_link_is_refused_unless_it_is_wanted() {
         let shared = desk.run(&format!("bootserver {line}"));
         let said = String::from_utf8(shared.stderr).unwrap();
         assert!(said.contains("serving every sled"), "{said}");
+        let sharing =
+            Running::start(&desk, "bootserver", &format!("--share-link {NEAR} zfs.img all"));
+        sleep(LOOK);
         let other = desk.run("bootserver -t 0.3 near2 zfs.img all");
         assert!(String::from_utf8(other.stderr).unwrap().contains("serving every sled"));
-        // Nothing stays behind of a server that was killed.
+        // Nothing stays behind of a server that was killed, but who shared its link is there.
         first.signal("-KILL");
         first.end(SOON);
+        sleep(LOOK);
+        let second = desk.run(&format!("bootserver {NEAR} zfs.img all"));
+        let said = String::from_utf8(second.stderr).unwrap();
+        assert!(said.contains(&format!("{NEAR}: process {} (", sharing.id())), "{said}");
+        // It is not waited for, but takes a moment to end.
+        sharing.signal("-TERM");
         let after = desk.run(&format!("bootserver -t 0.3 {NEAR} zfs.img all"));
         assert!(String::from_utf8(after.stderr).unwrap().contains("serving every sled"));
     });
@@ -178,4 +188,90 @@ fn what_changes_about_a_link_is_said_and_sleds_boot_all_the_same() {
             assert_said(&log, NEAR, &lines);
         });
     }
+}
+
+/// A bridge that the server is on, with ports to the sleds and to nobody, and the address of the
+/// latter: the least, if nobody gives it another.
+fn bridge_with_two_ports() {
+    ip("link add bridge0 type bridge stp_state 0 forward_delay 0");
+    ip("link add lone type veth peer name nobody");
+    ip("link set lone address 02:00:00:00:00:05");
+    ip(&format!("link set {NEAR} address 02:00:00:00:00:77"));
+    for port in ["lone", NEAR] {
+        ip(&format!("link set {port} master bridge0"));
+    }
+    for link in ["lone", "bridge0"] {
+        ip(&format!("link set {link} addrgenmode none"));
+        ip(&format!("link set {link} up"));
+    }
+    wait_for("bridge0");
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn boots_under_way_go_on_when_the_links_address_changes() {
+    let line = |link: &str| format!("--rate 60Mbit {link} zfs.img all");
+    for change in [
+        // The bridge has its own from the port that goes.
+        "set lone nomaster",
+        // From the one that comes.
+        "set lone address 02:00:00:00:00:03",
+        // To a card that keeps frames for others to itself, this is the same.
+        "set bridge0 address 02:00:00:00:00:99",
+    ] {
+        inside(1, || {
+            bridge_with_two_ports();
+            let desk = desk();
+            let server = Running::start(&desk, "bootserver", &line("bridge0"));
+            let rack = Running::start(&desk, "sledsim", &format!("{FAR} --sleds 2 -t 30"));
+            wait_for_frames("bridge0", 2000);
+            ip(&format!("link {change}"));
+            let (status, table, said) = rack.end(SOON);
+            assert_eq!(status, 0, "{change}: {table}{said}");
+            assert!(!said.contains("start over"), "{change}: {said}");
+            sleep(LOOK);
+            assert!(!is_promiscuous("bridge0"), "{change}: nobody needs the old address any more");
+            server.signal("-TERM");
+            let (status, _, log) = server.end(SOON);
+            assert_eq!(status, 0, "{change}: {log}");
+            assert_said(&log, "bridge0", &["the link's address was 02:00:00:00:00:05 and is "]);
+            assert_eq!(log.matches(": booted: ").count(), 2, "{change}: {log}");
+        });
+    }
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn sleds_that_can_not_reach_the_old_address_start_over() {
+    inside(1, || {
+        let desk = desk();
+        let own = "02:00:00:00:00:77";
+        ip(&format!("link set {NEAR} address {own}"));
+        let server =
+            Running::start(&desk, "bootserver", &format!("--rate 30Mbit {NEAR} zfs.img all"));
+        let rack = Running::start(&desk, "sledsim", &format!("{FAR} -t 30"));
+        wait_for_frames(NEAR, 1000);
+        // As a switch that has forgotten where it was, and does not flood.
+        let rules = format!(
+            "table netdev lost {{\n chain from_sleds {{\n  type filter hook ingress device {NEAR} \
+             priority 0;\n  ether daddr {own} drop\n }}\n}}\n"
+        );
+        desk.write("rules", rules.as_bytes());
+        run("nft", &format!("-f {}", desk.path("rules").display()));
+        ip(&format!("link set {NEAR} address 02:00:00:00:00:99"));
+        let (status, table, said) = rack.end(SOON);
+        assert_eq!(status, 0, "{table}{said}");
+        assert!(said.contains("told it to start over"), "{said}");
+        server.signal("-TERM");
+        let (status, _, log) = server.end(SOON);
+        assert_eq!(status, 0, "{log}");
+        let line = "not heard from since the link's address changed: told to start over";
+        assert_eq!(log.matches(line).count(), 1, "{log}");
+    });
+}
+
+/// Whether a link of this namespace takes frames for everybody.
+fn is_promiscuous(link: &str) -> bool {
+    let shown = Command::new("ip").args(["-d", "link", "show", link]).output().unwrap();
+    !String::from_utf8_lossy(&shown.stdout).contains(" promiscuity 0 ")
 }

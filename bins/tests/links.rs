@@ -12,17 +12,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::lab::{Running, SOON, image, sledsim};
-use crate::netns::{FAR, NEAR, inside, ip, run, sent_by, wait_for};
+use crate::netns::{FAR, NEAR, inside, ip, run, sent_by, wait_for, wait_for_frames};
 use crate::tool::Desk;
-
-/// Waits until a link has sent so many frames: a boot is well under way.
-fn wait_for_frames(link: &str, frames: u64) {
-    let until = Instant::now() + Duration::from_secs(20);
-    while sent_by(link) < frames {
-        assert!(Instant::now() < until, "{} of {frames} frames", sent_by(link));
-        sleep(Duration::from_millis(1));
-    }
-}
 
 /// The number before `what` in the line about `link`.
 fn counted(log: &str, link: &str, what: &str) -> u64 {

@@ -3,27 +3,35 @@
 use boot_format::wire::{ETHERTYPE, MAGIC, MacAddr};
 
 /// Accepts frames of the boot protocol, its ethertype and its magic behind that, which are for
-/// the link's own address or for all, and those that somebody else sends with `own` as their
-/// source.
+/// the link's own address, for one of those that it had before, or for all, and those that
+/// somebody else sends with `own` as their source.
 ///
 /// Frames with a VLAN tag are not for us: a tagged segment is served on its VLAN's own link. A
 /// tag with the VID 0 names no VLAN, only a priority. The kernel takes tags out of frames; of
 /// those with a VID that has no link here it may tell no more than that they are for another
 /// host, whatever their destination.
-pub(super) fn frames_for(own: MacAddr) -> Vec<libc::sock_filter> {
-    let own = own.octets();
-    let [first, last] = [
-        u32::from_be_bytes([own[0], own[1], own[2], own[3]]),
-        u32::from(u16::from_be_bytes([own[4], own[5]])),
-    ];
-    boot_frames_and(&[
-        load(libc::BPF_W, 6),
-        jump_unless(first, 3),
-        load(libc::BPF_H, 10),
-        jump_unless(last, 1),
+pub(super) fn frames_for(own: MacAddr, former: &[MacAddr]) -> Vec<libc::sock_filter> {
+    const DESTINATION: u32 = 0;
+    const SOURCE: u32 = 6;
+    let mut others = Vec::new();
+    for &address in former {
+        others.extend(give_if(DESTINATION, address));
+    }
+    others.extend(give_if(SOURCE, own));
+    others.push(give(0));
+    boot_frames_and(&others)
+}
+
+/// Accepts frames that have `address` at this place, and goes on with others.
+fn give_if(at: u32, address: MacAddr) -> [libc::sock_filter; 5] {
+    let [a, b, c, d, e, f] = address.octets();
+    [
+        load(libc::BPF_W, at),
+        jump_unless(u32::from_be_bytes([a, b, c, d]), 3),
+        load(libc::BPF_H, at + 4),
+        jump_unless(u16::from_be_bytes([e, f]).into(), 1),
         give(u32::MAX),
-        give(0),
-    ])
+    ]
 }
 
 /// Accepts frames of the boot protocol whatever their destination. Of those that the kernel

@@ -10,7 +10,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::socket::sockopt::PeerCredentials;
@@ -35,61 +35,113 @@ pub(super) enum Refusal {
 }
 
 impl Hold {
-    /// Takes the hold on the link with this number.
-    pub(super) fn take(link: i32) -> Result<Self, Refusal> {
-        let name = format!("bootserver-link-{link}");
-        let address = SocketAddr::from_abstract_name(&name).map_err(Refusal::System)?;
-        match UnixListener::bind_addr(&address) {
-            Ok(name) => {
-                name.set_nonblocking(true).map_err(Refusal::System)?;
-                Ok(Self { name: Arc::new(name) })
+    const PAUSE: Duration = Duration::from_millis(50);
+    /// A server dismisses who came to ask several times a second: longer than that, nobody knows
+    /// who has the name.
+    const UNCLEAR: Duration = Duration::from_secs(1);
+
+    /// Takes the hold on the link with this number, as soon as who holds it lets it go, within
+    /// `patience`.
+    pub(super) fn take(link: i32, patience: Duration) -> Result<Self, Refusal> {
+        let start = Instant::now();
+        loop {
+            if let Some(hold) = Self::try_take(link).map_err(Refusal::System)? {
+                return Ok(hold);
             }
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(refusal(&name)),
-            Err(error) => Err(Refusal::System(error)),
+            let (refusal, patience) = match ask(&name_of(link)) {
+                // Too many wait to be dismissed, or it does not listen yet, or not any more.
+                Err(error @ (Errno::EAGAIN | Errno::ECONNREFUSED)) => {
+                    (unclear(error), Self::UNCLEAR)
+                }
+                Err(error) => (unclear(error), Duration::ZERO),
+                Ok(peer) => match judge(peer) {
+                    held @ Refusal::Held(_) => (held, patience),
+                    refusal => (refusal, Duration::ZERO),
+                },
+            };
+            if start.elapsed() >= patience {
+                return Err(refusal);
+            }
+            thread::sleep(Self::PAUSE);
         }
     }
 
+    /// Takes the hold on the link with this number if nobody has it.
+    fn try_take(link: i32) -> io::Result<Option<Self>> {
+        let name = match UnixListener::bind_addr(&SocketAddr::from_abstract_name(name_of(link))?) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Ok(None),
+            bound => bound?,
+        };
+        name.set_nonblocking(true)?;
+        Ok(Some(Self { name: Arc::new(name) }))
+    }
+
     /// Lets those go who came to see whose the hold is, so that more can come.
-    pub(super) fn dismiss(&self) {
+    fn dismiss(&self) {
         /// As many as can wait for a listener of the standard library.
         const MOST: usize = 128;
         (0..MOST).map_while(|_| self.name.accept().ok()).for_each(drop);
     }
 }
 
-/// What it means that somebody has the name.
-fn refusal(name: &str) -> Refusal {
-    match holder(name) {
-        // Of a process in another container one hears neither its number nor what it may do.
-        Ok(peer) if peer.pid() == 0 && peer.uid() == 0 => {
-            Refusal::Held("a process that can't be seen from here".to_owned())
+/// What a worker has of the hold on its link.
+#[derive(Clone, Debug)]
+pub(super) enum Holding {
+    Nothing,
+    Has(Hold),
+    /// It takes the hold on the link with this number as soon as it can.
+    Wants(i32),
+}
+
+impl Holding {
+    /// Does what is to be done several times a second.
+    pub(super) fn look(&mut self) {
+        match self {
+            Self::Nothing => {}
+            Self::Has(hold) => hold.dismiss(),
+            Self::Wants(link) => {
+                if let Ok(Some(hold)) = Hold::try_take(*link) {
+                    *self = Self::Has(hold);
+                }
+            }
         }
-        Ok(peer) if may_use_links(peer.pid()) => Refusal::Held(process(peer.pid())),
-        Ok(peer) => Refusal::Usurped(format!("{} of user {}", process(peer.pid()), peer.uid())),
-        Err(error) => Refusal::Usurped(format!("an unknown process ({error})")),
+    }
+
+    /// What another worker of the link has.
+    pub(super) fn of_another(&self) -> Self {
+        match self {
+            Self::Has(hold) => Self::Has(hold.clone()),
+            Self::Nothing | Self::Wants(_) => Self::Nothing,
+        }
     }
 }
 
-/// The process that listens there. The kernel knows without its help, as long as few ask.
-fn holder(name: &str) -> nix::Result<UnixCredentials> {
-    /// A server dismisses who came to ask several times a second.
-    const ATTEMPTS: u32 = 20;
-    const PAUSE: Duration = Duration::from_millis(50);
+fn name_of(link: i32) -> String {
+    format!("bootserver-link-{link}")
+}
+
+/// What it means that `peer` has the name.
+fn judge(peer: UnixCredentials) -> Refusal {
+    // Of a process in another container one hears neither its number nor what it may do.
+    if peer.pid() == 0 && peer.uid() == 0 {
+        Refusal::Held("a process that can't be seen from here".to_owned())
+    } else if may_use_links(peer.pid()) {
+        Refusal::Held(process(peer.pid()))
+    } else {
+        Refusal::Usurped(format!("{} of user {}", process(peer.pid()), peer.uid()))
+    }
+}
+
+fn unclear(error: Errno) -> Refusal {
+    Refusal::Usurped(format!("an unknown process ({error})"))
+}
+
+/// Whose the name is: the kernel knows without the owner's help, as long as few ask.
+fn ask(name: &str) -> nix::Result<UnixCredentials> {
     let address = UnixAddr::new_abstract(name.as_bytes())?;
-    for _ in 1..ATTEMPTS {
-        match ask(&address) {
-            // Too many wait to be dismissed, or it does not listen yet.
-            Err(Errno::EAGAIN | Errno::ECONNREFUSED) => thread::sleep(PAUSE),
-            answer => return answer,
-        }
-    }
-    ask(&address)
-}
-
-fn ask(address: &UnixAddr) -> nix::Result<UnixCredentials> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let fd: OwnedFd = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
-    connect(fd.as_raw_fd(), address)?;
+    connect(fd.as_raw_fd(), &address)?;
     getsockopt(&fd, PeerCredentials)
 }
 
@@ -120,13 +172,17 @@ fn process(number: i32) -> String {
 mod tests {
     use super::*;
 
+    /// No link has a number below one, and no two tests the same.
+    fn no_link(test: i32) -> i32 {
+        -2 * std::process::id().cast_signed() - test
+    }
+
     #[test]
     fn a_hold_ends_with_its_value_and_counts_only_for_those_who_may_use_links() {
-        // No link has a number below one, and no other test this one.
-        let link = -std::process::id().cast_signed();
+        let link = no_link(0);
         let me = std::process::id().cast_signed();
-        let hold = Hold::take(link).unwrap();
-        match Hold::take(link).unwrap_err() {
+        let hold = Hold::take(link, Duration::ZERO).unwrap();
+        match Hold::take(link, Duration::ZERO).unwrap_err() {
             Refusal::Held(who) => assert!(may_use_links(me) && who == process(me), "{who}"),
             Refusal::Usurped(who) => {
                 assert!(!may_use_links(me) && who.starts_with(&process(me)), "{who}");
@@ -134,6 +190,19 @@ mod tests {
             Refusal::System(error) => panic!("{error}"),
         }
         drop(hold);
-        Hold::take(link).unwrap();
+        Hold::take(link, Duration::ZERO).unwrap();
+    }
+
+    #[test]
+    fn who_shares_a_link_takes_the_hold_when_it_is_let_go() {
+        let link = no_link(1);
+        let hold = Hold::take(link, Duration::ZERO).unwrap();
+        let mut holding = Holding::Wants(link);
+        holding.look();
+        assert!(matches!(holding, Holding::Wants(_)));
+        drop(hold);
+        holding.look();
+        assert!(matches!(holding, Holding::Has(_)));
+        assert!(Hold::try_take(link).unwrap().is_none());
     }
 }

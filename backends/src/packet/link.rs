@@ -9,7 +9,7 @@ use boot_format::wire::MacAddr;
 use boot_netboot::batch::Batch;
 
 use super::filter;
-use super::hold::Hold;
+use super::hold::Holding;
 use super::outage::Outage;
 use super::room::Room;
 use super::socket::{ReceiveScratch, Socket};
@@ -25,6 +25,9 @@ pub(super) trait Transmit: Send {
     ///
     /// If the link can't be used any more.
     fn transmit(&mut self, socket: &Socket, batch: &mut Batch) -> io::Result<Round>;
+
+    /// Frames can have so many bytes behind their Ethernet header from now on.
+    fn fit(&mut self, _mtu: usize) {}
 
     /// Frames that were consumed but that the kernel has not taken yet, for want of room.
     fn pending(&self) -> usize {
@@ -98,9 +101,12 @@ const SOURCE: Range<usize> = 6..12;
 pub(super) struct PacketLink {
     name: String,
     watch: Watch,
-    /// The address for which the filter lets frames through, if only for one.
-    filtered: Option<MacAddr>,
-    hold: Option<Hold>,
+    /// The address for which the filter lets frames through, and those that the link had before;
+    /// unless it does for all.
+    filtered: Option<(MacAddr, Vec<MacAddr>)>,
+    /// The former addresses for which the link delivers frames.
+    former: Vec<MacAddr>,
+    holding: Holding,
     socket: Socket,
     path: Box<dyn Transmit>,
     described: String,
@@ -119,16 +125,17 @@ impl PacketLink {
     /// Sends over `path`, which `described` says in words.
     pub(super) fn new(
         name: &str,
-        (watch, hold): (Watch, Option<Hold>),
+        (watch, holding): (Watch, Holding),
         socket: Socket,
         (path, described): (Box<dyn Transmit>, String),
         options: OpenOptions,
     ) -> Self {
         Self {
             name: name.to_owned(),
-            filtered: (!options.all_addresses).then_some(watch.facts().address),
+            filtered: (!options.all_addresses).then(|| (watch.facts().address, Vec::new())),
+            former: Vec::new(),
             watch,
-            hold,
+            holding,
             socket,
             path,
             described,
@@ -176,12 +183,14 @@ impl PacketLink {
     /// Takes in what has changed about the link, which costs next to nothing if nothing has.
     fn look(&mut self) {
         self.watch.look();
-        let address = self.watch.facts().address;
+        self.path.fit(self.watch.facts().mtu);
+        let wanted = (self.watch.facts().address, &self.former);
         // A filter that can't be had now is asked for again.
-        if self.filtered.is_some_and(|filtered| filtered != address)
-            && self.socket.attach_filter(&filter::frames_for(address)).is_ok()
+        if let Some((address, former)) = &mut self.filtered
+            && (*address, &*former) != wanted
+            && self.socket.attach_filter(&filter::frames_for(wanted.0, wanted.1)).is_ok()
         {
-            self.filtered = Some(address);
+            (*address, *former) = (wanted.0, wanted.1.clone());
         }
     }
 
@@ -232,6 +241,21 @@ impl Datalink for PacketLink {
 
     fn address(&self) -> MacAddr {
         self.watch.facts().address
+    }
+
+    fn hear_also(&mut self, former: &[MacAddr]) {
+        if self.filtered.is_none() || self.former == former {
+            return;
+        }
+        // Without, a card or bridge may keep such frames to itself: then sleds start over.
+        for address in self.former.iter().filter(|address| !former.contains(address)) {
+            let _ = self.socket.receive_for(*address, false);
+        }
+        for address in former.iter().filter(|address| !self.former.contains(address)) {
+            let _ = self.socket.receive_for(*address, true);
+        }
+        self.former = former.to_vec();
+        self.look();
     }
 
     fn mtu(&self) -> usize {
@@ -345,9 +369,7 @@ impl Datalink for PacketLink {
         if !self.runs() {
             self.note_down();
         }
-        if let Some(hold) = &self.hold {
-            hold.dismiss();
-        }
+        self.holding.look();
         // Nothing is lost by not knowing: the sled asks again.
         self.counters.missed += self.socket.take_missed().unwrap_or(0);
         LinkCounters {

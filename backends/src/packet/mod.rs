@@ -18,14 +18,14 @@ use std::io;
 
 use nix::net::if_::if_nameindex;
 
-use self::hold::{Hold, Refusal};
+use self::hold::{Hold, Holding, Refusal};
 use self::link::{PacketLink, Transmit};
 use self::mmsg::Mmsg;
 use self::socket::Socket;
 use self::uring::Uring;
 use self::watch::{LinkFacts, Watch};
 use self::xdp::Opener;
-use crate::{Datalink, LEAST_MTU, LinkError, OpenOptions, TxPath};
+use crate::{Datalink, LEAST_MTU, LinkError, OpenOptions, Sharing, TxPath};
 
 /// A few batches for each direction.
 const SEND_BUFFER: i32 = 4 << 20;
@@ -54,7 +54,7 @@ pub(crate) fn open(
     let fail =
         |what| move |source| LinkError::System { link: name.to_owned(), what, cause: source };
     let facts = look(name)?;
-    let (hold, unheld) = if options.hold { hold(name, facts.index)? } else { Default::default() };
+    let (mut holding, unheld) = hold(name, facts.index, options.sharing)?;
     let mut sockets = Vec::new();
     let mut group = None;
     for _ in 0..workers {
@@ -79,7 +79,7 @@ pub(crate) fn open(
         let filter = if options.all_addresses {
             filter::frames_for_all()
         } else {
-            filter::frames_for(watch.facts().address)
+            filter::frames_for(watch.facts().address, &[])
         };
         socket.attach_filter(&filter).map_err(fail("attach a filter"))?;
     }
@@ -89,7 +89,9 @@ pub(crate) fn open(
         let (path, mut described) = choose(options, &mut queues, (&socket, watch.facts()), queue);
         described.push_str(&unheld);
         let path = (path, described);
-        links.push(Box::new(PacketLink::new(name, (watch, hold.clone()), socket, path, options)));
+        let others = holding.of_another();
+        let mine = std::mem::replace(&mut holding, others);
+        links.push(Box::new(PacketLink::new(name, (watch, mine), socket, path, options)));
     }
     Ok(links)
 }
@@ -103,18 +105,28 @@ pub(crate) fn index_of(name: &str) -> Result<i32, LinkError> {
     find(name).map(|facts| facts.index)
 }
 
-/// The hold on a link, unless another server has it; or in words why there is none to have.
-fn hold(name: &str, index: i32) -> Result<(Option<Hold>, String), LinkError> {
+/// What the first worker has of the hold on a link, unless another server has it; and in words why
+/// there is none to have.
+fn hold(name: &str, index: i32, sharing: Sharing) -> Result<(Holding, String), LinkError> {
+    let patience = match sharing {
+        Sharing::Open => return Ok((Holding::Nothing, String::new())),
+        Sharing::Shared => {
+            let mut holding = Holding::Wants(index);
+            holding.look();
+            return Ok((holding, String::new()));
+        }
+        Sharing::Sole { patience } => patience,
+    };
     let link = name.to_owned();
-    match Hold::take(index) {
-        Ok(hold) => Ok((Some(hold), String::new())),
+    match Hold::take(index, patience) {
+        Ok(hold) => Ok((Holding::Has(hold), String::new())),
         Err(Refusal::Held(holder)) => Err(LinkError::Held { link, holder }),
         Err(Refusal::Usurped(by)) => {
             let unheld = format!(
                 "; {by} has the name by which servers know each other and serves nothing: \
                  a second server would not be refused"
             );
-            Ok((None, unheld))
+            Ok((Holding::Nothing, unheld))
         }
         Err(Refusal::System(cause)) => {
             Err(LinkError::System { link, what: "take the hold on it", cause })

@@ -8,7 +8,7 @@ use std::mem::{self, MaybeUninit};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-use boot_format::wire::ETHERTYPE;
+use boot_format::wire::{ETHERTYPE, MacAddr};
 use boot_netboot::batch::FrameSlices;
 
 use super::watch::LinkFacts;
@@ -92,6 +92,20 @@ impl Socket {
         request.mr_ifindex = self.index;
         request.mr_type = libc::PACKET_MR_PROMISC as u16;
         self.set(libc::SOL_PACKET, libc::PACKET_ADD_MEMBERSHIP, &request)
+    }
+
+    /// Has the link deliver frames for `address` too, or no more, whatever its own is.
+    pub(super) fn receive_for(&self, address: MacAddr, wanted: bool) -> io::Result<()> {
+        // SAFETY: all zeros is a valid request.
+        let mut request: libc::packet_mreq = unsafe { mem::zeroed() };
+        let octets = address.octets();
+        request.mr_ifindex = self.index;
+        request.mr_type = libc::PACKET_MR_UNICAST as u16;
+        request.mr_alen = octets.len() as u16;
+        request.mr_address[..octets.len()].copy_from_slice(&octets);
+        let option =
+            if wanted { libc::PACKET_ADD_MEMBERSHIP } else { libc::PACKET_DROP_MEMBERSHIP };
+        self.set(libc::SOL_PACKET, option, &request)
     }
 
     /// Joins the sockets that share the frames of a link, `group` or a new one, and returns the

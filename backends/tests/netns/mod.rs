@@ -70,3 +70,12 @@ pub(crate) fn sent_by(link: &str) -> u64 {
     let columns = line.expect("the link is there").split_whitespace();
     columns.skip(9).map(|count| count.parse().expect("a count")).next().expect("ten columns")
 }
+
+/// Waits until a link has sent so many frames: a boot is well under way.
+pub(crate) fn wait_for_frames(link: &str, frames: u64) {
+    let until = Instant::now() + Duration::from_secs(20);
+    while sent_by(link) < frames {
+        assert!(Instant::now() < until, "{} of {frames} frames", sent_by(link));
+        thread::sleep(Duration::from_millis(1));
+    }
+}

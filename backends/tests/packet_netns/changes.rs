@@ -2,9 +2,10 @@
 
 use std::io::Read;
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use boot_backends::{LinkError, OpenOptions, is_one_link, open, open_workers};
+use boot_backends::{LinkError, OpenOptions, Sharing, is_one_link, open, open_workers};
 use boot_format::wire::{ETHERTYPE, MAGIC, MacAddr};
 use boot_netboot::batch::Batch;
 
@@ -13,6 +14,7 @@ use crate::tap::Tap;
 use crate::{Link, PATHS, SLED, far, frames_at, image, push, send_all, via};
 
 const TAP: &str = "tap0";
+const SOLE: Sharing = Sharing::Sole { patience: Duration::ZERO };
 
 /// A frame of the boot protocol, with this VLAN tag if there is one.
 fn frame(to: MacAddr, from: MacAddr, tag: Option<u16>) -> Vec<u8> {
@@ -138,6 +140,46 @@ fn a_links_own_address_and_mtu_are_followed() {
 
 #[test]
 #[ignore = "needs root and network namespaces"]
+fn frames_for_an_address_that_the_link_had_are_heard_for_as_long_as_they_are_wanted() {
+    inside(1, || {
+        let (mut tap, mut link) = tap(OpenOptions::default());
+        let before = link.address();
+        ip(&format!("link set {TAP} address 02:00:00:00:00:09"));
+        link.counters();
+        let mut heard = |link: &mut Link| {
+            tap.put(&frame(before, SLED, None));
+            tap.put(&frame(SLED.nth_after(1), SLED, None));
+            arrived(link).len()
+        };
+        assert_eq!(heard(&mut link), 0);
+        link.hear_also(&[SLED.nth_after(7), before]);
+        assert_eq!(heard(&mut link), 1);
+        link.hear_also(&[]);
+        assert_eq!(heard(&mut link), 0);
+    });
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn what_is_longer_than_the_mtu_goes_out_on_no_path() {
+    for tx in PATHS {
+        inside(1, || {
+            let mut link = via(tx);
+            let mut batch = Batch::with_capacity(1);
+            for (mtu, goes) in [(1040, 0), (1044, 1), (1500, 1)] {
+                ip(&format!("link set {NEAR} mtu {mtu}"));
+                push(&mut batch, &image(1), 0);
+                let mut taken = 0;
+                send_all(&mut link, &mut batch, &mut taken);
+                assert_eq!(taken, goes, "{tx}, {mtu}");
+            }
+            assert_eq!(link.counters().dropped, 1, "{tx}");
+        });
+    }
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
 fn a_link_is_found_by_its_other_names_and_is_one_link() {
     inside(1, || {
         // Longer than any first name, the longest there is, and a short one.
@@ -156,7 +198,7 @@ fn a_link_is_found_by_its_other_names_and_is_one_link() {
 #[test]
 #[ignore = "needs root and network namespaces"]
 fn a_link_is_held_by_one_process_for_as_long_as_it_is_open() {
-    let holding = OpenOptions { hold: true, ..OpenOptions::default() };
+    let holding = OpenOptions { sharing: SOLE, ..OpenOptions::default() };
     inside(1, || {
         let mut workers = open_workers(NEAR, holding, 2).unwrap();
         let refused = || match open(NEAR, holding) {
@@ -176,6 +218,17 @@ fn a_link_is_held_by_one_process_for_as_long_as_it_is_open() {
         assert!(refused().starts_with(&pid));
         workers.pop();
         open(NEAR, holding).unwrap();
+        // One that is about to end is waited for.
+        let ending = open(NEAR, holding).unwrap();
+        let patience = Duration::from_mins(1);
+        let patient = OpenOptions { sharing: Sharing::Sole { patience }, ..holding };
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(Duration::from_millis(200));
+                drop(ending);
+            });
+            open(NEAR, patient).unwrap();
+        });
     });
 }
 
@@ -208,7 +261,7 @@ sys.stdin.read()
                 .spawn()
                 .expect("python3 is installed");
             child.stdout.as_mut().unwrap().read_exact(&mut [0; 6]).unwrap();
-            let holding = OpenOptions { hold: true, ..OpenOptions::default() };
+            let holding = OpenOptions { sharing: SOLE, ..OpenOptions::default() };
             let path = open(NEAR, holding).unwrap().path().unwrap().to_owned();
             assert!(path.contains("a second server would not be refused"), "{state}: {path}");
             drop(child.stdin.take());

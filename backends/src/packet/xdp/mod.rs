@@ -19,6 +19,7 @@ mod umem;
 use std::io;
 use std::sync::Arc;
 
+use boot_format::wire::ETHERNET_LEN;
 use boot_netboot::batch::Batch;
 
 pub(super) use self::open::Opener;
@@ -146,6 +147,10 @@ impl Transmit for Xdp {
             round.stop = round.stop.or(Some(Stop::QueueFull));
         }
         Ok(round)
+    }
+
+    fn fit(&mut self, mtu: usize) {
+        self.longest = ETHERNET_LEN + mtu;
     }
 
     fn pending(&self) -> usize {

@@ -42,7 +42,7 @@ impl LinkNews {
         }
         if self.address != link.address() {
             lines.push(format!(
-                "the link's address was {} and is {} now: boots under way may have to start over",
+                "the link's address was {} and is {} now: boots under way go on at the old one",
                 self.address,
                 link.address()
             ));

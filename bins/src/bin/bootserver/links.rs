@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use boot_backends::{Datalink, LinkError, OpenOptions, is_one_link, open_workers};
+use boot_backends::{Datalink, LinkError, OpenOptions, Sharing, is_one_link, open_workers};
 use boot_netboot::server::Serve;
 use boot_tools::say;
 
@@ -15,6 +15,9 @@ use crate::service::{Shared, lock};
 /// to agree on a speed anew. Sleds wait for what they asked for until they get it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long to wait for the link of a server that was told to end: that takes it a moment.
+const ENDING: Duration = Duration::from_secs(2);
+
 /// Opens every link once for each of its workers, which stand side by side.
 pub(crate) fn open(options: &ServeOptions) -> anyhow::Result<Vec<Box<dyn Datalink + Send>>> {
     check_distinct(&options.links)?;
@@ -22,7 +25,11 @@ pub(crate) fn open(options: &ServeOptions) -> anyhow::Result<Vec<Box<dyn Datalin
         tx: options.tx,
         mapped: options.map,
         patience: PATIENCE,
-        hold: !options.share_link,
+        sharing: if options.share_link {
+            Sharing::Shared
+        } else {
+            Sharing::Sole { patience: ENDING }
+        },
         ..OpenOptions::default()
     };
     let mut links = Vec::new();

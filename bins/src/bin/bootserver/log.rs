@@ -156,6 +156,9 @@ fn text(kind: &EventKind) -> String {
             "its image can't be read any more, the file has become shorter: told to start over"
                 .to_owned()
         }
+        EventKind::Unheard => {
+            "not heard from since the link's address changed: told to start over".to_owned()
+        }
         EventKind::Evicted => "forgotten: too many sleds at once".to_owned(),
         EventKind::NotServed => "is not served: it is not among those that are".to_owned(),
     }

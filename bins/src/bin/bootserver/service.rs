@@ -405,6 +405,7 @@ impl Attendant<'_> {
     /// Goes along with what has changed about the link.
     fn follow(&mut self, now: Instant, server: &mut Server, link: &mut dyn Datalink) {
         server.set_address(link.address());
+        link.hear_also(&server.former_addresses(now));
         if self.is_first_of_link() {
             let as_us = link.counters().as_us;
             for line in self.news.lines(now, link, as_us) {

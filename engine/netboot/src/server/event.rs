@@ -63,6 +63,9 @@ pub enum EventKind {
     Reset,
     /// Its image, which is mapped from a file, can't be read any more. It was told to start over.
     Unreadable,
+    /// In the middle of its boot the link's address changed, and it has not been heard from since:
+    /// what it asks for may not get here. It was told to start over.
+    Unheard,
     /// Its session was given to another sled, because all were taken.
     Evicted,
     /// It asks to be served and is not among those that are. Told once, of a bounded number.

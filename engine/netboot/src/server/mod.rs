@@ -7,6 +7,7 @@
 //!           Server::poll_event     -> what happened
 //! ```
 
+mod addresses;
 mod admission;
 mod agenda;
 mod asked;
@@ -31,6 +32,7 @@ use boot_format::Checksum;
 use boot_format::wire::{Frame, FrameType, Head, MacAddr, Message, Read};
 use boot_image::Contents;
 
+use self::addresses::Addresses;
 use self::admission::Admission;
 use self::agenda::Agenda;
 use self::offers::Offers;
@@ -97,7 +99,7 @@ impl Config {
 /// The boot server of one link.
 #[derive(Debug)]
 pub struct Server {
-    address: MacAddr,
+    addresses: Addresses,
     serve: Serve,
     offers: Offers,
     sleds: Table,
@@ -127,7 +129,7 @@ impl Server {
     /// A server without images: it offers nothing until [`Server::set_images`].
     pub fn new(config: Config) -> Self {
         Self {
-            address: config.address,
+            addresses: Addresses::new(config.address),
             serve: config.serve,
             offers: Offers::default(),
             sleds: Table::new(config.max_sessions),
@@ -153,10 +155,26 @@ impl Server {
         self.plan_all();
     }
 
-    /// Sends from `address` from now on, and listens there: the link's own has changed. Boots under
-    /// way go on if their sleds ask there too.
+    /// Sends from `address` from now on, and listens there: the link's own has changed. A sled in
+    /// the middle of its boot goes on asking at the former one: see [`Server::former_addresses`].
     pub fn set_address(&mut self, address: MacAddr) {
-        self.address = address;
+        if address == self.addresses.own() {
+            return;
+        }
+        self.addresses.change(address);
+        for id in self.sleds.ids() {
+            self.sleds.get_mut(id).unheard = true;
+        }
+    }
+
+    /// The addresses that the link had before and that boots under way at `now` still need: the
+    /// link should let frames for them through. Sleds that can't be heard there are told to start
+    /// over.
+    pub fn former_addresses(&mut self, now: Instant) -> Vec<MacAddr> {
+        let sleds = &self.sleds;
+        self.addresses.keep_former(|id| {
+            sleds.iter().any(|(_, sled)| sled.is_booting(now) && sled.asks_at(id))
+        })
     }
 
     /// The images in service.
@@ -350,8 +368,9 @@ impl Station for Server {
             return;
         };
         let source = frame.source;
-        let to_us = frame.destination == self.address;
-        let from_a_sled = source.is_station() && source != self.address;
+        let to_us =
+            frame.destination == self.addresses.own() || self.asks_at(source, frame.destination);
+        let from_a_sled = source.is_station() && source != self.addresses.own();
         let ignored = self.counters.ignored;
         match frame.message {
             Message::Hello(_) if from_a_sled && (to_us || frame.destination.is_multicast()) => {
@@ -370,7 +389,7 @@ impl Station for Server {
         while batch.room() > 0
             && let Some((sled, why)) = self.resets.pop_front()
         {
-            batch.push_body(Head::new(sled, self.address, FrameType::Reset, 0), &[]);
+            batch.push_body(Head::new(sled, self.addresses.own(), FrameType::Reset, 0), &[]);
             self.tell(sled, why);
         }
         self.attend_to_due(now, batch);

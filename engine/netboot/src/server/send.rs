@@ -21,6 +21,11 @@ impl Server {
             let sled = self.sleds.get_mut(id);
             if let Some(silent) = sled.silent(now) {
                 let address = sled.address;
+                // It may have booted, and then hears no RESET.
+                let unheard = sled.unheard && self.resets.len() < Self::MOST_RESETS;
+                if unheard {
+                    self.resets.push_back((address, EventKind::Unheard));
+                }
                 if matches!(silent, EventKind::Finished(_)) {
                     self.remember_boot(id);
                 }
@@ -66,9 +71,9 @@ impl Server {
             return;
         };
         let before = sled.offers;
-        sled.offered(now, &image);
+        sled.offered(now, &image, self.addresses.id());
         let address = sled.address;
-        let head = Head::new(address, self.address, FrameType::Offer, Offer::LEN);
+        let head = Head::new(address, self.addresses.own(), FrameType::Offer, Offer::LEN);
         batch.push_body(head, &offer.emit());
         if awaited {
             let checksum = image.checksum();
@@ -107,7 +112,7 @@ impl Server {
             && batch.room() > 0
             && let Some(offset) = sled.asked.next()
         {
-            push_data(sled, self.address, offset, batch);
+            push_data(sled, self.addresses.own(), offset, batch);
             frames += 1;
         }
         sled.sent(now, frames, self.counters.data);
@@ -145,7 +150,7 @@ impl Server {
         while frames < most
             && let Some(offset) = sled.recovery.take(now, sled.asked.unacknowledged(), link)
         {
-            push_data(sled, self.address, offset, batch);
+            push_data(sled, self.addresses.own(), offset, batch);
             frames += 1;
         }
         sled.sent_again(now, frames);

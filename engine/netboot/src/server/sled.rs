@@ -7,6 +7,7 @@ use std::time::Duration;
 
 pub(super) use self::asking::Hello;
 pub(super) use self::worth::{Loss, Worth};
+use super::addresses::AddressId;
 use super::admission::Rank;
 use super::asked::{Asked, Merged};
 use super::event::{EventKind, Summary};
@@ -48,6 +49,11 @@ pub(super) struct Sled {
     offer: Option<Contents>,
     /// The checksum of the last offer.
     pub(super) offers: Option<Checksum>,
+    /// From which address it was made the last offer, and the one that it boots.
+    offer_from: AddressId,
+    boots_from: AddressId,
+    /// Whether the link's address has changed since it was last heard from.
+    pub(super) unheard: bool,
     /// Whether it was offered an image since its boot began; and whether since it last read.
     renewed: bool,
     open: bool,
@@ -126,6 +132,9 @@ impl Sled {
             boots: None,
             offer: None,
             offers: None,
+            offer_from: AddressId::default(),
+            boots_from: AddressId::default(),
+            unheard: false,
             renewed: false,
             open: false,
             asks_again: false,
@@ -167,6 +176,12 @@ impl Sled {
             Stage::Waiting | Stage::Offered => now.since(self.heard) < Duration::from_secs(5),
             Stage::Finished | Stage::Lost => false,
         }
+    }
+
+    /// Whether it may have taken an offer that was made from this address.
+    pub(super) fn asks_at(&self, address: AddressId) -> bool {
+        self.offers.is_some() && self.offer_from == address
+            || self.boots.is_some() && self.boots_from == address
     }
 
     /// The image's size in bytes; zero while none has been offered.
@@ -213,6 +228,7 @@ impl Sled {
             self.frontier = self.frontier.min(given_up);
         }
         self.heard = now;
+        self.unheard = false;
         self.read_at = now;
         self.stalled = false;
         self.nudges = 0;

@@ -86,6 +86,13 @@ impl Server {
         }
     }
 
+    /// Whether `sled` has been made an offer from `address`, which the link does not have any more,
+    /// and so sends there. What others send there is for somebody else who has it now.
+    pub(super) fn asks_at(&self, sled: MacAddr, address: MacAddr) -> bool {
+        let former = self.addresses.find_former(address);
+        former.zip(self.sleds.find(sled)).is_some_and(|(id, sled)| self.sleds.get(sled).asks_at(id))
+    }
+
     pub(super) fn is_served(&self, sled: MacAddr) -> bool {
         match &self.serve {
             Serve::All => true,

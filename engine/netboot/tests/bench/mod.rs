@@ -81,9 +81,18 @@ impl Bench {
     }
 
     pub(crate) fn read(&mut self, from: MacAddr, offsets: &[u64]) -> Vec<Vec<u8>> {
+        self.read_at(SERVER, from, offsets)
+    }
+
+    pub(crate) fn read_at(
+        &mut self,
+        server: MacAddr,
+        from: MacAddr,
+        offsets: &[u64],
+    ) -> Vec<Vec<u8>> {
         let mut entries = [0; SLOTS];
         entries[..offsets.len()].copy_from_slice(offsets);
-        self.give(from, SERVER, FrameType::Read, &emit_read(offsets.len() as u64, &entries))
+        self.give(from, server, FrameType::Read, &emit_read(offsets.len() as u64, &entries))
     }
 
     pub(crate) fn events(&mut self) -> Vec<Event> {

@@ -6,6 +6,7 @@ use boot_format::wire::{Read, SLOTS};
 use boot_image::Contents;
 
 use super::{Sled, Stage};
+use crate::server::addresses::AddressId;
 use crate::server::offers::Offers;
 use crate::time::Instant;
 
@@ -50,6 +51,7 @@ impl Sled {
         }
         self.stage = Stage::Waiting;
         self.heard = now;
+        self.unheard = false;
         self.has_read = false;
         self.stalled = false;
         self.forget_asked();
@@ -78,12 +80,13 @@ impl Sled {
         self.strained = true;
     }
 
-    /// It was sent an OFFER of `image`.
-    pub(in crate::server) fn offered(&mut self, now: Instant, image: &Contents) {
+    /// It was sent an OFFER of `image` from the address `from`.
+    pub(in crate::server) fn offered(&mut self, now: Instant, image: &Contents, from: AddressId) {
         self.offered = now;
         if self.awaits_offer() {
             self.offer = Some(image.clone());
             self.offers = Some(image.checksum());
+            self.offer_from = from;
             (self.renewed, self.open) = (true, true);
             self.refused = false;
         }
@@ -114,6 +117,7 @@ impl Sled {
         let offered = self.offers.and_then(|checksum| offers.find(checksum));
         self.image = self.offer.take().or_else(|| offered.cloned());
         self.boots = self.offers;
+        self.boots_from = self.offer_from;
         self.renewed = false;
         self.refusals = 0;
         // Who begins more often than sleds do gets no more for it.
