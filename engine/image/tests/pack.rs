@@ -5,6 +5,7 @@ mod decoders;
 
 use std::fs::{self, File};
 use std::num::NonZeroUsize;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use boot_format::boot_source::SliceTraps;
@@ -246,6 +247,34 @@ fn what_can_not_be_packed_is_refused() {
         assert!(matches!(result, Err(PackError::Shrunk { found, .. }) if found == MIB as u64));
         let result = pack(&raw, MIB as u64, &image, &options(level), &mut |_| false);
         assert!(matches!(result, Err(PackError::Interrupted)));
+    }
+}
+
+#[test]
+fn what_is_changed_while_it_is_read_is_refused() {
+    let changes: [(fn(&File), fn(&PackError) -> bool); 2] = [
+        (|raw| raw.set_len(13 * MIB as u64).unwrap(), |error| matches!(error, PackError::Changed)),
+        (
+            |raw| raw.set_len(9 * MIB as u64).unwrap(),
+            |error| matches!(error, PackError::Shrunk { found, .. } if *found == 9 * MIB as u64),
+        ),
+    ];
+    for level in [None, Some(1)] {
+        for (change, is_right) in changes {
+            let raw = tempfile::tempfile().unwrap();
+            raw.write_all_at(&noise(12 * MIB), 0).unwrap();
+            let image = tempfile::tempfile().unwrap();
+            let mut changed = false;
+            let mut progress = |_| {
+                if !std::mem::replace(&mut changed, true) {
+                    change(&raw);
+                }
+                true
+            };
+            let packed = pack(&raw, 12 * MIB as u64, &image, &options(level), &mut progress);
+            let error = packed.unwrap_err();
+            assert!(is_right(&error), "{level:?}: {error}");
+        }
     }
 }
 
