@@ -17,16 +17,14 @@ impl Server {
     pub(super) fn admit(&mut self, now: Instant, source: MacAddr) -> Option<SledId> {
         let known = self.is_known(source);
         let rank = self.hellos.admits(now, source, known)?;
-        if !self.sleds.has_room(now, rank) {
-            return None;
-        }
+        let room = self.sleds.room(now, rank)?;
         self.hellos.answer(source);
         let mut sled = Sled::new(source, now);
         sled.rank = rank;
         if rank < Rank::Known && self.hellos.is_strained(now) {
             sled.strain();
         }
-        let (id, evicted) = self.sleds.insert(sled);
+        let (id, evicted) = self.sleds.insert(room, sled);
         if let Some(evicted) = evicted {
             self.turns.leave(id);
             self.tell(evicted.address, EventKind::Evicted);
