@@ -4,7 +4,7 @@ use boot_format::wire::{MacAddr, Read};
 
 use super::admission::Rank;
 use super::event::EventKind;
-use super::sled::Sled;
+use super::sled::{Asks, Sled};
 use super::table::SledId;
 use super::{Serve, Server};
 use crate::time::Instant;
@@ -54,7 +54,18 @@ impl Server {
                 self.tell(source, EventKind::Hello { again });
             }
         } else {
-            sled.go_on(&self.offers);
+            match sled.asks(now, read) {
+                Asks::Same => {}
+                Asks::Other => {
+                    self.sleds.cheapened(id);
+                    self.turns.leave(id);
+                }
+                Asks::Unclear => {
+                    self.dismiss(id);
+                    return None;
+                }
+            }
+            self.sleds.get_mut(id).go_on(&self.offers);
         }
         self.sleds.get(id).image.is_some().then_some(id)
     }
