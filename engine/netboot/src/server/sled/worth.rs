@@ -26,10 +26,11 @@ impl Sled {
     /// It is too early to say how fast a boot is that has gone on for less.
     const SPEED_SHOWS_AFTER: Duration = Duration::from_secs(3);
 
-    /// Bytes per second of the boot that is under way, from its start.
+    /// Bytes per second of the boot that is under way, from its start; none of one that has not
+    /// begun, however often it says HELLO.
     pub(in crate::server) fn speed(&self, now: Instant) -> Option<u64> {
         let time = now.since(self.started);
-        let shows = self.stage == Stage::Reading && time >= Self::SPEED_SHOWS_AFTER;
+        let shows = time >= Self::SPEED_SHOWS_AFTER;
         shows.then(|| self.frontier.min(self.size()) / time.as_secs())
     }
 
