@@ -285,6 +285,23 @@ fn who_is_not_served_is_told_of_once() {
     assert_eq!(bench.events().len(), 1023);
 }
 
+#[test]
+fn who_is_not_served_is_told_of_also_after_thousands_of_others() {
+    let mut bench = Bench::new(Serve::These([sled(1)].into()));
+    for number in 0..50_000 {
+        bench.now += Duration::from_millis(1);
+        bench.hello(invented(number));
+    }
+    let told = bench.events().len();
+    assert!((1024..=1024 + 50).contains(&told), "{told} lines");
+    bench.now += Duration::from_secs(1);
+    for _ in 0..3 {
+        bench.hello(sled(2));
+        bench.wait(Duration::from_secs(4));
+    }
+    assert_eq!(bench.events(), [Event { sled: sled(2), kind: EventKind::NotServed }]);
+}
+
 /// Gives a READ for the batch with this number, and leaves the server no time to answer.
 fn read_unanswered(bench: &mut Bench, from: MacAddr, number: u64) {
     let offsets = std::array::from_fn(|slot| (number * SLOTS as u64 + slot as u64) * 1024);

@@ -10,9 +10,6 @@ use super::{Serve, Server};
 use crate::time::Instant;
 
 impl Server {
-    /// A line each is enough to find one's own sled among them.
-    const MOST_NOT_SERVED: usize = 1024;
-
     /// A session for a sled that has none, if there is one to be had.
     pub(super) fn admit(&mut self, now: Instant, source: MacAddr) -> Option<SledId> {
         let known = self.is_known(source);
@@ -74,7 +71,7 @@ impl Server {
     /// life of this server.
     pub(super) fn refuse(&mut self, now: Instant, source: MacAddr) {
         if self.serve != Serve::First && !self.is_served(source) {
-            self.ignore(source);
+            self.ignore(now, source);
             return;
         }
         let known = self.is_known(source);
@@ -88,9 +85,9 @@ impl Server {
     }
 
     /// Somebody asks who is not served.
-    pub(super) fn ignore(&mut self, source: MacAddr) {
+    pub(super) fn ignore(&mut self, now: Instant, source: MacAddr) {
         self.counters.ignored += 1;
-        if self.not_served.len() < Self::MOST_NOT_SERVED && self.not_served.insert(source) {
+        if self.unserved.is_news(now, source) {
             self.tell(source, EventKind::NotServed);
         }
     }
