@@ -54,9 +54,9 @@ fn a_link_that_goes_away_ends_its_own_boots_and_the_last_one_ends_the_server() {
     with_two_cables(|desk| {
         let line = format!("--workers 2 {NEAR},near2 zfs.img all");
         let mut server = Running::start(&desk, "bootserver", &line);
-        sleep(LOOK);
+        server.until_said(&["serving every sled"]);
         ip("link del near2");
-        sleep(LOOK);
+        server.until_said(&["near2: the link is gone; its boots have ended"]);
         assert!(server.is_running());
         assert!(sledsim(&desk, &format!("{FAR} --sleds 4 -t 20")).status.success());
         ip(&format!("link del {NEAR}"));
@@ -85,10 +85,10 @@ fn with_any_the_link_of_the_one_sled_ends_the_server() {
 fn with_s_a_link_that_goes_away_in_a_boot_leaves_the_others_to_end() {
     with_two_cables(|desk| {
         let line = format!("-s -t 30 --rate 20Mbit {NEAR},near2 zfs.img all");
-        let server = Running::start(&desk, "bootserver", &line);
+        let mut server = Running::start(&desk, "bootserver", &line);
         let lost = Running::start(&desk, "sledsim", "far2 -t 3");
         let rack = Running::start(&desk, "sledsim", &format!("{FAR} -t 30"));
-        sleep(LOOK);
+        server.until_said(&["near2 ", ": reads: "]);
         ip("link del near2");
         drop(lost);
         assert_eq!(rack.end(SOON).0, 0);
@@ -156,22 +156,24 @@ fn what_changes_about_a_link_is_said_and_sleds_boot_all_the_same() {
         inside(1, || {
             let desk = desk();
             ip(&format!("link set {FAR} down"));
-            let server =
+            let mut server =
                 Running::start(&desk, "bootserver", &format!("--tx {tx} {NEAR} zfs.img all"));
-            sleep(LOOK);
+            server.until_said(&["the link is down"]);
             ip(&format!("link set {FAR} up"));
-            wait_for(NEAR);
-            sleep(LOOK);
-            for change in [
-                "set near mtu 1040",
-                "set near mtu 1500",
-                "set near address 02:00:00:00:00:99",
-                "set near name other",
-                "add near type bridge",
+            server.until_said(&["the link is up again"]);
+            for (change, said) in [
+                ("set near mtu 1040", "MTU is 1040"),
+                ("set near mtu 1500", "MTU is 1500"),
+                ("set near address 02:00:00:00:00:99", "address was"),
+                ("set near name other", "is called other"),
             ] {
                 ip(&format!("link {change}"));
-                sleep(LOOK);
+                server.until_said(&[said]);
             }
+            ip("link add near type bridge");
+            // Whatever it makes of that, it says before the counts.
+            server.signal("-USR1");
+            server.until_said(&[" frames sent"]);
             let rack = sledsim(&desk, &format!("{FAR} --sleds 4 -t 20"));
             assert!(rack.status.success(), "{tx}");
             server.signal("-TERM");

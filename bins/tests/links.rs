@@ -33,11 +33,11 @@ fn a_boot_outlives_a_link_that_goes_down_at_either_end() {
             let mut desk = Desk::new();
             image(&mut desk, "zfs.img", 64);
             let line = format!("-s -t 20 --tx {tx} {NEAR} zfs.img all");
-            let server = Running::start(&desk, "bootserver", &line);
+            let mut server = Running::start(&desk, "bootserver", &line);
             let rack = Running::start(&desk, "sledsim", &format!("{FAR} --sleds 4 -t 40"));
             wait_for_frames(NEAR, 3000);
             ip(&format!("link set {end} down"));
-            sleep(Duration::from_millis(300));
+            server.until_said(&["the link is down"]);
             ip(&format!("link set {end} up"));
             let (status, table, said) = rack.end(SOON);
             assert_eq!(status, 0, "{tx}, {end}: {table}{said}");
@@ -67,8 +67,9 @@ fn after_a_short_outage_a_boot_goes_on_before_the_sled_asks_again() {
             image(&mut desk, "zfs.img", 32);
             // So slow that frames are under way at any time.
             run("tc", &format!("qdisc add dev {NEAR} root tbf rate 400mbit burst 32k limit 64k"));
-            // A READ that is lost in the outage only the sled can repeat: a few tries in ten.
-            let mut asked_again = (0..10).map(|_| {
+            // A READ that is lost in the outage only the sled can repeat, and on a busy machine
+            // an outage may be no short one: a few tries in ten on one that is not.
+            let mut asked_again = (0..50).map(|_| {
                 let line = format!("-s -t 20 --tx {tx} {NEAR} zfs.img all");
                 let server = Running::start(&desk, "bootserver", &line);
                 let rack = Running::start(&desk, "sledsim", &format!("{FAR} -t 40 --answers 0"));
@@ -97,18 +98,19 @@ fn what_the_server_counts_is_what_the_link_counts() {
             let mut desk = Desk::new();
             image(&mut desk, "zfs.img", 8);
             let line = format!("--tx {tx} --workers 2 {NEAR} zfs.img all");
-            let server = Running::start(&desk, "bootserver", &line);
+            let mut server = Running::start(&desk, "bootserver", &line);
             // Frames are not heard before all workers are there.
-            sleep(Duration::from_millis(500));
-            let rack = sledsim(&desk, &format!("{FAR} --sleds 8 -t 40"));
+            server.until_said(&["serving every sled"]);
+            let rack = sledsim(&desk, &format!("{FAR} --sleds 8 --mac 02:00:00:00:00:01 -t 40"));
             assert!(rack.status.success());
-            // The last OFFERs wake sleds that have booted already.
-            sleep(Duration::from_secs(1));
+            for sled in 1..=8 {
+                server.until_said(&[&format!("02:00:00:00:00:0{sled}: booted: ")]);
+            }
             server.signal("-USR1");
-            sleep(Duration::from_millis(500));
-            let (frames, received) = (sent_by(NEAR), sent_by(FAR));
+            server.until_said(&[" frames sent"]);
             server.signal("-TERM");
             let (_, _, log) = server.end(SOON);
+            let (frames, received) = (sent_by(NEAR), sent_by(FAR));
             assert_eq!(log.matches(" frames sent").count(), 2, "{log}");
             assert!(frames >= 8 * 8 * 1024, "{tx}: {frames}");
             assert_eq!(counted(&log, NEAR, " frames sent"), frames, "{tx}: {log}");
@@ -120,7 +122,7 @@ fn what_the_server_counts_is_what_the_link_counts() {
 
 #[test]
 #[ignore = "needs root and network namespaces"]
-fn a_slow_link_is_waited_for_and_not_with_the_processor() {
+fn a_slow_link_is_waited_for_and_not_asked_without_end() {
     for tx in ["mmsg", "uring"] {
         inside(1, || {
             let mut desk = Desk::new();
@@ -129,17 +131,15 @@ fn a_slow_link_is_waited_for_and_not_with_the_processor() {
             run("tc", &shape);
             let line = format!("--tx {tx} {NEAR} zfs.img all");
             let server = Running::start(&desk, "bootserver", &line);
-            sleep(Duration::from_secs(1));
-            let (start, before) = (Instant::now(), server.cpu());
             let rack = sledsim(&desk, &format!("{FAR} --sleds 4 -t 50"));
-            let (time, spent) = (start.elapsed(), server.cpu().saturating_sub(before));
             assert!(rack.status.success());
-            // 64 MiB take 5.6 s.
-            assert!(time < Duration::from_secs(8), "{tx}: {time:?}");
-            assert!(spent < time / 8, "{tx}: {spent:?} of {time:?}");
             server.signal("-TERM");
             let (_, _, log) = server.end(SOON);
-            assert_eq!(counted(&log, NEAR, " frames sent"), sent_by(NEAR), "{tx}: {log}");
+            let frames = counted(&log, NEAR, " frames sent");
+            assert_eq!(frames, sent_by(NEAR), "{tx}: {log}");
+            // A wait is to make room for a handful of frames.
+            let waits = counted(&log, NEAR, " times for room");
+            assert!((1..frames / 2).contains(&waits), "{tx}: {log}");
         });
     }
 }
@@ -151,12 +151,12 @@ fn a_mapped_image_that_is_cut_short_ends_the_boots_from_it_and_not_the_server() 
         let mut desk = Desk::new();
         image(&mut desk, "good.img", 64);
         image(&mut desk, "zfs.img", 64);
-        let server = Running::start(&desk, "bootserver", &format!("--map {NEAR} zfs.img all"));
+        let mut server = Running::start(&desk, "bootserver", &format!("--map {NEAR} zfs.img all"));
         let rack = Running::start(&desk, "sledsim", &format!("{FAR} --sleds 2 -t 30"));
         wait_for_frames(NEAR, 5000);
         let file = File::options().write(true).open(desk.path("zfs.img")).unwrap();
         file.set_len(1 << 20).unwrap();
-        sleep(Duration::from_secs(1));
+        server.until_said(&["it was mapped, so the old one is lost"]);
         std::fs::rename(desk.path("good.img"), desk.path("zfs.img")).unwrap();
         let (status, table, said) = rack.end(SOON);
         assert_eq!(status, 0, "{table}{said}");
@@ -234,7 +234,7 @@ fn sleds_with_one_address_on_two_links_are_two_sleds() {
     inside_with_two_cables(|| {
         let mut desk = Desk::new();
         image(&mut desk, "zfs.img", 16);
-        let server =
+        let mut server =
             Running::start(&desk, "bootserver", &format!("-t 20 {NEAR},near2 zfs.img all"));
         let line = |link: &str| format!("{link} --mac 02:00:00:00:00:01 -t 40");
         let racks = [FAR, "far2"].map(|link| Running::start(&desk, "sledsim", &line(link)));
@@ -242,7 +242,9 @@ fn sleds_with_one_address_on_two_links_are_two_sleds() {
             let (status, table, said) = rack.end(SOON);
             assert_eq!(status, 0, "{table}{said}");
         }
-        sleep(Duration::from_millis(500));
+        for link in [NEAR, "near2"] {
+            server.until_said(&[&format!("{link} 02:00:00:00:00:01: booted: ")]);
+        }
         server.signal("-TERM");
         let (_, _, log) = server.end(SOON);
         for link in [NEAR, "near2"] {
@@ -275,7 +277,7 @@ fn what_is_assigned_and_what_is_learnt_is_a_sleds_on_its_link() {
             // Offered at once what its line of old says.
             (FAR, two, "c.img.csum"),
         ] {
-            let boot = sledsim(&desk, &format!("{link} -t 3 --mac {mac} --csum {csum}"));
+            let boot = sledsim(&desk, &format!("{link} -t 20 --mac {mac} --csum {csum}"));
             assert!(boot.status.success(), "{link}: {}", String::from_utf8_lossy(&boot.stderr));
         }
         server.signal("-TERM");
@@ -285,6 +287,7 @@ fn what_is_assigned_and_what_is_learnt_is_a_sleds_on_its_link() {
         let learnt_now =
             format!("{two} {c}\n{NEAR}/{one} {a}\nnear2/{one} {b}\n{NEAR}/{two} {c}\n");
         assert_eq!(learnt, learnt_now, "{log}");
+        assert_eq!(log.matches(&format!("{NEAR} {two}: offered ")).count(), 1, "{log}");
     });
 }
 

@@ -232,35 +232,61 @@ fn what_keeps_nothing_can_take_either_output() {
     assert_eq!(desk.files(), ["csum", "raw", "zfs.img"]);
 }
 
-/// A raw image that takes level 12 a while.
-fn large() -> Vec<u8> {
-    let mut raw = tool::raw();
-    for _ in 0..6 {
-        raw.extend_from_within(..);
-    }
-    raw
+/// A raw image that takes long for what it takes of the disk: a hole for the most part. A tool
+/// has to hash it all the same, each GiB in the better part of a second.
+fn large(desk: &Desk, gibibytes: u64) {
+    desk.write("large", &tool::raw());
+    let large = File::options().write(true).open(desk.path("large")).unwrap();
+    large.set_len(gibibytes << 30).unwrap();
 }
 
-/// Runs `mkimage` on a large image over an old one, and while it is at it, `disturb`. Returns
-/// what it said when it failed.
-fn disturbed(desk: &Desk, arguments: &[&str], disturb: impl FnOnce(&Child)) -> String {
+/// Has `mkimage` pack that, over an image of old, and returns when it has begun to write.
+fn packing(desk: &Desk) -> Child {
     desk.write("zfs.img", OTHER);
-    let mut child = tool("mkimage")
-        .args(arguments)
-        .args(["-z", "--level", "12", "-o", "zfs.img", "-O", "csum"])
+    let mut child = mkimage(desk, "large").spawn().unwrap();
+    while !is_begun(&child, desk) {
+        assert!(child.try_wait().unwrap().is_none(), "it has ended");
+        sleep(Duration::from_millis(2));
+    }
+    child
+}
+
+fn mkimage(desk: &Desk, input: &str) -> Command {
+    let mut command = tool("mkimage");
+    command
+        .args(["-z", "--level", "12", "-s", "262144", "-i", input, "-o", "zfs.img", "-O", "csum"])
         .current_dir(desk.path("."))
-        .stdin(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let pipe = child.stdin.take();
-    sleep(Duration::from_millis(300));
-    disturb(&child);
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Whether something has been written to the image that has no name yet.
+#[cfg(target_os = "linux")]
+fn is_begun(child: &Child, desk: &Desk) -> bool {
+    let folder = fs::canonicalize(desk.path(".")).unwrap();
+    let open = fs::read_dir(format!("/proc/{}/fd", child.id())).into_iter().flatten().flatten();
+    let mut paths = open.map(|entry| entry.path());
+    paths.any(|path| {
+        let nameless = fs::read_link(&path).is_ok_and(|to| {
+            to.starts_with(&folder) && to.to_string_lossy().ends_with(" (deleted)")
+        });
+        nameless && fs::metadata(path).is_ok_and(|file| file.len() > 0)
+    })
+}
+
+/// Whether something has been written to the image that has a name of its own.
+#[cfg(not(target_os = "linux"))]
+fn is_begun(_: &Child, desk: &Desk) -> bool {
+    let names = desk.files().into_iter();
+    names.filter(|name| name.starts_with('.')).any(|name| !desk.read(&name).is_empty())
+}
+
+/// Expects a run to fail and to leave the old image and nothing else; returns what it said.
+fn failed(desk: &Desk, child: Child, files: &[&str]) -> String {
     let output = child.wait_with_output().unwrap();
-    drop(pipe);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(desk.read("zfs.img"), OTHER);
-    assert_eq!(desk.files(), ["large", "raw", "zfs.img"]);
+    assert_eq!(desk.files(), files);
     String::from_utf8(output.stderr).unwrap()
 }
 
@@ -272,12 +298,27 @@ fn signal(child: &Child, name: &str) {
 #[test]
 fn an_interrupted_run_says_so_and_leaves_the_old_image_and_nothing_else() {
     let desk = Desk::new();
-    desk.write("large", &large());
+    large(&desk, 256);
     for name in ["-INT", "-TERM", "-HUP"] {
-        for input in ["large", "-"] {
-            let error = disturbed(&desk, &["-i", input], |child| signal(child, name));
-            assert!(error.contains("interrupted"), "{error}");
-        }
+        let child = packing(&desk);
+        signal(&child, name);
+        let error = failed(&desk, child, &["large", "raw", "zfs.img"]);
+        assert!(error.contains("interrupted"), "{error}");
+    }
+}
+
+#[test]
+fn so_does_one_that_waits_for_more_of_a_pipe() {
+    let desk = Desk::new();
+    desk.write("zfs.img", OTHER);
+    for name in ["-INT", "-TERM", "-HUP"] {
+        let mut child = mkimage(&desk, "-").stdin(Stdio::piped()).spawn().unwrap();
+        let mut pipe = child.stdin.take().unwrap();
+        // More than a pipe holds: when it is taken, the signals are listened to.
+        pipe.write_all(&vec![7; 4 << 20]).unwrap();
+        signal(&child, name);
+        let error = failed(&desk, child, &["raw", "zfs.img"]);
+        assert!(error.contains("interrupted"), "{error}");
     }
 }
 
@@ -285,14 +326,8 @@ fn an_interrupted_run_says_so_and_leaves_the_old_image_and_nothing_else() {
 #[test]
 fn not_even_a_killed_run_leaves_anything() {
     let desk = Desk::new();
-    desk.write("large", &large());
-    desk.write("zfs.img", OTHER);
-    let mut child = tool("mkimage")
-        .args(["-z", "--level", "12", "-i", "large", "-o", "zfs.img", "-O", "csum"])
-        .current_dir(desk.path("."))
-        .spawn()
-        .unwrap();
-    sleep(Duration::from_millis(300));
+    large(&desk, 256);
+    let mut child = packing(&desk);
     child.kill().unwrap();
     assert!(!child.wait().unwrap().success());
     assert_eq!(desk.read("zfs.img"), OTHER);
@@ -300,27 +335,27 @@ fn not_even_a_killed_run_leaves_anything() {
 }
 
 #[test]
-fn an_input_that_changes_is_an_error_that_names_it() {
+fn an_input_that_is_cut_short_is_an_error_that_names_it() {
     let desk = Desk::new();
-    desk.write("large", &large());
-    let change = |change: fn(&File)| {
-        disturbed(&desk, &["-i", "large"], |_| {
-            change(&File::options().append(true).open(desk.path("large")).unwrap());
-        })
-    };
-    let grown = change(|mut file| file.write_all(b"more").unwrap());
-    assert!(grown.contains("large: it was changed while it was read"), "{grown}");
-    let shrunk = change(|file| file.set_len(9 << 20).unwrap());
-    assert!(shrunk.contains("large: it ended at byte 9437184"), "{shrunk}");
+    // It goes on to the end of the hole before it looks.
+    large(&desk, 4);
+    let child = packing(&desk);
+    let large = File::options().write(true).open(desk.path("large")).unwrap();
+    large.set_len(9 << 20).unwrap();
+    let error = failed(&desk, child, &["large", "raw", "zfs.img"]);
+    assert!(error.contains("large: it ended at byte 9437184"), "{error}");
 }
 
 #[cfg(target_os = "linux")]
 #[test]
 fn memory_does_not_grow_with_the_image() {
+    /// Two threads take half of that.
     const MOST: u64 = 64 << 10;
+    /// An image in memory would take more.
+    const IMAGE: u64 = 72 << 20;
     let desk = Desk::new();
     // Different everywhere, so that there is no shortcut.
-    let raw: Vec<u8> = (0..48_u64 << 15)
+    let raw: Vec<u8> = (0..IMAGE / 32)
         .flat_map(|index| {
             let word = index.wrapping_mul(0x9e37_79b9_7f4a_7c15);
             [
@@ -333,38 +368,34 @@ fn memory_does_not_grow_with_the_image() {
         .flatten()
         .collect();
     desk.write("large", &raw);
-    for arguments in [&["-z", "--level", "12"][..], &["-z", "--level", "1"], &[]] {
-        let mut mkimage = tool("mkimage");
-        let mkimage = mkimage
-            .args(["-q", "-i", "large", "-o", "zfs.img", "--threads", "2", "--verify"])
-            .args(arguments);
-        let mut lookimage = tool("lookimage");
-        // As many threads as there are cores verify it, and have memory of their own.
-        let lookimage =
-            lookimage.arg("zfs.img").env("RAYON_NUM_THREADS", "2").stdout(Stdio::null());
-        for command in [mkimage, lookimage] {
-            let most = peak(command.current_dir(desk.path(".")));
-            assert!(most > 0 && most <= MOST, "{most} KiB with {command:?}");
+    for kind in ["-z --level 12", "-z --level 1", "-N raw"] {
+        let make = format!("mkimage -q -i large -o zfs.img --threads 2 --verify {kind}");
+        for line in [make.as_str(), "lookimage zfs.img"] {
+            let most = peak(&desk, line);
+            assert!(most > 0 && most <= MOST, "{kind}: {most} KiB with {line}");
         }
     }
 }
 
-/// The most memory that a process has at once, in KiB.
+/// The most memory that a tool has had at once, in KiB, as the system counts it at its end. As many
+/// threads as there are cores verify an image, and have memory of their own: here it is two.
 #[cfg(target_os = "linux")]
-fn peak(command: &mut Command) -> u64 {
-    let mut child = command.spawn().unwrap();
-    let mut most = 0;
-    while child.try_wait().unwrap().is_none() {
-        // The high-water mark; gone when the process is.
-        let status = fs::read_to_string(format!("/proc/{}/status", child.id()));
-        let status = status.unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
-        most = most.max(number.map_or(0, |number| number.trim().parse().unwrap()));
-        sleep(Duration::from_millis(5));
-    }
-    assert!(child.wait().unwrap().success());
-    most
+fn peak(desk: &Desk, line: &str) -> u64 {
+    // A new process begins with its parent's peak, so that has to be small.
+    let script = "import resource, subprocess, sys\n\
+                  subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)\n\
+                  print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)";
+    let (name, arguments) = line.split_once(' ').unwrap();
+    let output = Command::new("python3")
+        .args(["-c", script, tool::path(name)])
+        .args(arguments.split(' '))
+        .current_dir(desk.path("."))
+        .env("RAYON_NUM_THREADS", "2")
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("this test needs python3: install the package python3");
+    assert!(output.status.success(), "{line}");
+    String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
 }
 
 #[cfg(target_os = "linux")]

@@ -101,7 +101,7 @@ fn with_several_addresses_it_stops_when_each_has_booted() {
         let sleds = "02:00:00:00:00:01 02:00:00:00:00:02";
         let mut server = Running::start(&desk, "bootserver", &format!("-s {NEAR} zfs.img {sleds}"));
         assert!(sledsim(&desk, &format!("{FAR} -t 20 --mac 02:00:00:00:00:01")).status.success());
-        sleep(Duration::from_millis(500));
+        server.until_said(&["02:00:00:00:00:01: booted: "]);
         assert!(server.is_running());
         assert!(sledsim(&desk, &format!("{FAR} -t 20 --mac 02:00:00:00:00:02")).status.success());
         assert_eq!(server.end(SOON).0, 0);
@@ -215,9 +215,9 @@ fn a_server_that_is_started_anew_has_the_sled_start_over() {
         let shape = format!("qdisc add dev {NEAR} root tbf rate 100mbit burst 16k limit 64k");
         netns::run("tc", &shape);
         let line = format!("--tx mmsg {NEAR} zfs.img all");
-        let server = Running::start(&desk, "bootserver", &line);
+        let mut server = Running::start(&desk, "bootserver", &line);
         let rack = Running::start(&desk, "sledsim", &format!("{FAR} -t 50"));
-        sleep(Duration::from_millis(700));
+        server.until_said(&[": reads: "]);
         server.signal("-KILL");
         server.end(SOON);
         let server = Running::start(&desk, "bootserver", &line);
@@ -246,8 +246,8 @@ fn links_that_will_not_do_are_refused_with_the_reason() {
         ip(&format!("link set {NEAR} mtu 1000"));
         assert!(refusal(NEAR).contains("its MTU is 1000"));
         ip(&format!("link set {NEAR} mtu 1500"));
-        let server = Running::start(&desk, "bootserver", &format!("{NEAR} zfs.img all"));
-        sleep(Duration::from_millis(500));
+        let mut server = Running::start(&desk, "bootserver", &format!("{NEAR} zfs.img all"));
+        server.until_said(&["serving every sled"]);
         ip(&format!("link del {NEAR}"));
         let (status, _, log) = server.end(SOON);
         assert_eq!(status, 1, "{log}");
@@ -271,7 +271,7 @@ fn a_log_that_nobody_reads_stops_neither_boots_nor_the_end() {
             assert!(rack.status.success(), "round {round}");
         }
         server.signal("-TERM");
-        let (status, _, log) = server.end(Duration::from_secs(10));
+        let (status, _, log) = server.end(SOON);
         assert_eq!(status, 0);
         assert!(!log.contains(" frames sent"), "the pipe was never full: {} bytes", log.len());
     });
@@ -353,7 +353,7 @@ fn an_image_that_never_loads_holds_back_only_its_own_sled() {
             .current_dir(desk.path("."))
             .stdout(Stdio::piped())
             .spawn()
-            .expect("python3 is installed");
+            .expect("this test needs python3: install the package python3");
         let mut line = [0; 5];
         holder.stdout.take().unwrap().read_exact(&mut line).unwrap();
         fs::create_dir(desk.path("images")).unwrap();
@@ -374,7 +374,12 @@ fn an_image_that_never_loads_holds_back_only_its_own_sled() {
         holder.wait().unwrap();
         assert!(boots("02", "slow.img.csum", 20));
         // What it learnt is there although it had no time to say goodbye.
-        sleep(Duration::from_secs(2));
+        let until = Instant::now() + SOON;
+        let learnt = || fs::read_to_string(desk.path("learnt")).unwrap_or_default();
+        while learnt().lines().count() < 3 {
+            assert!(Instant::now() < until, "{}", learnt());
+            sleep(Duration::from_millis(5));
+        }
         server.signal("-KILL");
         let (_, _, log) = server.end(SOON);
         assert!(log.contains("passed over: images/pipe: it is a pipe"), "{log}");

@@ -63,7 +63,9 @@ mod tests {
         assert_eq!((outage.wait(), outage.wait()), ((true, true), (true, false)));
         outage.patience = Duration::ZERO;
         assert_eq!(outage.wait(), (false, false));
-        assert!(outage.end() > Duration::ZERO && outage.time().is_zero());
+        assert!(outage.is_on());
+        outage.end();
+        assert!(!outage.is_on() && outage.time().is_zero());
         outage.patience = Duration::from_mins(1);
         assert_eq!(outage.wait(), (true, true));
     }

@@ -14,6 +14,9 @@ pub(crate) const NEAR: &str = "near";
 /// What is sent on one end arrives at the other.
 pub(crate) const FAR: &str = "far";
 
+/// Longer than anything takes that goes well, on the busiest machine: it only ends a hang.
+pub(crate) const SOON: Duration = Duration::from_mins(1);
+
 /// Runs `body` on a thread of its own in a new network namespace, where a veth pair with
 /// `queues` queues joins [`NEAR`] and [`FAR`]. Both are up and silent of their own accord. The
 /// namespace goes with the thread and what it leaves open, also if `body` panics.
@@ -38,7 +41,7 @@ pub(crate) fn inside<T: Send>(queues: usize, body: impl FnOnce() -> T + Send) ->
 
 /// Waits until a link carries frames, which is a moment after it was told to.
 pub(crate) fn wait_for(link: &str) {
-    let until = Instant::now() + Duration::from_secs(5);
+    let until = Instant::now() + SOON;
     loop {
         let shown = Command::new("ip").args(["link", "show", link]).output();
         let shown = String::from_utf8_lossy(&shown.expect("there is ip").stdout).into_owned();

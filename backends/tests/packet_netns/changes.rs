@@ -9,7 +9,7 @@ use boot_backends::{LinkError, OpenOptions, Sharing, is_one_link, open, open_wor
 use boot_format::wire::{ETHERTYPE, MAGIC, MacAddr};
 use boot_netboot::batch::Batch;
 
-use crate::netns::{FAR, NEAR, inside, ip, wait_for};
+use crate::netns::{FAR, NEAR, SOON, inside, ip, wait_for};
 use crate::tap::Tap;
 use crate::{Link, PATHS, SLED, far, frames_at, image, push, send_all, via};
 
@@ -38,14 +38,28 @@ fn tap(options: OpenOptions) -> (Tap, Link) {
     (tap, open(TAP, options).unwrap())
 }
 
-/// The frames that have arrived; nothing tells that none will.
-fn arrived(link: &mut Link) -> Vec<Vec<u8>> {
-    let mut frames = Vec::new();
-    for _ in 0..5 {
+/// The frames that have arrived up to now: before one that is put behind them.
+fn arrived(tap: &mut Tap, link: &mut Link) -> Vec<Vec<u8>> {
+    let last = frame(MacAddr::BROADCAST, SLED.nth_after(999), None);
+    tap.put(&last);
+    let mut frames: Vec<Vec<u8>> = Vec::new();
+    let until = Instant::now() + SOON;
+    while frames.last() != Some(&last) {
+        assert!(Instant::now() < until, "the last frame does not arrive: {frames:?}");
         let mut sink = |frame: &[u8]| frames.push(frame.to_vec());
         link.receive(Duration::from_millis(20), false, &mut sink).unwrap();
     }
+    frames.pop();
     frames
+}
+
+/// Has a link look until that is so.
+fn until(link: &mut Link, is_so: impl Fn(&mut Link) -> bool) {
+    let until = Instant::now() + SOON;
+    while !is_so(link) {
+        assert!(Instant::now() < until, "nobody notices");
+        link.receive(Duration::from_millis(20), false, &mut |_| {}).unwrap();
+    }
 }
 
 #[test]
@@ -63,7 +77,7 @@ fn a_frame_in_a_vlan_is_not_ours_and_one_with_a_priority_is() {
             tap.put(&frame(MacAddr::BROADCAST, SLED, Some(5 << 13)));
             tap.put(&frame(own, SLED, Some(5 << 13)));
             tap.put(&frame(own, SLED, None));
-            let frames = arrived(&mut link);
+            let frames = arrived(&mut tap, &mut link);
             assert_eq!(frames.len(), 3, "{all_addresses}: {frames:?}");
             for (frame, to) in frames.iter().zip([MacAddr::BROADCAST, own, own]) {
                 assert_eq!(frame[..6], to.octets());
@@ -86,9 +100,9 @@ fn frames_of_somebody_who_sends_as_us_are_counted_and_our_own_are_not() {
         let mut batch = Batch::with_capacity(1);
         push(&mut batch, &image(1), 0);
         send_all(&mut link, &mut batch, &mut 0);
-        assert!(arrived(&mut link).is_empty());
+        assert!(arrived(&mut tap, &mut link).is_empty());
         let counters = link.counters();
-        assert_eq!((counters.as_us, counters.received), (2, 2));
+        assert_eq!((counters.as_us, counters.received), (2, 3));
     });
 }
 
@@ -114,7 +128,11 @@ fn a_link_is_served_on_when_it_is_renamed_and_another_takes_its_name() {
             assert_eq!((link.name(), link.current_name()), (NEAR, "other"), "{tx}");
             assert!(!link.counters().is_down, "{tx}");
             ip(&format!("link del {NEAR}"));
-            arrived(&mut link);
+            // That this one goes is nothing to it.
+            push(&mut batch, &image(1), 0);
+            send_all(&mut link, &mut batch, &mut taken);
+            link.receive(Duration::ZERO, false, &mut |_| {}).unwrap();
+            assert_eq!(frames_at(&mut listener, 1).len(), 1, "{tx}");
         });
     }
 }
@@ -133,7 +151,7 @@ fn a_links_own_address_and_mtu_are_followed() {
         tap.put(&frame(SLED, before, None));
         tap.put(&frame(after, SLED, None));
         tap.put(&frame(SLED, after, None));
-        assert_eq!(arrived(&mut link).len(), 1);
+        assert_eq!(arrived(&mut tap, &mut link).len(), 1);
         assert_eq!(link.counters().as_us, 1);
     });
 }
@@ -259,7 +277,7 @@ sys.stdin.read()
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .spawn()
-                .expect("python3 is installed");
+                .expect("this test needs python3: install the package python3");
             child.stdout.as_mut().unwrap().read_exact(&mut [0; 6]).unwrap();
             let holding = OpenOptions { sharing: SOLE, ..OpenOptions::default() };
             let path = open(NEAR, holding).unwrap().path().unwrap().to_owned();
@@ -276,10 +294,9 @@ fn a_link_that_is_removed_while_it_is_down_is_gone() {
     inside(1, || {
         let mut link = via(PATHS[0]);
         ip(&format!("link set {NEAR} down"));
-        arrived(&mut link);
-        assert!(link.counters().is_down);
+        until(&mut link, |link| link.counters().is_down);
         ip(&format!("link del {NEAR}"));
-        let until = Instant::now() + Duration::from_secs(5);
+        let until = Instant::now() + SOON;
         loop {
             assert!(Instant::now() < until, "nobody notices");
             link.counters();
@@ -300,8 +317,6 @@ fn a_link_without_carrier_is_noticed_though_nothing_is_sent() {
         let mut link = via(PATHS[0]);
         assert_eq!((link.counters().is_down, link.counters().downs), (true, 1));
         ip(&format!("link set {FAR} up"));
-        wait_for(NEAR);
-        arrived(&mut link);
-        assert!(!link.counters().is_down);
+        until(&mut link, |link| !link.counters().is_down);
     });
 }

@@ -18,7 +18,7 @@ use boot_format::wire::{Head, MacAddr};
 use boot_image::Contents;
 use boot_netboot::batch::Batch;
 
-use self::netns::{FAR, NEAR};
+use self::netns::{FAR, NEAR, SOON};
 
 type Link = Box<dyn Datalink + Send>;
 
@@ -62,7 +62,7 @@ fn push(batch: &mut Batch, image: &Contents, block: usize) {
 
 /// Sends a batch as the loop does, and counts the frames taken.
 fn send_all(link: &mut Link, batch: &mut Batch, taken: &mut usize) {
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + SOON;
     loop {
         *taken += link.send(batch).unwrap().taken;
         if batch.is_empty() {
@@ -76,7 +76,7 @@ fn send_all(link: &mut Link, batch: &mut Batch, taken: &mut usize) {
 /// The next `count` frames that arrive; it is an error if they don't.
 fn frames_at(link: &mut Link, count: usize) -> Vec<Vec<u8>> {
     let mut frames = Vec::new();
-    let until = Instant::now() + Duration::from_secs(5);
+    let until = Instant::now() + SOON;
     while frames.len() < count {
         assert!(Instant::now() < until, "{} of {count} frames arrived", frames.len());
         let mut sink = |frame: &[u8]| frames.push(frame.to_vec());

@@ -2,8 +2,9 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::io::Read;
-use std::process::{Child, Command, Output, Stdio};
-use std::thread::sleep;
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::{JoinHandle, sleep, spawn};
 use std::time::{Duration, Instant};
 
 use crate::tool::{Desk, raw, tool};
@@ -28,7 +29,11 @@ pub(crate) fn image(desk: &mut Desk, name: &str, mebibytes: u32) {
 }
 
 /// A server or rack at work, which does not outlive the test.
-pub(crate) struct Running(Child);
+pub(crate) struct Running {
+    child: Child,
+    /// What it has said, once somebody waits for that.
+    said: Option<Said>,
+}
 
 impl Running {
     /// Starts a tool; of a server it waits until it listens, or has ended.
@@ -36,7 +41,7 @@ impl Running {
         let mut command = tool(program);
         command.args(line.split(' ')).current_dir(desk.path("."));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut running = Self(command.spawn().unwrap());
+        let mut running = Self { child: command.spawn().unwrap(), said: None };
         let until = Instant::now() + SOON;
         while program == "bootserver" && !somebody_listens() && running.is_running() {
             assert!(Instant::now() < until, "{program} {line}: does not listen");
@@ -46,7 +51,7 @@ impl Running {
     }
 
     pub(crate) fn is_running(&mut self) -> bool {
-        self.0.try_wait().unwrap().is_none()
+        self.child.try_wait().unwrap().is_none()
     }
 
     /// Waits for the end, and fails the test if it does not come in time.
@@ -56,26 +61,29 @@ impl Running {
             assert!(Instant::now() < until, "still running after {within:?}");
             sleep(Duration::from_millis(5));
         }
-        let status = self.0.wait().unwrap().code().unwrap_or(-1);
-        let mut texts = [String::new(), String::new()];
-        self.0.stdout.take().unwrap().read_to_string(&mut texts[0]).unwrap();
-        self.0.stderr.take().unwrap().read_to_string(&mut texts[1]).unwrap();
-        let [out, err] = texts;
-        (status, out, err)
+        let status = self.child.wait().unwrap().code().unwrap_or(-1);
+        let mut out = String::new();
+        self.child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+        (status, out, self.said().all())
     }
 
-    /// CPU time that all its threads have spent, in steps of 10 ms.
-    pub(crate) fn cpu(&self) -> Duration {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id())).unwrap();
-        // The program's name, in brackets, may have blanks in it.
-        let (_, columns) = stat.rsplit_once(')').unwrap();
-        let ticks = columns.split_whitespace().skip(11).take(2);
-        Duration::from_millis(ticks.map(|ticks| 10 * ticks.parse::<u64>().unwrap()).sum())
+    /// Waits until a line on its stderr, which is read from now on, has all of these parts.
+    pub(crate) fn until_said(&mut self, parts: &[&str]) {
+        let until = Instant::now() + SOON;
+        while !self.said().has_line(parts) {
+            assert!(Instant::now() < until, "{parts:?}: {}", self.said().so_far());
+            sleep(Duration::from_millis(2));
+        }
+    }
+
+    fn said(&mut self) -> &mut Said {
+        let stderr = &mut self.child.stderr;
+        self.said.get_or_insert_with(|| Said::read(stderr.take().unwrap()))
     }
 
     /// The most KiB of memory that it has ever had, without what it has of its program.
     pub(crate) fn memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let kib = |name| {
             let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
             line.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
@@ -84,11 +92,11 @@ impl Running {
     }
 
     pub(crate) fn id(&self) -> u32 {
-        self.0.id()
+        self.child.id()
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        let pid = self.0.id().to_string();
+        let pid = self.child.id().to_string();
         assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
     }
 }
@@ -96,8 +104,44 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What comes out of a pipe, read as it comes.
+struct Said {
+    text: Arc<Mutex<String>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Said {
+    fn read(mut pipe: ChildStderr) -> Self {
+        let text = Arc::new(Mutex::new(String::new()));
+        let all = Arc::clone(&text);
+        let reader = spawn(move || {
+            let mut block = [0; 4096];
+            while let Ok(more @ 1..) = pipe.read(&mut block) {
+                all.lock().unwrap().push_str(&String::from_utf8_lossy(&block[..more]));
+            }
+        });
+        Self { text, reader: Some(reader) }
+    }
+
+    fn so_far(&self) -> String {
+        self.text.lock().unwrap().clone()
+    }
+
+    fn has_line(&self, parts: &[&str]) -> bool {
+        self.so_far().lines().any(|line| parts.iter().all(|part| line.contains(part)))
+    }
+
+    /// All of it: whoever wrote there has ended.
+    fn all(&mut self) -> String {
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+        self.so_far()
     }
 }
 

@@ -5,6 +5,7 @@ mod decoders;
 
 use std::fs::{self, File};
 use std::num::NonZeroUsize;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use boot_format::boot_source::SliceTraps;
@@ -246,6 +247,32 @@ fn what_can_not_be_packed_is_refused() {
         assert!(matches!(result, Err(PackError::Shrunk { found, .. }) if found == MIB as u64));
         let result = pack(&raw, MIB as u64, &image, &options(level), &mut |_| false);
         assert!(matches!(result, Err(PackError::Interrupted)));
+    }
+}
+
+#[test]
+fn what_is_changed_while_it_is_read_is_refused() {
+    for level in [None, Some(1)] {
+        for length in [13 * MIB as u64, 9 * MIB as u64] {
+            let raw = tempfile::tempfile().unwrap();
+            raw.write_all_at(&noise(12 * MIB), 0).unwrap();
+            let image = tempfile::tempfile().unwrap();
+            let mut changed = false;
+            let mut progress = |_| {
+                if !std::mem::replace(&mut changed, true) {
+                    raw.set_len(length).unwrap();
+                }
+                true
+            };
+            let packed = pack(&raw, 12 * MIB as u64, &image, &options(level), &mut progress);
+            let error = packed.unwrap_err();
+            let is_right = match error {
+                PackError::Changed => length > 12 * MIB as u64,
+                PackError::Shrunk { found, .. } => found == length,
+                _ => false,
+            };
+            assert!(is_right, "{level:?}: {error}");
+        }
     }
 }
 

@@ -148,22 +148,29 @@ impl Rack {
 
 /// Speaks in the names of the sleds.
 fn spoofer(random: &mut Rng, sleds: u16) -> StrangerConfig {
-    let kinds = match random.u8(..3) {
-        // READs draw RESETs upon sleds that have not begun, which then come up anew.
-        0 => vec![FrameType::Read, FrameType::Hello],
-        _ => vec![FrameType::Hello, FrameType::Finished, FrameType::Reset],
+    // READs draw RESETs upon sleds that have not begun, which then come up anew: so either they
+    // are rare, or they end.
+    let (kinds, gap, end) = match random.u8(..4) {
+        0 => (vec![FrameType::Read, FrameType::Hello], random.u64(3000..8000), LIMIT),
+        1 => (
+            vec![FrameType::Read, FrameType::Hello],
+            random.u64(1..50),
+            Instant::ZERO + BEGUN + Duration::from_secs(5),
+        ),
+        _ => {
+            let kinds = vec![FrameType::Hello, FrameType::Finished, FrameType::Reset];
+            (kinds, random.u64(1..50), LIMIT)
+        }
     };
-    let reads = kinds.contains(&FrameType::Read);
-    let gap = if reads { random.u64(3000..8000) } else { random.u64(1..50) };
     StrangerConfig {
         server: SERVER,
         address: SLED,
         addresses: sleds,
         kinds,
-        size: SIZE,
+        reads: 0..SIZE,
         gap: Duration::from_millis(gap),
         start: Instant::ZERO + BEGUN,
-        end: LIMIT,
+        end,
     }
 }
 
@@ -179,7 +186,10 @@ fn flood(random: &mut Rng) -> StrangerConfig {
         // No more than a switch can learn, or it would let all sleds see their offers.
         addresses: *random.choice(&[100, 1000]).expect("there are some"),
         kinds,
+        // No boot of theirs begins.
+        reads: BATCH..SIZE,
         start: Instant::ZERO,
+        end: LIMIT,
         gap: Duration::from_micros(*random.choice(&[100, 1000, 10_000]).expect("there are some")),
         ..spoofer(random, 1)
     }

@@ -11,7 +11,7 @@ use boot_image::Contents;
 use boot_netboot::batch::Batch;
 
 use crate::knobs::{Count, Fault};
-use crate::netns::{FAR, NEAR, inside, ip, wait_for};
+use crate::netns::{FAR, NEAR, SOON, inside, ip, wait_for};
 use crate::{Datalink, LinkError, OpenOptions, dlpi};
 
 #[link(name = "testdlpi")]
@@ -92,7 +92,7 @@ pub(crate) fn say(link: &mut Link, to: MacAddr, from: MacAddr, body: &[u8]) {
 }
 
 pub(crate) fn send_all(link: &mut Link, batch: &mut Batch) {
-    let until = Instant::now() + Duration::from_secs(10);
+    let until = Instant::now() + SOON;
     loop {
         link.send(batch).unwrap();
         if batch.is_empty() {
@@ -103,11 +103,21 @@ pub(crate) fn send_all(link: &mut Link, batch: &mut Batch) {
     }
 }
 
-/// The frames that arrive until there are `count` of them or `patience` ends.
-pub(crate) fn frames_at(link: &mut Link, count: usize, patience: Duration) -> Vec<Vec<u8>> {
+/// The next `count` frames that arrive, or are missed.
+pub(crate) fn frames_at(link: &mut Link, count: usize) -> Vec<Vec<u8>> {
+    let missed = link.counters().missed;
+    frames_until(link, |link, heard| heard + (link.counters().missed - missed) as usize >= count)
+}
+
+/// The frames that arrive until with this number of them it is `enough`.
+pub(crate) fn frames_until(
+    link: &mut Link,
+    enough: impl Fn(&mut Link, usize) -> bool,
+) -> Vec<Vec<u8>> {
     let mut frames = Vec::new();
-    let until = Instant::now() + patience;
-    while frames.len() < count && Instant::now() < until {
+    let until = Instant::now() + SOON;
+    while !enough(link, frames.len()) {
+        assert!(Instant::now() < until, "{} frames have arrived", frames.len());
         let mut sink = |frame: &[u8]| frames.push(frame.to_vec());
         link.receive(Duration::from_millis(20), false, &mut sink).unwrap();
     }

@@ -68,7 +68,8 @@ pub enum EventKind {
     Unheard,
     /// Its session was given to another sled, because all were taken.
     Evicted,
-    /// It asks to be served and is not among those that are. Told once, of a bounded number.
+    /// It asks to be served and is not among those that are. Told once, unless
+    /// many others have been told of since; after the first thousand, of one a second.
     NotServed,
 }
 

@@ -25,8 +25,9 @@ mod sled;
 mod strangers;
 mod table;
 mod turns;
+mod unserved;
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use boot_format::Checksum;
 use boot_format::wire::{Frame, FrameType, Head, MacAddr, Message, Read};
@@ -42,6 +43,7 @@ use self::recovery::BaselineLoss;
 use self::sled::Hello;
 use self::table::{SledId, Table};
 use self::turns::Turns;
+use self::unserved::Unserved;
 use crate::batch::Batch;
 use crate::station::Station;
 use crate::time::Instant;
@@ -114,8 +116,7 @@ pub struct Server {
     /// Who of those without a session is made an offer, and who is told to start over.
     hellos: Admission,
     reads: Admission,
-    /// Whom it was told of that they are not served.
-    not_served: HashSet<MacAddr>,
+    unserved: Unserved,
     last_heard: Option<Instant>,
     events: VecDeque<Event>,
     counters: Counters,
@@ -141,7 +142,7 @@ impl Server {
             resets: VecDeque::new(),
             hellos: Admission::of_hellos(config.key),
             reads: Admission::of_reads(config.key),
-            not_served: HashSet::new(),
+            unserved: Unserved::new(),
             last_heard: None,
             events: VecDeque::new(),
             counters: Counters::default(),
@@ -264,7 +265,7 @@ impl Server {
             self.tell(source, EventKind::Settled);
         }
         if !self.is_served(source) {
-            self.ignore(source);
+            self.ignore(now, source);
             return;
         }
         let Some(id) = self.sleds.find(source).or_else(|| self.admit(now, source)) else {

@@ -1,11 +1,14 @@
 //! One sled's boot, as the server sees it.
 
 mod asking;
+mod claims;
 mod worth;
 
 use std::time::Duration;
 
 pub(super) use self::asking::Hello;
+pub(super) use self::claims::Asks;
+use self::claims::Claim;
 pub(super) use self::worth::{Loss, Worth};
 use super::addresses::AddressId;
 use super::admission::Rank;
@@ -45,6 +48,10 @@ pub(super) struct Sled {
     pub(super) image: Option<Contents>,
     /// The checksum of `image`, also when that has been let go.
     pub(super) boots: Option<Checksum>,
+    /// The boot that another one under its address has talked over; and whether the two boot
+    /// different images.
+    other: Option<Claim>,
+    contested: bool,
     /// The image that it was offered last, until it boots that.
     offer: Option<Contents>,
     /// The checksum of the last offer.
@@ -130,6 +137,8 @@ impl Sled {
             rank: Rank::Known,
             image: None,
             boots: None,
+            other: None,
+            contested: false,
             offer: None,
             offers: None,
             offer_from: AddressId::default(),
@@ -296,7 +305,9 @@ impl Sled {
 
     /// It says that it has everything. That is believed only if it was sent everything.
     pub(super) fn finished(&mut self, now: Instant) -> Option<EventKind> {
-        if self.stage != Stage::Reading || !self.has_had_everything() {
+        if self.stage != Stage::Reading
+            || !self.has_had_everything() && !self.other_has_had_everything()
+        {
             return None;
         }
         self.heard = now;
@@ -307,6 +318,7 @@ impl Sled {
     pub(super) fn dismiss(&mut self) {
         self.stage = Stage::Lost;
         self.let_go();
+        self.drop_claim();
         (self.boots, self.offers, self.renewed) = (None, None, false);
         self.asked.clear();
         self.recovery.stop();

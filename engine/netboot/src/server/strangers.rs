@@ -4,29 +4,24 @@ use boot_format::wire::{MacAddr, Read};
 
 use super::admission::Rank;
 use super::event::EventKind;
-use super::sled::Sled;
+use super::sled::{Asks, Sled};
 use super::table::SledId;
 use super::{Serve, Server};
 use crate::time::Instant;
 
 impl Server {
-    /// A line each is enough to find one's own sled among them.
-    const MOST_NOT_SERVED: usize = 1024;
-
     /// A session for a sled that has none, if there is one to be had.
     pub(super) fn admit(&mut self, now: Instant, source: MacAddr) -> Option<SledId> {
         let known = self.is_known(source);
         let rank = self.hellos.admits(now, source, known)?;
-        if !self.sleds.has_room(now, rank) {
-            return None;
-        }
+        let room = self.sleds.room(now, rank)?;
         self.hellos.answer(source);
         let mut sled = Sled::new(source, now);
         sled.rank = rank;
         if rank < Rank::Known && self.hellos.is_strained(now) {
             sled.strain();
         }
-        let (id, evicted) = self.sleds.insert(sled);
+        let (id, evicted) = self.sleds.insert(room, sled);
         if let Some(evicted) = evicted {
             self.turns.leave(id);
             self.tell(evicted.address, EventKind::Evicted);
@@ -56,7 +51,18 @@ impl Server {
                 self.tell(source, EventKind::Hello { again });
             }
         } else {
-            sled.go_on(&self.offers);
+            match sled.asks(now, read) {
+                Asks::Same => {}
+                Asks::Other => {
+                    self.sleds.cheapened(id);
+                    self.turns.leave(id);
+                }
+                Asks::Unclear => {
+                    self.dismiss(id);
+                    return None;
+                }
+            }
+            self.sleds.get_mut(id).go_on(&self.offers);
         }
         self.sleds.get(id).image.is_some().then_some(id)
     }
@@ -65,7 +71,7 @@ impl Server {
     /// life of this server.
     pub(super) fn refuse(&mut self, now: Instant, source: MacAddr) {
         if self.serve != Serve::First && !self.is_served(source) {
-            self.ignore(source);
+            self.ignore(now, source);
             return;
         }
         let known = self.is_known(source);
@@ -79,9 +85,9 @@ impl Server {
     }
 
     /// Somebody asks who is not served.
-    pub(super) fn ignore(&mut self, source: MacAddr) {
+    pub(super) fn ignore(&mut self, now: Instant, source: MacAddr) {
         self.counters.ignored += 1;
-        if self.not_served.len() < Self::MOST_NOT_SERVED && self.not_served.insert(source) {
+        if self.unserved.is_news(now, source) {
             self.tell(source, EventKind::NotServed);
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use boot_format::wire::MacAddr;
 
 use super::admission::Rank;
+use super::limit::Limit;
 use super::order::Order;
 use super::sled::{Loss, Sled, Worth};
 use crate::time::Instant;
@@ -29,15 +30,29 @@ pub(super) struct Table {
     /// only when it comes first, so that a READ costs nothing here.
     worths: Order<Worth>,
     most: usize,
+    /// How often a boot gives way to a sled that is back in time, and to one that is known.
+    displacements: [Limit; 2],
 }
 
 impl Table {
+    /// So a boot is left alone for two minutes on average, whoever else wants its place: longer
+    /// than any takes on a link that its sleds do not share with strangers.
+    const LEFT_ALONE: usize = 128;
+    /// Known sleds of two racks can come up at once.
+    const KNOWN_AT_ONCE: u32 = 64;
+
     pub(super) fn new(most: usize) -> Self {
+        let most = most.max(1);
+        let per_second = most.div_ceil(Self::LEFT_ALONE) as u32;
         Self {
             sleds: Vec::new(),
             by_address: HashMap::new(),
             worths: Order::default(),
-            most: most.max(1),
+            most,
+            displacements: [
+                Limit::new(per_second, per_second),
+                Limit::new(Self::KNOWN_AT_ONCE, Self::KNOWN_AT_ONCE),
+            ],
         }
     }
 
@@ -70,34 +85,59 @@ impl Table {
         self.worths.note(id, Some(self.get(id).worth()));
     }
 
-    /// A place for `sled`, and who had to give it up: if all are taken, a session that is over
-    /// goes first, then a sled that has not read, then one whose boot has only begun; of equals
-    /// the one that has been silent for longest.
-    pub(super) fn insert(&mut self, sled: Sled) -> (SledId, Option<Sled>) {
+    /// Puts `sled` at a place from [`Table::room`], and returns whose that was.
+    pub(super) fn insert(&mut self, place: Room, sled: Sled) -> (SledId, Option<Sled>) {
         let address = sled.address;
         let worth = sled.worth();
-        let (id, evicted) = if self.sleds.len() < self.most {
-            self.sleds.push(sled);
-            (SledId(self.sleds.len() - 1), None)
-        } else {
-            let id = self.least();
-            let evicted = std::mem::replace(&mut self.sleds[id.0], sled);
-            self.by_address.remove(&evicted.address);
-            (id, Some(evicted))
+        let (id, evicted) = match place {
+            Room::Free => {
+                self.sleds.push(sled);
+                (SledId(self.sleds.len() - 1), None)
+            }
+            Room::Of(id) => {
+                let evicted = std::mem::replace(&mut self.sleds[id.0], sled);
+                self.by_address.remove(&evicted.address);
+                (id, Some(evicted))
+            }
         };
         self.worths.note(id, Some(worth));
         self.by_address.insert(address, id);
         (id, evicted)
     }
 
-    /// Whether there is a place at `now` that nobody would miss: see [`gives_way`].
-    /// That depends on the newcomer's `rank`.
-    pub(super) fn has_room(&mut self, now: Instant, rank: Rank) -> bool {
+    /// A place at `now` for a sled of this rank, if there is one. When all are taken, a session
+    /// that is over gives way first, then a sled that has not read, then one whose boot has only
+    /// begun, then a boot; of equals the one that has been silent for longest. If all of them would
+    /// be missed (see [`gives_way`]), the slowest boot gives way, but rarely.
+    pub(super) fn room(&mut self, now: Instant, rank: Rank) -> Option<Room> {
         if self.sleds.len() < self.most {
-            return true;
+            return Some(Room::Free);
         }
         let least = self.least();
-        gives_way(self.sleds[least.0].worth(), now, rank)
+        if gives_way(self.sleds[least.0].worth(), now, rank) {
+            return Some(Room::Of(least));
+        }
+        self.displaced(now, rank).map(Room::Of)
+    }
+
+    /// The boot that makes room for a sled of this rank although it goes on, since invented sleds
+    /// may have taken all places and read just enough to keep them: the slowest one. A sled that
+    /// boots is faster than who only holds a place, and if all boot, it is one of many.
+    fn displaced(&mut self, now: Instant, rank: Rank) -> Option<SledId> {
+        let [back, known] = &mut self.displacements;
+        let limit = match rank {
+            Rank::New => return None,
+            Rank::Back => back,
+            Rank::Known => known,
+        };
+        let slowest = self
+            .sleds
+            .iter()
+            .enumerate()
+            .filter(|(_, sled)| sled.rank < Rank::Known)
+            .filter_map(|(index, sled)| Some((sled.speed(now)?, SledId(index))))
+            .min()?;
+        limit.take(now).then_some(slowest.1)
     }
 
     /// Who is worth least. What is noted anew on the way has been heard from since it was noted,
@@ -112,6 +152,15 @@ impl Table {
             self.worths.note(id, Some(worth));
         }
     }
+}
+
+/// A place in the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    /// Nobody's.
+    Free,
+    /// That of this session.
+    Of(SledId),
 }
 
 /// Whether a session makes room for a sled that has just said HELLO and will say so again: not
@@ -154,8 +203,12 @@ mod tests {
                     let full = table.len() == most;
                     let stays = least
                         .is_some_and(|(id, _)| !gives_way(table.get(id).worth(), now, Rank::New));
-                    assert_eq!(table.has_room(now, Rank::New), !(full && stays), "seed {seed}");
-                    let (id, evicted) = table.insert(Sled::new(address, now));
+                    let room = table.room(now, Rank::New);
+                    assert_eq!(room.is_some(), !(full && stays), "seed {seed}");
+                    let Some(room) = room else {
+                        continue;
+                    };
+                    let (id, evicted) = table.insert(room, Sled::new(address, now));
                     let expected = least.filter(|_| full);
                     assert_eq!(evicted.map(|sled| (id, sled.address)), expected, "seed {seed}");
                     assert_eq!(table.find(address), Some(id));

@@ -1,5 +1,6 @@
 //! A station that means harm: frames in the name of others, or of none.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use boot_format::wire::{BLOCK, FrameType, Head, MacAddr, SLOTS, emit_read};
@@ -20,8 +21,8 @@ pub struct StrangerConfig {
     pub addresses: u16,
     /// What it says in their names, one or the other by chance.
     pub kinds: Vec<FrameType>,
-    /// Its READs ask for 128 blocks from a multiple of that, but for the first, below this offset.
-    pub size: u64,
+    /// Its READs ask for 128 blocks from a multiple of that, within these offsets.
+    pub reads: Range<u64>,
     /// Time between two frames.
     pub gap: Duration,
     /// When it begins.
@@ -47,7 +48,8 @@ impl Stranger {
     }
 
     fn push(&mut self, batch: &mut Batch) {
-        let StrangerConfig { server, address, addresses, size, .. } = self.config;
+        let StrangerConfig { server, address, addresses, .. } = self.config;
+        let reads = &self.config.reads;
         let source = address.nth_after((self.sent % u64::from(addresses.max(1))) as u16);
         self.sent += 1;
         let Some(&kind) = self.random.choice(&self.config.kinds) else {
@@ -56,9 +58,10 @@ impl Stranger {
         let body = match kind {
             FrameType::Hello => b"hi".to_vec(),
             FrameType::Read => {
-                let batches = (size / (SLOTS * BLOCK) as u64).max(2);
-                let first = self.random.u64(1..batches) * SLOTS as u64;
-                let offsets = std::array::from_fn(|slot| (first + slot as u64) * BLOCK as u64);
+                const BATCH: u64 = (SLOTS * BLOCK) as u64;
+                let least = reads.start / BATCH;
+                let batch = self.random.u64(least..(reads.end / BATCH).max(least + 1));
+                let offsets = std::array::from_fn(|slot| batch * BATCH + (slot * BLOCK) as u64);
                 emit_read(SLOTS as u64, &offsets).to_vec()
             }
             _ => Vec::new(),

@@ -2,12 +2,12 @@ use boot_format::wire::MacAddr;
 
 use super::*;
 use crate::server::sled::Sled;
-use crate::server::table::{SledId, Table};
+use crate::server::table::{Room, SledId, Table};
 
 fn sleds(count: u8) -> Vec<SledId> {
     let mut table = Table::new(usize::from(count));
     let sled = |n| Sled::new(MacAddr::new([2, 0, 0, 0, 0, n]), Instant::ZERO);
-    (0..count).map(|n| table.insert(sled(n)).0).collect()
+    (0..count).map(|n| table.insert(Room::Free, sled(n)).0).collect()
 }
 
 /// A way that carries so many frames per second and, unasked, loses from each batch a share.

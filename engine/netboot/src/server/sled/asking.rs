@@ -114,6 +114,8 @@ impl Sled {
     /// It begins to boot the image that was offered last. Says whether a boot was under way.
     pub(in crate::server) fn begin(&mut self, now: Instant, offers: &Offers) -> bool {
         let again = self.stage == Stage::Reading && self.has_read;
+        self.forget_asked();
+        self.keep_claim(again);
         let offered = self.offers.and_then(|checksum| offers.find(checksum));
         self.image = self.offer.take().or_else(|| offered.cloned());
         self.boots = self.offers;
@@ -127,7 +129,6 @@ impl Sled {
         }
         self.stage = Stage::Offered;
         self.has_read = false;
-        self.forget_asked();
         self.frontier = 0;
         self.recovery.stop();
         self.batch = None;
@@ -143,12 +144,12 @@ impl Sled {
 
     /// The images that it keeps in memory.
     pub(in crate::server) fn held(&self) -> impl Iterator<Item = &Contents> {
-        self.image.iter().chain(&self.offer)
+        self.image.iter().chain(&self.offer).chain(self.other_image())
     }
 
     /// When its images are let go, unless it is heard from.
     pub(super) fn lapses(&self) -> Option<Instant> {
-        let held = self.image.is_some() || self.offer.is_some();
+        let held = self.held().next().is_some();
         let patience = match self.stage {
             Stage::Finished => Self::FINISHED_LAPSES_AFTER,
             Stage::Lost => Duration::ZERO,
@@ -160,6 +161,7 @@ impl Sled {
     pub(super) fn let_go(&mut self) {
         self.recovery.stop();
         (self.image, self.offer) = (None, None);
+        self.let_other_go();
     }
 
     /// Lets go what it would have read from by now.

@@ -1,0 +1,43 @@
+//! Who is told of as not served: everyone, but not without end.
+
+use std::collections::{HashSet, VecDeque};
+
+use boot_format::wire::MacAddr;
+
+use super::limit::Limit;
+use crate::time::Instant;
+
+/// The addresses that were told of last.
+#[derive(Debug)]
+pub(super) struct Unserved {
+    told: HashSet<MacAddr>,
+    /// The same, the oldest first.
+    order: VecDeque<MacAddr>,
+    limit: Limit,
+}
+
+impl Unserved {
+    /// A line each is enough to find one's own sled among them.
+    const MOST: usize = 1024;
+    /// Lines in a second once so many were told of: a log of a flood can be read nevertheless.
+    const PER_SECOND: u32 = 1;
+
+    pub(super) fn new() -> Self {
+        let limit = Limit::new(Self::PER_SECOND, Self::MOST as u32);
+        Self { told: HashSet::new(), order: VecDeque::new(), limit }
+    }
+
+    /// Whether it is to be told at `now` that `address` is not served.
+    pub(super) fn is_news(&mut self, now: Instant, address: MacAddr) -> bool {
+        if self.told.contains(&address) || !self.limit.take(now) {
+            return false;
+        }
+        if self.order.len() == Self::MOST
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.told.remove(&oldest);
+        }
+        self.order.push_back(address);
+        self.told.insert(address)
+    }
+}
