@@ -62,7 +62,7 @@ fn refusal(name: &str) -> Refusal {
     match holder(name) {
         // Of a process in another container one hears neither its number nor what it may do.
         Ok(peer) if peer.pid() == 0 && peer.uid() == 0 => {
-            Refusal::Held("a process that can't be seen from here".to_owned())
+            Refusal::Held("a process that is not visible from here".to_owned())
         }
         Ok(peer) if may_use_links(peer.pid()) => Refusal::Held(process(peer.pid())),
         Ok(peer) => Refusal::Usurped(format!("{} of user {}", process(peer.pid()), peer.uid())),
