@@ -167,7 +167,7 @@ fn frames_for_an_address_that_the_link_had_are_heard_for_as_long_as_they_are_wan
         let mut heard = |link: &mut Link| {
             tap.put(&frame(before, SLED, None));
             tap.put(&frame(SLED.nth_after(1), SLED, None));
-            arrived(link).len()
+            arrived(&mut tap, link).len()
         };
         assert_eq!(heard(&mut link), 0);
         link.hear_also(&[SLED.nth_after(7), before]);

@@ -77,7 +77,9 @@ fn exists(line: &str) -> bool {
             let at = words.iter().position(|word| *word == option)?;
             Some(repository().join(folder).join(format!("{}.rs", words[at + 1])).exists())
         };
-        return named("--bench", "benches/benches").unwrap_or(true);
+        return named("--bench", "benches/benches")
+            .or_else(|| named("--example", "examples"))
+            .unwrap_or(true);
     }
     repository().join(program).exists()
 }
@@ -118,9 +120,69 @@ fn the_rules_are_numbered_without_a_gap() {
     }
 }
 
+/// Comments cite rules as `P12` and `F7`, in brackets or at the start.
+#[test]
+fn every_rule_that_the_code_cites_is_there() {
+    let rules = ["docs/protocol.md", "docs/image-format.md"]
+        .map(|document| fs::read_to_string(repository().join(document)).unwrap())
+        .concat();
+    let sources = sources();
+    let comments =
+        sources.lines().filter_map(|line| line.split_once("// ").or(line.split_once("/// ")));
+    let mut cited = 0;
+    for (_, comment) in comments {
+        let words = comment.split(|c: char| !c.is_ascii_alphanumeric());
+        let rule = |word: &&str| {
+            let number = word.strip_prefix(['P', 'F']);
+            number.is_some_and(|number| number.parse::<u8>().is_ok())
+        };
+        for word in words.filter(rule) {
+            assert!(rules.contains(&format!("**{word}.**")), "no rule {word}: {comment}");
+            cited += 1;
+        }
+    }
+    assert!(cited > 30, "{cited} citations");
+}
+
 #[test]
 fn few_blocks_are_not_run() {
     let (text, run): (Vec<Block>, _) =
         blocks().into_iter().partition(|block| block.kind == Kind::Text);
     assert!(text.len() < run.len(), "{} of {}", text.len(), text.len() + run.len());
+}
+
+/// Symptoms are looked up by what the tools say: the quotations are theirs.
+#[test]
+fn what_the_troubleshooting_quotes_is_said() {
+    let text = fs::read_to_string(repository().join("docs/serving.md")).unwrap();
+    let (_, table) = text.split_once("## Troubleshooting").unwrap();
+    let sources = sources();
+    let rows: Vec<_> = table.lines().filter_map(|line| line.split('|').nth(1)).collect();
+    assert!(rows.len() > 10, "{rows:?}");
+    for quoted in rows.iter().flat_map(|row| row.split('`').skip(1).step_by(2)) {
+        for part in quoted.split("...").map(str::trim) {
+            let part = part.trim_end_matches('=');
+            assert!(sources.contains(part) || part == "RestrictAddressFamilies", "{part:?}");
+        }
+    }
+}
+
+/// All that the tools are made of, in one text, without line breaks inside of strings.
+fn sources() -> String {
+    let mut text = String::new();
+    let mut folders: Vec<_> =
+        ["bins/src", "backends/src", "engine"].map(|name| repository().join(name)).into();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                text += &fs::read_to_string(path).unwrap();
+            }
+        }
+    }
+    let mut lines = text.split("\\\n");
+    let first = lines.next().unwrap_or_default().to_owned();
+    lines.fold(first, |text, line| text + line.trim_start())
 }
