@@ -155,7 +155,7 @@ pub enum LinkError {
         cause: std::io::Error,
     },
     /// No link has this name.
-    #[error("{link}: there is no such link; there are: {known}")]
+    #[error("{link}: no such link; the links are: {known}")]
     NoSuchLink {
         /// The name asked for.
         link: String,
@@ -171,7 +171,7 @@ pub enum LinkError {
         remedy: String,
     },
     /// The link can't carry the protocol's frames.
-    #[error("{link}: its MTU is {found}; boot frames need at least {wanted}")]
+    #[error("{link}: the MTU is {found}, but boot frames need at least {wanted}")]
     MtuTooSmall {
         /// The link's name.
         link: String,
@@ -189,13 +189,13 @@ pub enum LinkError {
         found: String,
     },
     /// This system has no datalink that we know.
-    #[error("{link}: this system's links can't be opened: only those of Linux and illumos can")]
+    #[error("{link}: links can be opened on Linux and illumos only")]
     Unsupported {
         /// The link's name.
         link: String,
     },
     /// Another process has the link, and lets no other have it too.
-    #[error("{link}: {holder} serves this link already; two servers would both answer each sled")]
+    #[error("{link}: already served by {holder}; two servers would both answer each sled")]
     Held {
         /// The link's name.
         link: String,

@@ -59,6 +59,6 @@ fn failure(report: &Report) -> &'static str {
     } else if report.accepted.is_some() {
         "unfinished"
     } else {
-        "no offer taken"
+        "took no offer"
     }
 }

@@ -58,6 +58,31 @@ pub fn megabytes_per_second(bytes: u64, time: Duration) -> f64 {
     if time.is_zero() { 0.0 } else { bytes as f64 / 1e6 / time.as_secs_f64() }
 }
 
+/// How often, in words.
+#[derive(Clone, Copy, Debug)]
+pub struct Times(pub u64);
+
+impl fmt::Display for Times {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            1 => f.write_str("once"),
+            times => write!(f, "{times} times"),
+        }
+    }
+}
+
+/// A count, and the noun in the number that it takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Plural<'a>(pub u64, pub &'a str);
+
+impl fmt::Display for Plural<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(count, noun) = self;
+        let ending = if *count == 1 { "" } else { "s" };
+        write!(f, "{count} {noun}{ending}")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -107,9 +107,9 @@ fn a_second_server_on_a_link_is_refused_unless_it_is_wanted() {
             let second = desk.run(&format!("bootserver {links} zfs.img all"));
             let said = String::from_utf8(second.stderr).unwrap();
             assert_eq!(second.status.code(), Some(1), "{said}");
-            let holder = format!("{NEAR}: process {} (", first.id());
+            let holder = format!("{NEAR}: already served by process {} (", first.id());
             assert!(said.contains(&holder) && said.contains("--share-link"), "{said}");
-            let line = format!("--workers 2 {NEAR} zfs.img all) serves this link already");
+            let line = format!("--workers 2 {NEAR} zfs.img all); two servers");
             assert!(said.contains(&line), "{said}");
         }
         let line = format!("--share-link -t 0.3 {NEAR} zfs.img all");
@@ -144,7 +144,7 @@ fn one_link_under_two_names_is_refused() {
             let second = desk().run(&format!("bootserver {flag}{NEAR},uplink0 zfs.img all"));
             let said = String::from_utf8(second.stderr).unwrap();
             assert_eq!(second.status.code(), Some(1), "{said}");
-            assert!(said.contains(&format!("{NEAR} and uplink0 are names of one link")), "{said}");
+            assert!(said.contains(&format!("{NEAR} and uplink0 are the same link")), "{said}");
         }
     });
 }
@@ -178,12 +178,12 @@ fn what_changes_about_a_link_is_said_and_sleds_boot_all_the_same() {
             let (status, _, log) = server.end(SOON);
             assert_eq!(status, 0, "{tx}: {log}");
             let lines = [
-                "the link is down, or has no carrier",
+                "the link is down or has no carrier",
                 "the link is up again, after ",
-                "the link's MTU is 1040 now: no boot gets on below 1044",
-                "the link's MTU is 1500 now: boots can go on",
+                "the link's MTU is 1040 now: boots need at least 1044",
+                "the link's MTU is 1500 now: boots can continue",
                 "the link's address was ",
-                "the link is called other now, and served on",
+                "the link is called other now; it stays in service",
             ];
             assert_said(&log, NEAR, &lines);
         });

@@ -160,5 +160,5 @@ fn an_image_of_no_bytes_is_refused() {
     desk.write("nothing.img", &header);
     let output = desk.run("lookimage nothing.img");
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("an image of no bytes"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("the image size is 0"));
 }

@@ -73,7 +73,7 @@ impl DlpiLink {
         share: Share,
     ) -> Self {
         let shallow = receiving.shallow.map_or_else(String::new, |error| {
-            format!(" (bufmod: {error}: few frames can wait to be received)")
+            format!(" (no bufmod, so the receive queue is short: {error})")
         });
         let address = MacAddr::new(receiving.address);
         Self {
@@ -84,7 +84,7 @@ impl DlpiLink {
             sending,
             raw,
             share,
-            described: format!("DLPI, a call for each frame{shallow}"),
+            described: format!("DLPI, one call per frame{shallow}"),
             own: HashSet::from([address]),
             incoming: Box::new([0; ETHERNET_LEN + INCOMING]),
             outgoing: Vec::new(),

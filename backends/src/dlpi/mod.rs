@@ -36,7 +36,7 @@ pub(crate) fn open(
     if options.mapped {
         let cause = io::Error::new(
             io::ErrorKind::Unsupported,
-            "DLPI has frames gathered by this process: serve images from memory",
+            "with DLPI this process reads what it sends: serve images from memory",
         );
         return Err(LinkError::System { link: name.to_owned(), what: "send mapped images", cause });
     }

@@ -190,12 +190,12 @@ fn choose(
             Err(error) => format!(" (io_uring: {})", why(&error)),
         },
         TxPath::Auto | TxPath::Xdp if options.mapped => {
-            " (AF_XDP would have this process read the mapped image)".to_owned()
+            " (not AF_XDP: it would make this process read the mapped image)".to_owned()
         }
         // A shaper that somebody has put there is meant to be met; if the kernel does not say
         // that there is one, it is the usual case that there is none.
         TxPath::Auto if let Ok(Some(shaper)) = attributes::shaping(facts.index) => {
-            format!(" (AF_XDP would go past the link's queueing discipline, {shaper})")
+            format!(" (not AF_XDP: it would bypass the link's queueing discipline, {shaper})")
         }
         TxPath::Auto | TxPath::Xdp => match queues.open(socket, facts, queue) {
             Ok(xdp) => {
@@ -213,12 +213,12 @@ fn choose(
 fn why(error: &io::Error) -> String {
     let meaning = match error.raw_os_error() {
         Some(libc::EPERM | libc::EACCES) => "not permitted here",
-        Some(libc::ENOSYS | libc::EAFNOSUPPORT) => "this kernel has none",
+        Some(libc::ENOSYS | libc::EAFNOSUPPORT) => "not in this kernel",
         Some(libc::EINVAL) => "not in this kernel, or not on this link",
         Some(libc::ENOPROTOOPT | libc::EOPNOTSUPP) => "not supported here",
         Some(libc::EBUSY) => "another program has it",
         Some(libc::ENOBUFS | libc::ENOMEM) => "not enough lockable memory, see ulimit -l",
-        _ => "not to be had",
+        _ => "not available",
     };
     format!("{meaning}: {error}")
 }

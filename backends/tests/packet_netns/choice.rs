@@ -13,7 +13,7 @@ fn a_path_that_can_not_be_had_gives_way_to_the_next_and_says_so() {
         let first = via(TxPath::Xdp);
         assert_eq!(
             first.path(),
-            Some("AF_XDP in copy mode, queue 0; zero-copy: the driver has none")
+            Some("AF_XDP in copy mode, queue 0; zero-copy: not in this driver")
         );
         for tx in [TxPath::Xdp, TxPath::Auto] {
             let mut second = open(NEAR, OpenOptions { tx, ..OpenOptions::default() }).unwrap();
@@ -60,11 +60,11 @@ fn a_shaped_link_is_not_gone_past_unasked() {
         };
         assert_eq!(
             auto(),
-            "AF_XDP in copy mode, queue 0, the cheapest path here; zero-copy: the driver has none"
+            "AF_XDP in copy mode, queue 0, the cheapest path here; zero-copy: not in this driver"
         );
         run("tc", &format!("qdisc add dev {NEAR} root tbf rate 1gbit burst 64kb limit 64kb"));
         let said = auto();
-        assert!(said.starts_with("AF_PACKET with sendmmsg (AF_XDP would go past"), "{said}");
+        assert!(said.starts_with("AF_PACKET with sendmmsg (not AF_XDP: it would bypass"), "{said}");
         assert!(said.ends_with("discipline, tbf)"), "{said}");
     });
 }

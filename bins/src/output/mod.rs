@@ -157,7 +157,7 @@ pub fn finish_all(
     devices.iter().for_each(Output::spoil);
     for (name, placed) in placed.into_iter().rev() {
         if let Err(other) = placed.undo() {
-            error = error.context(format!("{name}: the old file can't be put back: {other}"));
+            error = error.context(format!("{name}: the old file could not be put back: {other}"));
         }
     }
     Err(error)
@@ -186,7 +186,7 @@ fn copy_to_stdout(mut file: &File) -> anyhow::Result<()> {
     match io::copy(&mut file, &mut out).and_then(|_| out.flush()) {
         // Who reads an image has not got it: to be told so is no success.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-            Err(anyhow!("its reader has gone"))
+            Err(anyhow!("the reader has gone"))
         }
         result => Ok(result?),
     }
@@ -203,7 +203,7 @@ fn grow_in(folder: &Path) -> anyhow::Result<Growing> {
         .tempfile_in(folder)
         .map_err(|error| reason(folder, &error));
     let temporary =
-        made.with_context(|| format!("no file can be made in the folder {}", folder.display()))?;
+        made.with_context(|| format!("cannot create a file in the folder {}", folder.display()))?;
     Ok(Growing::Named(temporary))
 }
 
@@ -234,10 +234,10 @@ pub fn ensure_distinct(input: &Path, outputs: &[&Path]) -> anyhow::Result<()> {
         };
         ensure!(
             read.as_ref() != Some(&identity),
-            "{}: it is the input: it can't be the output too",
+            "{}: input and output are the same file",
             shown(output)
         );
-        ensure!(!written.contains(&identity), "{}: two outputs can't be one file", shown(output));
+        ensure!(!written.contains(&identity), "{}: both outputs are the same file", shown(output));
         written.push(identity);
     }
     Ok(())

@@ -36,16 +36,16 @@ impl Target {
     /// Finds out where `path` leads, and refuses what is known to fail in the end.
     pub(super) fn find(path: &Path) -> anyhow::Result<Self> {
         if is_stdout(path) {
-            ensure!(!io::stdout().is_terminal(), "it is a terminal: nothing binary goes there");
+            ensure!(!io::stdout().is_terminal(), "it is a terminal, and an image is binary");
             return Ok(Self::Stdout);
         }
         match fs::metadata(path) {
-            Ok(there) if there.is_dir() => bail!("a folder can't be replaced by a file"),
+            Ok(there) if there.is_dir() => bail!("is a folder"),
             Ok(there) if is_device(&there) => return Ok(Self::Device(follow(path)?)),
             Ok(there) if there.file_type().is_fifo() => {
-                bail!("a pipe: only standard output can be one (`-`)")
+                bail!("is a pipe; to write to a pipe, use `-` for standard output")
             }
-            Ok(there) => ensure!(there.is_file(), "neither a file nor a device"),
+            Ok(there) => ensure!(there.is_file(), "is neither a file nor a device"),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error.into()),
         }
@@ -59,7 +59,7 @@ impl Place {
     fn new(path: PathBuf) -> anyhow::Result<Self> {
         // A path drops these by itself, and the system does not.
         let names_a_folder = [&b"/"[..], b"/."].iter().any(|end| bytes(&path).ends_with(end));
-        ensure!(path.file_name().is_some() && !names_a_folder, "it names no file");
+        ensure!(path.file_name().is_some() && !names_a_folder, "does not name a file");
         let folder = folder_of(&path).to_owned();
         fs::metadata(&folder)
             .and_then(|there| if there.is_dir() { Ok(()) } else { Err(not_a_folder()) })
@@ -93,13 +93,13 @@ impl Place {
         let traits = Traits::of(&self.path);
         ensure!(
             !traits.is_mounted,
-            "it is a mount point, which can't be replaced: mount the folder {} instead",
+            "is a mount point, which cannot be replaced: mount the folder {} instead",
             folder()
         );
-        ensure!(!traits.is_fixed, "it is immutable or append-only (chattr): it can't be replaced");
+        ensure!(!traits.is_fixed, "is immutable or append-only (chattr) and cannot be replaced");
         ensure!(
             !Traits::of(&self.folder).is_fixed,
-            "the folder {} is immutable or append-only (chattr): nothing in it can be replaced",
+            "the folder {} is immutable or append-only (chattr): files in it cannot be replaced",
             folder()
         );
         Ok(())

@@ -58,11 +58,11 @@ pub(crate) fn documents() -> Vec<PathBuf> {
 
 /// The blocks of all documents.
 pub(crate) fn blocks() -> Vec<Block> {
-    documents().into_iter().flat_map(blocks_of).collect()
+    documents().iter().flat_map(|document| blocks_of(document)).collect()
 }
 
-fn blocks_of(document: PathBuf) -> Vec<Block> {
-    let text = fs::read_to_string(&document).unwrap();
+fn blocks_of(document: &Path) -> Vec<Block> {
+    let text = fs::read_to_string(document).unwrap();
     let mut blocks = Vec::new();
     let mut lines = text.lines().enumerate();
     while let Some((number, line)) = lines.next() {
@@ -78,7 +78,7 @@ fn blocks_of(document: PathBuf) -> Vec<Block> {
         };
         let body: Vec<_> =
             lines.by_ref().map(|(_, line)| line).take_while(|l| *l != "```").collect();
-        let (document, number) = (document.clone(), number + 2);
+        let (document, number) = (document.to_owned(), number + 2);
         blocks.push(Block { document, number, kind, text: body.join("\n") });
     }
     blocks

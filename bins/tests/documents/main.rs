@@ -124,3 +124,39 @@ fn few_blocks_are_not_run() {
         blocks().into_iter().partition(|block| block.kind == Kind::Text);
     assert!(text.len() < run.len(), "{} of {}", text.len(), text.len() + run.len());
 }
+
+/// Symptoms are looked up by what the tools say: the quotations are theirs.
+#[test]
+fn what_the_troubleshooting_quotes_is_said() {
+    let text = fs::read_to_string(repository().join("docs/serving.md")).unwrap();
+    let (_, table) = text.split_once("## Troubleshooting").unwrap();
+    let sources = sources();
+    let rows: Vec<_> = table.lines().filter_map(|line| line.split('|').nth(1)).collect();
+    assert!(rows.len() > 10, "{rows:?}");
+    for quoted in rows.iter().flat_map(|row| row.split('`').skip(1).step_by(2)) {
+        for part in quoted.split("...").map(str::trim) {
+            let part = part.trim_end_matches('=');
+            assert!(sources.contains(part) || part == "RestrictAddressFamilies", "{part:?}");
+        }
+    }
+}
+
+/// All that the tools are made of, in one text, without line breaks inside of strings.
+fn sources() -> String {
+    let mut text = String::new();
+    let mut folders: Vec<_> =
+        ["bins/src", "backends/src", "engine"].map(|name| repository().join(name)).into();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                text += &fs::read_to_string(path).unwrap();
+            }
+        }
+    }
+    let mut lines = text.split("\\\n");
+    let first = lines.next().unwrap_or_default().to_owned();
+    lines.fold(first, |text, line| text + line.trim_start())
+}

@@ -261,7 +261,11 @@ impl fmt::Display for HeaderError {
                 )
             }
             Self::Magic { found } => {
-                write!(f, "no boot image: the magic is {found:#010x}, not {:#010x}", Header::MAGIC)
+                write!(
+                    f,
+                    "not a boot image: the magic is {found:#010x}, not {:#010x}",
+                    Header::MAGIC
+                )
             }
             Self::Version { found } => {
                 write!(f, "the format's version is {found}, not {}", Header::VERSION)
@@ -279,7 +283,7 @@ impl fmt::Display for HeaderError {
                     NameField::Dataset => "dataset",
                     NameField::Image => "image",
                 };
-                write!(f, "the {which} name is no UTF-8 that ends in NUL")
+                write!(f, "the {which} name is not UTF-8 that ends in NUL")
             }
         }
     }
@@ -347,7 +351,7 @@ mod tests {
             (0, 0, "the magic is 0x1deb0000, not 0x1deb0075"),
             (4, 3, "version is 3, not 2"),
             (16, 1, "data size is 1048577 bytes, not the 1048576"),
-            (199, b'x', "the dataset name is no UTF-8 that ends in NUL"),
+            (199, b'x', "the dataset name is not UTF-8 that ends in NUL"),
             (72, 0xff, "the dataset name"),
             (327, b'x', "the image name"),
         ] {

@@ -260,7 +260,7 @@ mod tests {
         bomb[21] = 0;
         for (bytes, reason) in [
             (&good[..100], "too short for a boot image"),
-            (&good[..9000], "cut short: 4904 bytes behind the header"),
+            (&good[..9000], "cut short: 4904 bytes after the header"),
             (&spoilt, "the contents' SHA-256 is "),
             (&huge, "cut short"),
             (&bomb, "more than a payload of 1048576 bytes can inflate to"),

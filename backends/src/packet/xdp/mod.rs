@@ -68,7 +68,7 @@ impl Xdp {
             Mode::Copy(why) => ("in copy mode", format!("; zero-copy: {why}")),
             Mode::ZeroCopy(None) => ("zero-copy", String::new()),
             Mode::ZeroCopy(Some(_)) => {
-                ("zero-copy", "; an XDP program passes every frame on".to_owned())
+                ("zero-copy", "; with an XDP program that passes every frame on".to_owned())
             }
         };
         format!("AF_XDP {mode}, queue {queue}{said}{remark}")

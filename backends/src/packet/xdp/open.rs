@@ -146,16 +146,16 @@ impl fmt::Display for Hindrance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Mtu(mtu) => {
-                write!(f, "an MTU of {mtu} is more than the {} that fit", Umem::LONGEST_MTU)
+                write!(f, "the MTU of {mtu} is over {}", Umem::LONGEST_MTU)
             }
             Self::Ring(frames) => write!(
                 f,
-                "it takes locked memory for a receive ring of {frames} frames, more than {MOST_RING}"
+                "the receive ring has {frames} frames, more than the {MOST_RING} that memory is locked for"
             ),
-            Self::Program => f.write_str("the link has an XDP program that is not ours"),
-            Self::Driver => f.write_str("the driver has none"),
+            Self::Program => f.write_str("the link already has an XDP program"),
+            Self::Driver => f.write_str("not in this driver"),
             Self::Bind(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {
-                f.write_str("the driver has none")
+                f.write_str("not in this driver")
             }
             Self::Bind(error) => f.write_str(&why(error)),
             Self::NoProgram => f.write_str(
@@ -163,9 +163,9 @@ impl fmt::Display for Hindrance {
                  for it",
             ),
             Self::Attach(error) if error.raw_os_error() == Some(libc::EPERM) => {
-                f.write_str("it takes an XDP program, which takes cap_net_admin and cap_bpf")
+                f.write_str("it needs an XDP program, and that needs cap_net_admin and cap_bpf")
             }
-            Self::Attach(error) => write!(f, "it takes an XDP program: {}", why(error)),
+            Self::Attach(error) => write!(f, "it needs an XDP program: {}", why(error)),
             Self::Kick(error) => write!(f, "the driver does not send: {}", why(error)),
         }
     }

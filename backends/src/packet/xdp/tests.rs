@@ -64,7 +64,7 @@ fn a_link_whose_driver_has_no_zero_copy_gets_no_program() {
             let link = via(tx);
             let said = link.path().unwrap();
             assert!(said.starts_with("AF_XDP in copy mode, queue 0"), "{said}");
-            assert!(said.ends_with("; zero-copy: the driver has none"), "{said}");
+            assert!(said.ends_with("; zero-copy: not in this driver"), "{said}");
             assert!(!has_xdp_program(near()).unwrap());
         }
     });
@@ -83,7 +83,7 @@ fn said_of_near() -> String {
 #[ignore = "needs root and network namespaces"]
 fn a_driver_that_refuses_zero_copy_is_used_in_copy_mode() {
     inside(1, || {
-        let copy = "AF_XDP in copy mode, queue 0; zero-copy: the driver has none";
+        let copy = "AF_XDP in copy mode, queue 0; zero-copy: not in this driver";
         assert_eq!(said_of_near(), copy);
         assert!(!has_xdp_program(near()).unwrap());
     });
@@ -95,7 +95,7 @@ fn a_program_of_somebody_elses_is_let_alone() {
     inside(1, || {
         let program = PassAll::attach(near()).unwrap();
         let said = said_of_near();
-        let reason = "; zero-copy: the link has an XDP program that is not ours";
+        let reason = "; zero-copy: the link already has an XDP program";
         assert_eq!(said, format!("AF_XDP in copy mode, queue 0{reason}"));
         assert!(has_xdp_program(near()).unwrap());
         drop(program);
@@ -108,7 +108,7 @@ fn a_long_mtu_is_told_as_the_reason() {
     inside(1, || {
         ip(&format!("link set {NEAR} mtu 9000"));
         let said = said_of_near();
-        let reason = "; zero-copy: an MTU of 9000 is more than the 3046 that fit";
+        let reason = "; zero-copy: the MTU of 9000 is over 3046";
         assert_eq!(said, format!("AF_XDP in copy mode, queue 0{reason}"));
     });
 }

@@ -37,7 +37,7 @@ fn a_frame_arrives_whole_with_its_header() {
             assert_eq!(*frame, [head.as_bytes(), body].concat());
         }
         assert_eq!((near.counters().taken, near.counters().received), (1, 2));
-        assert_eq!(near.path(), Some("DLPI, a call for each frame"));
+        assert_eq!(near.path(), Some("DLPI, one call per frame"));
     });
 }
 
@@ -100,7 +100,10 @@ fn a_burst_of_reads_survives_until_somebody_looks() {
                 assert!((5..BURST).contains(&heard), "{heard}");
                 assert_eq!(full, (BURST - heard) as u64);
                 let path = near.path().unwrap().to_owned();
-                assert!(path.contains("(bufmod: Invalid argument"), "{path}");
+                assert!(
+                    path.contains("(no bufmod, so the receive queue is short: Invalid argument"),
+                    "{path}"
+                );
             }
         });
     }
@@ -292,18 +295,18 @@ fn links_that_will_not_do_are_refused_with_the_reason() {
         let refusal = |link| try_open(link, 1).err().unwrap().to_string();
         for nowhere in [c"net7", c"net", c"net0:1", c"a-name-that-no-link-can-ever-have-0"] {
             let text = refusal(nowhere);
-            assert!(text.ends_with("there is no such link; there are: lo, net0, net1"), "{text}");
+            assert!(text.ends_with("no such link; the links are: lo, net0, net1"), "{text}");
         }
         ip("tuntap add dev tun0 mode tun");
         assert!(refusal(c"tun0").contains("tun0: not an Ethernet link (Unknown MAC Type"));
         ip("link set net0 mtu 1043");
         let text = refusal(NET0);
-        assert!(text.contains("its MTU is 1043; boot frames need at least 1044"), "{text}");
+        assert!(text.contains("the MTU is 1043, but boot frames need at least 1044"), "{text}");
         ip("link set net0 mtu 1044");
         assert!(try_open(NET0, 1).is_ok());
         let options = OpenOptions { mapped: true, ..OpenOptions::default() };
         let text = dlpi::open("net0", options, 1).err().unwrap().to_string();
-        assert!(text.contains("net0: send mapped images: DLPI"), "{text}");
+        assert!(text.contains("net0: send mapped images: with DLPI"), "{text}");
     });
 }
 

@@ -29,30 +29,30 @@ use crate::sled_at::SledAt;
 )]
 pub(crate) struct Args {
     /// LINK is the Ethernet link to listen on, or several, separated by commas. IMAGE is a
-    /// boot image, as mkimage makes it. MAC is a sled's Ethernet address, or several of them;
-    /// or `any`, for the first sled that says HELLO and no other; or `all`, for every sled at
-    /// the same time.
+    /// boot image made by mkimage. MAC is the Ethernet address of a sled, or several of them;
+    /// `any` serves only the first sled that says HELLO; `all` serves every sled at the same
+    /// time
     #[arg(value_name = "LINK IMAGE MAC")]
     positional: Vec<String>,
 
-    /// Stop with success once the boot is done: of each address that was named, or, with
-    /// `all`, when at least one sled has booted and no boot is running. For one sled, a missing
-    /// image or a READ out of turn then ends the server with a failure
+    /// Exit with success once the boot is done: that of each named address or, with `all`, once
+    /// at least one sled has booted and none is booting. If only one sled is served, a missing
+    /// image or an unexpected READ is a failure
     #[arg(short = 's', long)]
     stop: bool,
 
-    /// Fail when no sled that is served has been heard from for so long, from the start or
-    /// since its last frame
+    /// Fail if no sled that is served has been heard from for this long, counted from the start
+    /// and from each frame
     #[arg(short = 't', long, value_name = "SECONDS")]
     timeout: Option<Seconds>,
 
-    /// One more image, or a folder of images: each sled is offered one after another until it
-    /// takes one, and first the one that it took last time
+    /// Another image, or a folder of images. Each sled is offered one after another until it
+    /// takes one, starting with the one that it took last time
     #[arg(long = "image", value_name = "PATH")]
     images: Vec<PathBuf>,
 
-    /// Offer the image PATH, and no other, to the sled MAC; or LINK/MAC=PATH, to that sled on
-    /// that link, whatever is said of others with its address
+    /// Offer the sled MAC the image PATH and no other. LINK/MAC=PATH applies to that sled on
+    /// that link, and takes precedence
     #[arg(long = "assign", value_name = "[LINK/]MAC=PATH")]
     assigned: Vec<Assignment>,
 
@@ -60,40 +60,41 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
 
-    /// Map images instead of reading them into memory, for machines that don't have enough of
-    /// it. Files in service may then be replaced, but not written to: what is written goes out,
-    /// and what is cut off ends the boots that need it. Compressed images are read all the same
+    /// Map images instead of reading them into memory, for machines that are short of it. A file
+    /// in service may then be replaced, but not written to: the new bytes would be sent, and
+    /// cutting the file short ends the boots that need the rest. Compressed images are read into
+    /// memory all the same
     #[arg(long)]
     map: bool,
 
-    /// How frames leave: `auto` takes the cheapest path that works here, `mmsg` (sendmmsg) works
+    /// How frames leave: `auto` picks the cheapest path that works here, `mmsg` (sendmmsg) works
     /// everywhere, `uring` needs io_uring, `xdp` AF_XDP. Only `xdp` attaches an XDP program to a
-    /// card that has no zero-copy without one, which resets most cards at the start and the end
+    /// card that needs one for zero-copy, which resets most cards at the start and at the end
     #[arg(long, value_name = "PATH", default_value_t)]
     tx: TxPath,
 
-    /// Threads that serve each link, the sleds spread among them by the kernel; made from the
-    /// number of cores if not given, and 1 for a single sled
+    /// Threads that serve each link; the kernel spreads the sleds among them. The default is half
+    /// the number of cores, shared by the links, and 1 for a single sled
     #[arg(long, value_name = "N", value_parser = workers)]
     workers: Option<NonZeroUsize>,
 
-    /// Serve LINK even if another process on this host does already: sleds that are in both
-    /// servers' charge are answered twice. (Only Linux refuses such a second start.)
+    /// Serve LINK even if another process on this host already does: sleds that both serve are
+    /// answered twice. (Only Linux refuses such a second start.)
     #[arg(long)]
     share_link: bool,
 
-    /// How fast each link is used: `auto` finds the rate that it carries, on the whole and to
-    /// each sled; a rate such as 9.4Gbit sets a limit to that; `max` sends as fast as the link
-    /// takes frames, whatever is lost behind it
+    /// How fast to send on each link: `auto` finds the rate that the link carries, in all and to
+    /// each sled; a rate such as 9.4Gbit sets a limit on top; `max` sends as fast as the link
+    /// takes frames, however many are lost behind it
     #[arg(long, value_name = "RATE", default_value = "auto", value_parser = pace)]
     rate: Pace,
 
-    /// Say nothing about single sleds
+    /// Log nothing about single sleds
     #[arg(short, long)]
     quiet: bool,
 
-    /// No root, no hardware: make an image (or take IMAGE) and boot simulated sleds from it
-    /// (8 of them, or SLEDS) over a segment inside this process, in real time
+    /// Boot simulated sleds (8, or SLEDS) from IMAGE, or from an image made on the spot, over a
+    /// segment inside this process, in real time; needs neither root nor hardware
     #[arg(long)]
     demo: bool,
 }
@@ -103,11 +104,11 @@ Examples:
   bootserver --demo                      boot 8 simulated sleds, here and now
   bootserver net0 zfs.img all            serve every sled on net0
   bootserver -s -t 60 net0 zfs.img any   boot one sled; fail if none shows up in 60 s
-  bootserver net0 --image images/ all    find for each sled the image that it wants
+  bootserver net0 --image images/ all    offer each sled one image after another
 
-The image is read and checked once. When the file changes, boots that begin later get the new
-one; SIGHUP has all images checked again. A line per event goes to stderr; SIGUSR1 adds what
-each link has sent, dropped and received, which is said at the end too.";
+The image is read and checked once. When its file changes, later boots get the new one; SIGHUP
+has all images checked again. The log, a line per event, goes to stderr. SIGUSR1 adds what each
+link has sent, dropped and received; the same comes at the end.";
 
 /// A checked command line.
 #[derive(Debug)]
@@ -145,10 +146,10 @@ impl FromStr for Assignment {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (sled, image) = text.split_once('=').ok_or("there is no `=` between MAC and PATH")?;
+        let (sled, image) = text.split_once('=').ok_or("no `=` between MAC and PATH")?;
         let sled = sled.parse()?;
         if image.is_empty() {
-            return Err("there is no PATH behind the `=`".to_owned());
+            return Err("no PATH after the `=`".to_owned());
         }
         Ok(Self { sled, image: image.into() })
     }
@@ -165,7 +166,7 @@ impl FromStr for Seconds {
         let seconds: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
         match Duration::try_from_secs_f64(seconds) {
             Ok(time) if !time.is_zero() => Ok(Self(time)),
-            _ => Err("a time has to be more than nothing".to_owned()),
+            _ => Err("must be more than zero".to_owned()),
         }
     }
 }
@@ -210,7 +211,7 @@ fn serve(args: Args) -> anyhow::Result<ServeOptions> {
     ensure!(links.iter().all(|link| !link.is_empty()), "LINK: an empty name between commas");
     let twice = links.iter().enumerate().find(|(index, link)| links[..*index].contains(link));
     if let Some((_, link)) = twice {
-        bail!("LINK: {link} stands there twice");
+        bail!("LINK: {link} is listed twice");
     }
     check_assigned(&args.assigned, &links)?;
     let mut images = args.images;
@@ -245,14 +246,14 @@ fn workers(text: &str) -> Result<NonZeroUsize, String> {
     /// What Linux spreads a link's frames over at most.
     const MOST: usize = 256;
     let count: NonZeroUsize = text.parse().map_err(|error| format!("{error}"))?;
-    if count.get() > MOST { Err(format!("a link has {MOST} at most")) } else { Ok(count) }
+    if count.get() > MOST { Err(format!("at most {MOST} for a link")) } else { Ok(count) }
 }
 
 /// Each sled can have one image, and must be on a link that is served.
 fn check_assigned(assigned: &[Assignment], links: &[String]) -> anyhow::Result<()> {
     for (index, Assignment { sled, .. }) in assigned.iter().enumerate() {
         if assigned[..index].iter().any(|before| before.sled == *sled) {
-            bail!("--assign: {sled} stands there twice");
+            bail!("--assign: {sled} is given twice");
         }
         if let Some(link) = sled.link.as_ref().filter(|link| !links.contains(link)) {
             bail!("--assign {sled}: {link} is not served; LINK is {}", links.join(","));
@@ -298,7 +299,7 @@ fn everyone(sleds: &[String]) -> anyhow::Result<Serve> {
                 addresses.insert(address);
             }
             Who::Any | Who::All if sleds.len() > 1 || !addresses.is_empty() => {
-                bail!("`{word}` stands alone: it can't be combined with other sleds");
+                bail!("`{word}` cannot be combined with other sleds");
             }
             Who::Any => return Ok(Serve::First),
             Who::All => return Ok(Serve::All),
@@ -319,8 +320,8 @@ fn who(text: &str) -> anyhow::Result<Who> {
         "all" => Ok(Who::All),
         _ => {
             let address: MacAddr =
-                text.parse().with_context(|| format!("MAC {text:?} is not `any`, not `all`"))?;
-            ensure!(address.is_station(), "MAC {address} is no single sled's address");
+                text.parse().with_context(|| format!("MAC {text:?} is neither `any` nor `all`"))?;
+            ensure!(address.is_station(), "MAC {address} is not the address of a single sled");
             Ok(Who::Sled(address))
         }
     }
@@ -383,16 +384,16 @@ mod tests {
             ("net0", "which IMAGE?"),
             ("net0 zfs.img", "which sleds?"),
             ("net0 zfs.img net1", "net1"),
-            ("net0 zfs.img all any", "stands alone"),
-            ("net0 zfs.img ff:ff:ff:ff:ff:ff", "no single sled"),
+            ("net0 zfs.img all any", "cannot be combined"),
+            ("net0 zfs.img ff:ff:ff:ff:ff:ff", "not the address of a single sled"),
             ("net0, zfs.img all", "empty name"),
-            ("net0,net1,net0 zfs.img all", "net0 stands there twice"),
-            ("-t 0 net0 zfs.img all", "more than nothing"),
+            ("net0,net1,net0 zfs.img all", "net0 is listed twice"),
+            ("-t 0 net0 zfs.img all", "more than zero"),
             ("--assign x net0 zfs.img all", "no `=`"),
             ("--assign net1/2:0:0:0:0:1=a net0 zfs.img all", "net1 is not served; LINK is net0"),
             ("--assign 2:0:0:0:0:1=a --assign 2:0:0:0:0:1=b net0 zfs.img all", "twice"),
-            ("--assign ff:ff:ff:ff:ff:ff=a net0 zfs.img all", "no single sled"),
-            ("--workers 257 net0 zfs.img all", "256 at most"),
+            ("--assign ff:ff:ff:ff:ff:ff=a net0 zfs.img all", "not the address of a single sled"),
+            ("--workers 257 net0 zfs.img all", "at most 256"),
             ("--rate 5 net0 zfs.img all", "as in 9.4Gbit"),
         ] {
             let error = format!("{:#}", options(line).unwrap_err());

@@ -116,7 +116,7 @@ impl Boots {
 fn row(sled: &SledAt, outcome: &Outcome) -> String {
     let sled = sled.to_string();
     match outcome {
-        Outcome::Waits => dashes(&sled, "no offer taken"),
+        Outcome::Waits => dashes(&sled, "took no offer"),
         Outcome::Reads => dashes(&sled, "unfinished"),
         Outcome::Booted(Summary { time, size, again, early, .. }) => {
             let (seconds, rate) = (time.as_secs_f64(), megabytes_per_second(*size, *time));
@@ -170,7 +170,7 @@ mod tests {
             "sled                seconds      MB/s    again    early  outcome",
             "02:00:00:00:00:01     0.500       134        1        2  ok",
             "02:00:00:00:00:02         -         -        -        -  unfinished",
-            "02:00:00:00:00:03         -         -        -        -  no offer taken",
+            "02:00:00:00:00:03         -         -        -        -  took no offer",
             "02:00:00:00:00:09         -         -        -        -  not heard from",
             "1 of 4 booted, 64 MiB in 1.000 s (67 MB/s)",
         ];

@@ -5,6 +5,7 @@ use std::ops::AddAssign;
 
 use boot_backends::LinkCounters;
 use boot_netboot::server::Counters;
+use boot_tools::units::{Plural, Times};
 
 /// What one worker, or all workers of a link, have sent and received.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,30 +26,28 @@ impl AddAssign for Counts {
 }
 
 impl Display for Counts {
-    /// What every link has to tell, and behind it what did not go as it should.
+    /// Frames in and out first; drops, stalls and downtime follow if there were any.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { link, server } = self;
-        write!(
-            f,
-            "{} frames sent, {} dropped; waited {} times for room; {} received",
-            link.taken, link.dropped, link.full, link.received
-        )?;
-        let mut rest = |count: u64, what: &str| {
-            if count == 0 { Ok(()) } else { write!(f, "; {count} {what}") }
+        let (sent, waits) = (Plural(link.taken, "frame"), Times(link.full));
+        let (dropped, received) = (link.dropped, link.received);
+        write!(f, "{sent} sent, {dropped} dropped; waited {waits} for room; {received} received")?;
+        let mut rest = |count: u64, noun: &str, what: &str| {
+            if count == 0 { Ok(()) } else { write!(f, "; {}{what}", Plural(count, noun)) }
         };
-        rest(link.queue_full, "times the link's queue was full (ENOBUFS)")?;
-        rest(link.held, "waited for the link to come up again")?;
-        rest(link.unreadable, "dropped because a mapped image was cut short")?;
-        rest(link.missed, "lost for want of receive buffer")?;
-        rest(link.as_us, "from others with this link's own address")?;
-        rest(server.malformed, "of them broken")?;
-        rest(server.ignored, "of them not for us")?;
-        rest(server.resets_withheld, "READs left unanswered")?;
-        rest(server.offers_withheld, "HELLOs left unanswered")?;
-        rest(server.events_lost, "events not told")?;
+        rest(link.queue_full, "wait", " for the link's own queue (ENOBUFS)")?;
+        rest(link.held, "frame", " held while the link was down")?;
+        rest(link.unreadable, "frame", " dropped because a mapped image was cut short")?;
+        rest(link.missed, "frame", " lost because the receive buffer was full")?;
+        rest(link.as_us, "frame", " from outside with this link's own address")?;
+        rest(server.malformed, "broken frame", "")?;
+        rest(server.ignored, "frame", " for others")?;
+        rest(server.resets_withheld, "READ", " left unanswered")?;
+        rest(server.offers_withheld, "HELLO", " left unanswered")?;
+        rest(server.events_lost, "event", " lost")?;
         if link.downs > 0 {
             let seconds = link.down_time.as_secs_f64();
-            write!(f, "; the link was down {} times, {seconds:.3} s in all", link.downs)?;
+            write!(f, "; the link was down {}, {seconds:.3} s in all", Times(link.downs))?;
         }
         Ok(())
     }
@@ -61,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_went_well_is_told_in_few_words_and_trouble_behind_it() {
+    fn what_went_well_takes_few_words_and_trouble_follows() {
         let mut counts = Counts::default();
         counts.link.taken = 7;
         counts += counts;
@@ -69,7 +68,11 @@ mod tests {
         assert_eq!(counts.to_string(), well);
         counts.link.down_time = Duration::from_millis(1500);
         (counts.link.downs, counts.server.malformed) = (2, 3);
-        let trouble = "; 3 of them broken; the link was down 2 times, 1.500 s in all";
+        let trouble = "; 3 broken frames; the link was down 2 times, 1.500 s in all";
         assert_eq!(counts.to_string(), format!("{well}{trouble}"));
+        (counts.link.downs, counts.link.full, counts.server.malformed) = (1, 1, 1);
+        let line = counts.to_string();
+        assert!(line.contains("waited once") && line.contains("; 1 broken frame; "), "{line}");
+        assert!(line.ends_with("; the link was down once, 1.500 s in all"), "{line}");
     }
 }

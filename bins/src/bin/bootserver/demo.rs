@@ -15,7 +15,7 @@ use boot_netboot::server::{Config, Serve, Server};
 use boot_netboot::sled::{Rack, Sled, SledConfig};
 use boot_tools::exit::Exit;
 use boot_tools::signals::Signals;
-use boot_tools::units::Bytes;
+use boot_tools::units::{Bytes, Plural};
 use boot_tools::{rack, say};
 
 /// Bytes of the image that is made if none is given.
@@ -32,8 +32,9 @@ pub(crate) fn run(sleds: usize, image: Option<&Path>) -> anyhow::Result<Exit> {
         None => own_image()?,
     };
     say!(
-        "serving {} to {sleds} simulated sleds, sha256 {}",
+        "serving {} to {}, sha256 {}",
         Bytes(contents.bytes().len() as u64),
+        Plural(sleds as u64, "simulated sled"),
         contents.checksum()
     );
     let clock = Clock::new();

@@ -53,7 +53,7 @@ impl Attendant<'_> {
                 None
             }
             Lasts::Over => {
-                Some(Err(anyhow!("no sled was heard from for {} s", limit.as_secs_f64())))
+                Some(Err(anyhow!("no sled has been heard from for {} s", limit.as_secs_f64())))
             }
         }
     }

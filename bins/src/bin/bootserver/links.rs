@@ -56,7 +56,7 @@ fn check_distinct(links: &[String]) -> anyhow::Result<()> {
     for (index, link) in links.iter().enumerate() {
         for before in &links[..index] {
             if is_one_link(before, link).context("LINK")? {
-                bail!("LINK: {before} and {link} are names of one link");
+                bail!("LINK: {before} and {link} are the same link");
             }
         }
     }
@@ -98,7 +98,7 @@ impl Shared {
         self.booting[worker].store(0, Ordering::Release);
         self.silence.retire(worker);
         if is_news {
-            say!("bootserver: {error:#}; its boots have ended, the other links are served on");
+            say!("bootserver: {error:#}; its boots have ended, the other links stay in service");
         }
         true
     }

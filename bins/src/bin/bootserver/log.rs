@@ -123,7 +123,7 @@ impl Log {
         left_out
             .map(|(subject, Lines { left_out, .. })| {
                 format!(
-                    "bootserver: {}{left_out} more lines about {} were left out",
+                    "bootserver: {}{left_out} more lines about {} left out",
                     self.prefix,
                     subject.name()
                 )
@@ -138,29 +138,27 @@ fn refused(checksum: Checksum, times: u32) -> String {
 
 fn text(kind: &EventKind) -> String {
     match kind {
-        EventKind::Settled => "is the first: it is served, and no other".to_owned(),
+        EventKind::Settled => "is the first: from now on only this sled is served".to_owned(),
         EventKind::Hello { again: false } => "says hello".to_owned(),
-        EventKind::Hello { again: true } => {
-            "says hello in the middle of its boot: starts over".to_owned()
-        }
+        EventKind::Hello { again: true } => "says hello during its boot: it starts over".to_owned(),
         EventKind::Offered { checksum, .. } => format!("offered {checksum}"),
-        EventKind::Started { size } => format!("reads: {} to go", Bytes(*size)),
+        EventKind::Started { size } => format!("reading: {} to go", Bytes(*size)),
         EventKind::Progress { bytes, size } => progress(*bytes, *size),
         EventKind::Finished(summary) => finished(summary),
-        EventKind::Stalled { bytes, size } => format!("silent at {}", progress(*bytes, *size)),
+        EventKind::Stalled { bytes, size } => format!("stalled at {}", progress(*bytes, *size)),
         EventKind::Lost { bytes, size } => format!("given up at {}", progress(*bytes, *size)),
         EventKind::Reset => {
             "reads without having been offered an image: told to start over".to_owned()
         }
         EventKind::Unreadable => {
-            "its image can't be read any more, the file has become shorter: told to start over"
+            "its image can no longer be read, the file has been cut short: told to start over"
                 .to_owned()
         }
         EventKind::Unheard => {
             "not heard from since the link's address changed: told to start over".to_owned()
         }
         EventKind::Evicted => "forgotten: too many sleds at once".to_owned(),
-        EventKind::NotServed => "is not served: it is not among those that are".to_owned(),
+        EventKind::NotServed => "says hello, but is not among the sleds that are served".to_owned(),
     }
 }
 
@@ -171,7 +169,7 @@ fn progress(bytes: u64, size: u64) -> String {
 
 fn finished(summary: &Summary) -> String {
     let Summary { time, size, frames, again, early, needless, assumed } = summary;
-    let how = if *assumed { "has had everything and is silent: taken as booted" } else { "booted" };
+    let how = if *assumed { "has everything and is silent: taken as booted" } else { "booted" };
     let mut text = format!(
         "{how}: {} in {:.3} s ({:.0} MB/s), {frames} frames",
         Bytes(*size),
@@ -181,7 +179,7 @@ fn finished(summary: &Summary) -> String {
     if again + early > 0 {
         let _ = write!(
             text,
-            "; sent again: {again} asked for, {early} early ({needless} of them needless)"
+            "; retransmitted: {again} on request, {early} early ({needless} of them needlessly)"
         );
     }
     text
@@ -206,13 +204,10 @@ mod tests {
         assert_eq!(said.count(), 40);
         let started = event(7, EventKind::Started { size: 64 << 20 });
         let line = log.line(now, &started).unwrap();
-        assert_eq!(line, "02:00:00:00:00:07: reads: 64 MiB to go");
+        assert_eq!(line, "02:00:00:00:00:07: reading: 64 MiB to go");
         assert!(log.left_out(now + Duration::from_millis(999)).is_empty());
         let left_out = log.left_out(now + Duration::from_secs(1));
-        assert_eq!(
-            left_out,
-            ["bootserver: 960 more lines about sleds that say hello were left out"]
-        );
+        assert_eq!(left_out, ["bootserver: 960 more lines about sleds that say hello left out"]);
         assert!(log.left_out(now + Duration::from_secs(2)).is_empty());
     }
 

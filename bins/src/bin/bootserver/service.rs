@@ -77,7 +77,7 @@ pub(crate) fn run(options: ServeOptions) -> anyhow::Result<Exit> {
         }));
     }
     drop((ends, learnt));
-    let mut result = end.recv().unwrap_or_else(|_| Err(anyhow!("a worker ended without a word")));
+    let mut result = end.recv().unwrap_or_else(|_| Err(anyhow!("a worker ended without a result")));
     for worker in workers {
         if worker.join().is_err() && result.is_ok() {
             result = Err(anyhow!("a worker panicked"));
@@ -360,7 +360,7 @@ impl Attendant<'_> {
             EventKind::Unreadable => {
                 self.look = shared.store.ask();
                 if shared.options.stop && self.serves_one() {
-                    return Some(anyhow!("{sled}: its image can't be read any more"));
+                    return Some(anyhow!("{sled}: its image can no longer be read"));
                 }
             }
             _ => {}
@@ -428,7 +428,7 @@ impl Attendant<'_> {
         if self.is_first_of_link() {
             let went_down = now.downs > before.downs;
             if went_down {
-                say!("bootserver: {}: the link is down, or has no carrier", self.link);
+                say!("bootserver: {}: the link is down or has no carrier", self.link);
             }
             if (went_down || before.is_down) && !now.is_down {
                 let time = now.down_time.saturating_sub(self.told_down).as_secs_f64();

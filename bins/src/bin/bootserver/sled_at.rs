@@ -24,11 +24,11 @@ impl FromStr for SledAt {
             None => (None, text),
         };
         if link.is_some_and(|link| link.is_empty() || link.contains(['/', ' '])) {
-            return Err(format!("{text:?}: it is LINK/MAC, or MAC alone"));
+            return Err(format!("{text:?}: expected MAC or LINK/MAC"));
         }
         let address: MacAddr = address.parse().map_err(|error| format!("{address:?}: {error}"))?;
         if !address.is_station() {
-            return Err(format!("{address} is no single sled's address"));
+            return Err(format!("{address} is not the address of a single sled"));
         }
         Ok(Self { link: link.map(str::to_owned), address })
     }
@@ -80,7 +80,7 @@ mod tests {
             text.parse::<SledAt>().unwrap_err();
         }
         let error = "net0/ff:ff:ff:ff:ff:ff".parse::<SledAt>().unwrap_err();
-        assert!(error.contains("no single sled"), "{error}");
+        assert!(error.contains("not the address of a single sled"), "{error}");
     }
 
     #[test]

@@ -120,8 +120,7 @@ impl Look<'_> {
         let mut found = Found { hashes: None, traps: SliceTraps::default(), wrong: None };
         if image.header().image_size == 0 {
             // The tool that this one replaces can't map it.
-            found.wrong =
-                Some(anyhow!("{}: the image size is 0: an image of no bytes", path.display()));
+            found.wrong = Some(anyhow!("{}: the image size is 0", path.display()));
             return Ok(found);
         }
         if args.skip_checksum {
@@ -166,7 +165,7 @@ impl Look<'_> {
         let shown = || raw.display().to_string();
         ensure_distinct(path, &[raw])?;
         let output = Output::begin(raw)?;
-        ensure!(!output.is_stdout(), "standard output has what is said of the image");
+        ensure!(!output.is_stdout(), "standard output has the report on the image");
         let file = output.file();
         let is_file = file.metadata().with_context(shown)?.is_file();
         if is_file {
@@ -207,7 +206,7 @@ impl Found {
             let found = image.header().checksum;
             ensure!(
                 found == wanted,
-                "{}: its sum is {found}, and {} wants {wanted}",
+                "{}: the image sum is {found}, but {} wants {wanted}",
                 path.display(),
                 path_of_csum.display()
             );

@@ -15,23 +15,23 @@ pub(crate) struct Args {
     #[arg(short = 'i', long = "input", value_name = "RAW")]
     pub(crate) input: PathBuf,
 
-    /// The image to write. It is replaced as a whole when all is done, together with the
-    /// checksum, or not at all; a device is written in place. `-` is standard output, which gets
-    /// the image when it is complete: until then it is kept in TMPDIR
+    /// The image to write: a file, which is replaced as a whole, together with the checksum, or
+    /// not at all; a device, which is written in place; or `-` for standard output, which gets
+    /// the image once it is complete. Until then it is kept in TMPDIR
     #[arg(short = 'o', long = "output", value_name = "IMAGE")]
     pub(crate) output: PathBuf,
 
-    /// Also write the 32 bytes of the image's SHA-256, for the boot archive
+    /// Also write the SHA-256 of the contents, 32 bytes, for the boot archive
     #[arg(short = 'O', long = "csum", value_name = "CSUM_FILE")]
     pub(crate) csum: Option<PathBuf>,
 
-    /// Size of the ramdisk that the sled creates
+    /// The size of the ramdisk that the sled creates
     #[arg(short = 's', long = "target-size", value_name = "MIB", default_value_t = PackOptions::TARGET_SIZE >> 20,
           value_parser = clap::value_parser!(u64).range(1..=(u64::MAX >> 20)))]
     pub(crate) target_mib: u64,
 
-    /// What the image calls itself, in 127 bytes at most. Release packaging takes an image
-    /// whose name begins with `recovery` for a recovery image
+    /// The image's name, at most 127 bytes. Release packaging takes an image whose name begins
+    /// with `recovery` for a recovery image
     #[arg(short = 'N', long, value_name = "NAME", default_value = "", hide_default_value = true, value_parser = name)]
     pub(crate) name: Name,
 
@@ -39,7 +39,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", default_value = "rpool/ROOT/ramdisk", value_parser = name)]
     pub(crate) dataset: Name,
 
-    /// Compress the contents, as a recovery image needs it
+    /// Compress the contents, for a recovery image
     #[arg(short = 'z', long)]
     pub(crate) compress: bool,
 
@@ -48,16 +48,16 @@ pub(crate) struct Args {
           value_parser = clap::value_parser!(u8).range(1..=12))]
     pub(crate) level: u8,
 
-    /// Threads that compress; as many as there are cores if not given
+    /// Threads that compress; by default as many as there are cores
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<NonZeroUsize>,
 
-    /// Extend the contents with zeros to a multiple of 128 KiB, and 1 MiB at least, so that
-    /// they can be booted over the network
+    /// Extend the contents with zeros to a multiple of 128 KiB and at least 1 MiB, which a boot
+    /// over the network needs
     #[arg(long)]
     pub(crate) pad: bool,
 
-    /// Refuse to make an image that a boot source it is meant for would not take
+    /// Fail if a boot source that the image is meant for would refuse it
     #[arg(long)]
     pub(crate) strict: bool,
 
@@ -65,11 +65,11 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) verify: bool,
 
-    /// Print what was made as JSON
+    /// Print a report on the image as JSON
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// No progress, and nothing on success
+    /// Show no progress, and print nothing on success
     #[arg(short, long)]
     pub(crate) quiet: bool,
 }
@@ -82,7 +82,7 @@ Examples:
 
 A plain image is meant for disk, network and the control-plane agent, a compressed one for the
 service processor and the management gateway. If one of these would refuse it, a warning says
-why. The exit status is 0 if the image was written, and 1 if not: then nothing was.";
+why. The exit status is 0 if the image was written; if it is 1, nothing was.";
 
 fn name(text: &str) -> Result<Name, String> {
     Name::new(text).map_err(|error| error.to_string())

@@ -73,10 +73,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
 /// Refuses to mix a report with what goes to standard output, and to read from what keeps nothing.
 fn check_reports(args: &Args, image: &Output, csum: Option<&Output>) -> anyhow::Result<()> {
     let is_data = image.is_stdout() || csum.is_some_and(Output::is_stdout);
-    ensure!(!is_data || !args.json, "standard output can't take both a file and --json's report");
+    ensure!(
+        !is_data || !args.json,
+        "standard output cannot take both an image and the report of --json"
+    );
     ensure!(
         image.can_be_read_back() || !(args.verify || args.json),
-        "{}: it can't be read back, as --verify and --json have to",
+        "{}: cannot be read back, which --verify and --json need",
         image.shown()
     );
     Ok(())
@@ -125,7 +128,7 @@ impl Raw {
         }
         let mut file = File::open(path).with_context(shown)?;
         let kind = file.metadata().with_context(shown)?.file_type();
-        ensure!(!kind.is_dir(), "{}: it is a folder", shown());
+        ensure!(!kind.is_dir(), "{}: is a folder", shown());
         if !kind.is_file() && !kind.is_block_device() {
             return Self::spool(file, room, signals).with_context(shown);
         }
@@ -181,7 +184,7 @@ fn progress_bar(args: &Args, size: u64) -> ProgressBar {
 fn check_verdicts(args: &Args, packed: &Packed) -> anyhow::Result<()> {
     let header = &packed.header;
     if packed.incompressible {
-        say!("mkimage: the contents don't shrink: they are stored uncompressed");
+        say!("mkimage: the contents do not shrink, so they are stored uncompressed");
     }
     let length = header.data_size + Header::LEN as u64;
     let facts = Facts::new(header, length);
@@ -190,14 +193,10 @@ fn check_verdicts(args: &Args, packed: &Packed) -> anyhow::Result<()> {
         let verdict = source.verdict(&facts);
         if !verdict.is_accepted() {
             refused += 1;
-            say!("mkimage: {source} would not take this image: {verdict}");
+            say!("mkimage: {source} would refuse this image: {verdict}");
         }
     }
-    ensure!(
-        refused == 0 || !args.strict,
-        "{}: not written, because of --strict",
-        args.output.display()
-    );
+    ensure!(refused == 0 || !args.strict, "{}: not written (--strict)", args.output.display());
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use clap::Parser;
 #[derive(Debug, Parser)]
 #[command(name = "sledsim", version, after_long_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The Ethernet link on which the boot server listens at the other end
+    /// The Ethernet link at whose other end the boot server listens
     #[arg(required_unless_present = "virtual_time", conflicts_with = "virtual_time")]
     pub(crate) link: Option<String>,
 
@@ -21,16 +21,17 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub(crate) sleds: u16,
 
-    /// The checksum that the sleds want, as `mkimage -O` writes it; without it they take the
-    /// first image that is offered
+    /// The checksum of the image that the sleds want, as `mkimage -O` writes it; without it they
+    /// take the first image that is offered
     #[arg(long, value_name = "FILE")]
     pub(crate) csum: Option<PathBuf>,
 
-    /// The first sled's address, the others follow it; made from the link's own if not given
+    /// The address of the first sled, from which the others count up; by default made from the
+    /// link's own
     #[arg(long, value_name = "MAC")]
     pub(crate) mac: Option<MacAddr>,
 
-    /// Give up after so long
+    /// Give up after this long
     #[arg(short = 't', long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout: Option<Duration>,
 
@@ -38,12 +39,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PATH", default_value_t)]
     pub(crate) tx: TxPath,
 
-    /// What an unwanted frame costs: a line on the sled's console, in microseconds
+    /// Microseconds that a line on the sled's console takes, which each unwanted frame costs
     #[arg(long, value_name = "US", default_value_t = 150)]
     pub(crate) console: u64,
 
-    /// How long a sled takes from a batch's last frame to its next READ: `quiet` or `busy`, as
-    /// measured on real ones, `twice-busy`, or a number of microseconds
+    /// How long a sled takes from the last frame of a batch to its next READ: `quiet` or `busy`,
+    /// as measured on real sleds, `twice-busy`, or a number of microseconds
     #[arg(long, value_name = "TIMES", default_value_t)]
     pub(crate) answers: AnswerTimes,
 
@@ -51,11 +52,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "US/MS", value_parser = pause)]
     pub(crate) pause: Option<(Duration, Duration)>,
 
-    /// Frames that a busy sled can hold; what comes beyond is lost
+    /// Frames that a busy sled can hold; more are lost
     #[arg(long, value_name = "FRAMES", default_value_t = 256)]
     pub(crate) ring: usize,
 
-    /// No link: simulate a server, a switch and the sleds in virtual time, and tell how long
+    /// Use no link: simulate a server, a switch and the sleds in virtual time, and print how long
     /// the rack would take
     #[arg(long = "virtual")]
     pub(crate) virtual_time: bool,
@@ -64,7 +65,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "IMAGE", requires = "virtual_time")]
     pub(crate) image: Option<PathBuf>,
 
-    /// The size of the image, if none is given
+    /// The size of the simulated image, if IMAGE is not given
     #[arg(long, value_name = "MIB", default_value_t = 64, requires = "virtual_time")]
     pub(crate) size: u32,
 
@@ -72,7 +73,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "RATE", default_value = "1Gbit", requires = "virtual_time")]
     pub(crate) rate: BitRate,
 
-    /// The rate of the simulated server's port, if it is another
+    /// The rate of the simulated server's port, if it differs
     #[arg(long, value_name = "RATE", requires = "virtual_time")]
     pub(crate) server_rate: Option<BitRate>,
 
@@ -80,19 +81,19 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FRAMES", default_value_t = 256, requires = "virtual_time")]
     pub(crate) queue: usize,
 
-    /// How many of a hundred frames are lost on the way to a simulated sled
+    /// The share of frames that are lost on the way to a simulated sled
     #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = percent, requires = "virtual_time")]
     pub(crate) loss: f64,
 
-    /// What all chance in the simulation follows from
+    /// The seed of the simulation: equal seeds give equal results
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
 
-    /// Simulate the tool that this project replaces too
+    /// Simulate the replaced tool as well
     #[arg(long, requires = "virtual_time")]
     pub(crate) compare: bool,
 
-    /// Simulate all the situations by which the server is judged
+    /// Simulate all the scenarios by which the server is judged
     #[arg(long, requires = "virtual_time", conflicts_with_all = ["queue", "loss", "server_rate", "compare"])]
     pub(crate) judge: bool,
 }
@@ -104,8 +105,8 @@ Examples:
   sledsim --virtual --sleds 32 --size 1200 --rate 10Gbit --loss 0.1
                                                     how long would my rack take?
 
-Each sled reads the whole image as a real one does and checks its SHA-256. A table on stdout
-tells how it went; the exit status is 0 if every sled booted.";
+Each sled reads the whole image as a real one does, and checks its SHA-256. A table on stdout
+shows how each boot went. The exit status is 0 if every sled booted.";
 
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number".to_owned())?;

@@ -12,7 +12,7 @@ use boot_tools::csum;
 use boot_tools::exit::Exit;
 use boot_tools::rack::table;
 use boot_tools::signals::Signals;
-use boot_tools::units::Bytes;
+use boot_tools::units::{Bytes, Plural};
 use boot_tools::{say, stderr};
 
 use crate::args::Args;
@@ -30,7 +30,7 @@ pub(crate) fn run(link: &str, args: &Args) -> anyhow::Result<Exit> {
         OpenOptions { all_addresses: true, tx: args.tx, ..OpenOptions::default() },
     )?;
     let first = args.mac.unwrap_or_else(|| first_address(link.address()));
-    ensure!(first.is_station(), "--mac {first} is no single sled's address");
+    ensure!(first.is_station(), "--mac {first} is not the address of a single sled");
     let clock = Clock::new();
     let sleds = (0..args.sleds).map(|number| {
         Sled::new(SledConfig {
@@ -45,7 +45,11 @@ pub(crate) fn run(link: &str, args: &Args) -> anyhow::Result<Exit> {
         })
     });
     let mut rack = Rack::new(sleds.collect());
-    say!("sledsim: {} sleds on {}, from {first} on", args.sleds, link.name());
+    say!(
+        "sledsim: {} on {}, addresses from {first}",
+        Plural(args.sleds.into(), "sled"),
+        link.name()
+    );
     if let Some(path) = link.path() {
         say!("sledsim: {}: {path}", link.name());
     }

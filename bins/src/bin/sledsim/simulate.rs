@@ -49,7 +49,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     write_row(&mut out, "this server", &outcome)?;
     out.flush()?;
     if args.compare {
-        write_row(&mut out, "the tool that it replaces", &scenario.run_naive())?;
+        write_row(&mut out, "the replaced tool", &scenario.run_naive())?;
     }
     Ok(if outcome.booted == args.sleds { Exit::Success } else { Exit::Failure })
 }

@@ -92,7 +92,7 @@ pub enum Refusal {
     CompressedForAgent,
     /// The stored payload is not what the header's checksum says.
     Stored {
-        /// SHA-256 of the payload as it is stored.
+        /// SHA-256 of the stored payload.
         found: Checksum,
         /// The header's checksum.
         wanted: Checksum,
@@ -155,7 +155,7 @@ impl fmt::Display for Remark {
                     let separator = if whole.is_some() { "; " } else { "" };
                     write!(
                         f,
-                        "{separator}its length is no multiple of 4096, which some disks refuse"
+                        "{separator}its length is not a multiple of 4096, which some disks refuse"
                     )?;
                 }
                 Ok(())
@@ -184,17 +184,16 @@ impl fmt::Display for Refusal {
             Self::ImageName => f.write_str("the image name does not end in NUL"),
             Self::ShortSlice { found, wanted } => write!(
                 f,
-                "it ends at byte {found}, and a sled reads a slice in whole pages, up to byte \
-                 {wanted}: a slice of that length takes it"
+                "it ends at byte {found}, but a sled reads whole pages, up to byte \
+                 {wanted}: a slice of at least that length is needed"
             ),
-            Self::Trailing { found, wanted } => write!(
-                f,
-                "it has {found} bytes, and the file has to end with its payload, at byte {wanted}"
-            ),
-            Self::CompressedForNetwork => {
-                f.write_str("it is compressed, and only this project's bootserver inflates it")
+            Self::Trailing { found, wanted } => {
+                write!(f, "it has {found} bytes, but must end with its payload, at byte {wanted}")
             }
-            Self::NotNetwork(rule) => write!(f, "no sled boots it over the network: {rule}"),
+            Self::CompressedForNetwork => f.write_str(
+                "it is compressed: this project's bootserver inflates it, others do not",
+            ),
+            Self::NotNetwork(rule) => write!(f, "cannot boot over the network: {rule}"),
             Self::Length { found, wanted } => {
                 write!(f, "the file has {found} bytes, and header and payload have {wanted}")
             }
@@ -203,15 +202,15 @@ impl fmt::Display for Refusal {
             }
             Self::CompressedForAgent => f.write_str(
                 "it is compressed: the agent compares the header's checksum with that of the \
-                 payload as it is stored",
+                 stored payload",
             ),
             Self::Stored { found, wanted } => {
                 write!(f, "the stored payload's SHA-256 is {found}, not the header's {wanted}")
             }
             Self::SliceTrap { at } => write!(
                 f,
-                "the sled's inflater gives up at byte {at} of the payload, where a slice gives \
-                 exactly whole buffers (mkimage makes a stream that has no such slice)"
+                "a sled's inflater gives up at byte {at} of the payload, where a slice inflates to \
+                 exactly full buffers (mkimage makes streams without such slices)"
             ),
         }
     }
@@ -219,7 +218,7 @@ impl fmt::Display for Refusal {
 
 impl fmt::Display for NetworkRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const PAD: &str = "(mkimage --pad makes an image that boots)";
+        const PAD: &str = "(mkimage --pad makes one that can)";
         match self {
             Self::ImageSize { found } => {
                 write!(f, "the image size is {found} bytes, under 1 MiB {PAD}")
@@ -228,7 +227,7 @@ impl fmt::Display for NetworkRule {
                 write!(f, "its target size is under 1 MiB ({found} bytes)")
             }
             Self::Batches { found } => {
-                write!(f, "the image size of {found} bytes is no multiple of 128 KiB {PAD}")
+                write!(f, "the image size of {found} bytes is not a multiple of 128 KiB {PAD}")
             }
             Self::DatasetName => f.write_str("its dataset name does not end in NUL"),
         }

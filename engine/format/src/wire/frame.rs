@@ -47,7 +47,7 @@ pub struct Data<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     /// Too short for the two headers.
-    #[error("{found} bytes are no frame: its headers alone take {HEAD_LEN}")]
+    #[error("{found} bytes are not a frame: the headers alone take {HEAD_LEN}")]
     Short {
         /// Bytes in the frame.
         found: usize,
@@ -65,7 +65,7 @@ pub enum FrameError {
         found: u32,
     },
     /// A type that the protocol does not have.
-    #[error("{found:#x} is no frame type")]
+    #[error("{found:#x} is not a frame type")]
     Type {
         /// The type field.
         found: u32,

@@ -35,7 +35,7 @@ pub(super) fn compress(
     let pool = ThreadPoolBuilder::new()
         .num_threads(threads)
         .build()
-        .map_err(|_| PackError::Worker("no threads can be had"))?;
+        .map_err(|_| PackError::Worker("starting threads"))?;
     let window = pool.current_num_threads() + 1;
     let workers = Workers { level, idle: Mutex::default() };
     let stop = AtomicBool::new(false);
@@ -67,7 +67,7 @@ pub(super) fn compress(
         }
         (packed, hash.join())
     });
-    let hashed = hashed.map_err(|_| PackError::Worker("the one that hashes"))?;
+    let hashed = hashed.map_err(|_| PackError::Worker("the hashing thread"))?;
     let (length, adler) = match packed {
         // Then it is the hash that failed and stopped the rest.
         Err(PackError::Interrupted) => return Err(hashed.err().unwrap_or(PackError::Interrupted)),
@@ -210,7 +210,7 @@ impl Line<'_> {
     /// Waits for a worker to be done with a chunk.
     fn take_back(&mut self) -> Result<(), PackError> {
         let received = self.done.1.recv();
-        let done = received.map_err(|_| PackError::Worker("one that compresses"))?;
+        let done = received.map_err(|_| PackError::Worker("a compressing thread"))?;
         self.waiting.insert(done.index, Ready::Chunk(done.piece.map_err(failed)?));
         self.spare.push(done.chunk);
         self.work += done.time;
@@ -232,7 +232,7 @@ impl Line<'_> {
 }
 
 fn failed(BadPiece: BadPiece) -> PackError {
-    PackError::Worker("one that compresses")
+    PackError::Worker("a compressing thread")
 }
 
 fn trapped(Trapped(at): Trapped) -> PackError {

@@ -81,10 +81,10 @@ pub enum PackError {
     #[error("writing: {0}")]
     Write(io::Error),
     /// There is nothing to pack.
-    #[error("it is empty: there is nothing to pack")]
+    #[error("the input is empty")]
     Empty,
     /// It was changed meanwhile.
-    #[error("it ended at byte {found} while it was read, and had {wanted} bytes before")]
+    #[error("the input shrank while it was being read: from {wanted} to {found} bytes")]
     Shrunk {
         /// Where it ends now.
         found: u64,
@@ -92,11 +92,11 @@ pub enum PackError {
         wanted: u64,
     },
     /// It was changed meanwhile.
-    #[error("it was changed while it was read")]
+    #[error("the input changed while it was being read")]
     Changed,
     /// It does not fit.
     #[error(
-        "it has {found} bytes, more than the target size of {most}: a larger one can be asked for"
+        "the input has {found} bytes, more than the target size of {most}: ask for a larger one (-s)"
     )]
     TooLarge {
         /// Bytes of contents.
@@ -106,8 +106,8 @@ pub enum PackError {
     },
     /// No stream of it could be found that sleds take: never seen, and a trapped one is not made.
     #[error(
-        "compressed like this, a sled would give up at byte {at} of the payload: another level \
-         may do, and none will"
+        "at this level a sled's inflater would stop at byte {at} of the payload: try another \
+         level, or none"
     )]
     Trapped {
         /// The payload offset of the slice.
@@ -117,7 +117,7 @@ pub enum PackError {
     #[error("interrupted")]
     Interrupted,
     /// A part of us failed that never should.
-    #[error("a worker failed: {0}")]
+    #[error("{0} failed")]
     Worker(&'static str),
 }
 

@@ -44,7 +44,7 @@ pub(super) fn store(
         let mut copy = Copy { source, image, is_file, cloned, progress, time: Duration::ZERO };
         let copied = copy.copy(&hasher).map(|()| copy.time);
         drop(hasher);
-        (copied, hash.join().map_err(|_| PackError::Worker("the one that hashes")))
+        (copied, hash.join().map_err(|_| PackError::Worker("the hashing thread")))
     });
     let (checksum, time) = hashed?;
     stages.write += copied?;
@@ -81,7 +81,7 @@ impl Hasher {
     const QUEUE: usize = 4;
 
     fn send(&self, part: Part) -> Result<(), PackError> {
-        self.parts.send(part).map_err(|_| PackError::Worker("the one that hashes"))
+        self.parts.send(part).map_err(|_| PackError::Worker("the hashing thread"))
     }
 
     fn block(&self, length: usize) -> Vec<u8> {

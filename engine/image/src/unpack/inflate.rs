@@ -17,7 +17,7 @@ use crate::holes::is_zero;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InflateError {
     /// Bytes that mean nothing.
-    #[error("the payload is no zlib stream near its byte {at}: {what}")]
+    #[error("the payload is not a zlib stream near its byte {at}: {what}")]
     Corrupt {
         /// About where, in bytes of payload.
         at: u64,
@@ -25,9 +25,7 @@ pub enum InflateError {
         what: String,
     },
     /// The stream goes on where the payload ends.
-    #[error(
-        "the payload ends before its zlib stream does, which has given {found} of {wanted} bytes"
-    )]
+    #[error("the payload ends before its zlib stream does, after {found} of {wanted} bytes")]
     Truncated {
         /// Bytes that came out.
         found: u64,

@@ -59,7 +59,7 @@ pub enum ImageErrorKind {
     #[error(transparent)]
     Header(#[from] HeaderError),
     /// The file ends before its payload does.
-    #[error("cut short: {found} bytes behind the header, and the data size is {wanted}")]
+    #[error("cut short: {found} bytes after the header, and the data size is {wanted}")]
     Short {
         /// Bytes behind the header.
         found: u64,

@@ -38,8 +38,8 @@ impl fmt::Display for Panic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Reset => "the server told it to start over",
-            Self::DataLength => "a DATA frame held other than its length field said",
-            Self::Checksum => "the checksum of what it read is wrong",
+            Self::DataLength => "a DATA frame did not match its length field",
+            Self::Checksum => "the checksum of the contents is wrong",
         })
     }
 }

@@ -45,7 +45,7 @@ pub(crate) fn open(path: &Path) -> anyhow::Result<Memory> {
 
 fn read(path: &Path) -> anyhow::Result<(Memory, Vec<(usize, String)>)> {
     match fs::metadata(path) {
-        Ok(there) if there.is_dir() => bail!("a folder, where a file is wanted"),
+        Ok(there) if there.is_dir() => bail!("is a folder, not a file"),
         // To open a pipe is to wait for its other end, and to open a device may be to act on it.
         Ok(there) => ensure!(there.is_file(), "it is no regular file"),
         // Whether one can be made there is asked next.
@@ -134,7 +134,7 @@ mod tests {
         mknodat(CWD, &pipe, FileType::Fifo, Mode::RWXU, 0).unwrap();
         symlink("missing/state", &lost).unwrap();
         for (path, reason) in [
-            (folder.path().to_owned(), "a folder, where a file is wanted"),
+            (folder.path().to_owned(), "is a folder, not a file"),
             (folder.path().join("missing/state"), "No such file"),
             (lost, "No such file"),
             (pipe, "no regular file"),

@@ -115,8 +115,10 @@ impl Shelf {
         let gone = shelf.books.extract_if(.., |path, _| !there.contains(path));
         for (path, book) in gone {
             if book.contents.is_some() || book.load.is_some() {
-                self.lines
-                    .push(format!("{}: the image is gone: it is not offered", path.display()));
+                self.lines.push(format!(
+                    "{}: the file is gone, its image is no longer offered",
+                    path.display()
+                ));
             }
         }
         for (path, stamp) in found.files {
@@ -401,7 +403,7 @@ mod tests {
         trial.see();
         trial.see();
         assert!(trial.offered() == 1 && trial.shelf.lines.len() == 1);
-        assert!(trial.shelf.lines[0].contains("a: the image is gone"));
+        assert!(trial.shelf.lines[0].contains("a: the file is gone"));
     }
 
     #[test]
