@@ -77,7 +77,9 @@ fn exists(line: &str) -> bool {
             let at = words.iter().position(|word| *word == option)?;
             Some(repository().join(folder).join(format!("{}.rs", words[at + 1])).exists())
         };
-        return named("--bench", "benches/benches").unwrap_or(true);
+        return named("--bench", "benches/benches")
+            .or_else(|| named("--example", "examples"))
+            .unwrap_or(true);
     }
     repository().join(program).exists()
 }
