@@ -1,4 +1,4 @@
-//! The `boot_image_csum` file, by which a boot archive names its image.
+//! The `boot_image_csum` file, by which a boot archive names its image (F12).
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use boot_format::Checksum;
 ///
 /// # Errors
 ///
-/// If it can't be read, or has more bytes or fewer.
+/// If it can't be read, or does not have 32 bytes.
 pub fn read(path: &Path) -> anyhow::Result<Checksum> {
     let bytes = fs::read(path).with_context(|| path.display().to_string())?;
     let found = bytes.len();

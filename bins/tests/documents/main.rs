@@ -120,6 +120,30 @@ fn the_rules_are_numbered_without_a_gap() {
     }
 }
 
+/// Comments cite rules as `P12` and `F7`, in brackets or at the start.
+#[test]
+fn every_rule_that_the_code_cites_is_there() {
+    let rules = ["docs/protocol.md", "docs/image-format.md"]
+        .map(|document| fs::read_to_string(repository().join(document)).unwrap())
+        .concat();
+    let sources = sources();
+    let comments =
+        sources.lines().filter_map(|line| line.split_once("// ").or(line.split_once("/// ")));
+    let mut cited = 0;
+    for (_, comment) in comments {
+        let words = comment.split(|c: char| !c.is_ascii_alphanumeric());
+        let rule = |word: &&str| {
+            let number = word.strip_prefix(['P', 'F']);
+            number.is_some_and(|number| number.parse::<u8>().is_ok())
+        };
+        for word in words.filter(rule) {
+            assert!(rules.contains(&format!("**{word}.**")), "no rule {word}: {comment}");
+            cited += 1;
+        }
+    }
+    assert!(cited > 30, "{cited} citations");
+}
+
 #[test]
 fn few_blocks_are_not_run() {
     let (text, run): (Vec<Block>, _) =

@@ -6,20 +6,20 @@ use super::Checksum;
 
 /// The fields of a header that was read, or is about to be written.
 ///
-/// All sizes are in bytes. Emitted, every integer is little-endian and every byte that is not
-/// a field is zero. Parsed, reserved bytes and unknown flags are ignored. Whether the fields
-/// agree with each other is for [`Header::check`] to say, since not every reader cares.
+/// All sizes are in bytes. [`Header::emit`] writes integers in little-endian order and zeros
+/// elsewhere (F1). [`Header::parse`] ignores reserved bytes and unknown flags (F2). Only
+/// [`Header::check`] says whether the fields agree, since not every reader cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     /// Whether the payload is one zlib stream.
     pub compressed: bool,
-    /// Bytes of payload in the file, behind the header.
+    /// Bytes of payload in the file, after the header.
     pub data_size: u64,
     /// Bytes of raw ramdisk contents.
     pub image_size: u64,
     /// Bytes of the ramdisk that the sled creates.
     pub target_size: u64,
-    /// SHA-256 of the raw contents, compressed or not.
+    /// SHA-256 of the raw contents, whether or not the payload is compressed (F5).
     pub checksum: Checksum,
     /// The dataset to boot from.
     pub dataset: Name,
@@ -27,7 +27,7 @@ pub struct Header {
     pub image_name: Name,
 }
 
-/// A name of at most 127 bytes, in a field of 128 that ends in NUL.
+/// A name of at most 127 bytes, in a field of 128 that ends in NUL (F3).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Name {
     field: [u8; Name::FIELD_LEN],
@@ -66,7 +66,7 @@ pub enum HeaderError {
         /// The target size.
         most: u64,
     },
-    /// A name field does not end in NUL, or is no UTF-8.
+    /// A name field does not end in NUL, or is not UTF-8.
     Name(NameField),
 }
 
@@ -88,20 +88,20 @@ pub struct NameError {
 }
 
 impl Header {
-    /// Bytes of a header: the payload begins behind them.
+    /// Bytes of a header; the payload follows (F1).
     pub const LEN: usize = 4096;
     /// The first four bytes, as a little-endian number.
     pub const MAGIC: u32 = 0x1deb_0075;
     /// The version of the format.
     pub const VERSION: u32 = 2;
-    /// The flag of an image whose payload is one zlib stream.
+    /// The flag of an image whose payload is one zlib stream (F8).
     pub const COMPRESSED: u64 = 1;
 
-    /// Understands the start of an image.
+    /// Parses the start of an image.
     ///
     /// # Errors
     ///
-    /// If it is too short, or its magic or version is another.
+    /// If it is too short, or the magic or the version is wrong.
     pub fn parse(bytes: &[u8]) -> Result<Self, HeaderError> {
         let found = bytes.len();
         let bytes = bytes.first_chunk::<{ Self::LEN }>().ok_or(HeaderError::Short { found })?;
@@ -131,9 +131,11 @@ impl Header {
     /// The first rule that is broken.
     pub fn check(&self) -> Result<(), HeaderError> {
         let Self { data_size, image_size, target_size, .. } = *self;
+        // F7
         if !self.compressed && data_size != image_size {
             return Err(HeaderError::DataSize { found: data_size, wanted: image_size });
         }
+        // F4
         if image_size > target_size {
             return Err(HeaderError::ImageSize { found: image_size, most: target_size });
         }
@@ -197,7 +199,7 @@ impl Name {
         self.ends_in_nul().then(|| core::str::from_utf8(self.bytes()).ok()).flatten()
     }
 
-    /// Whether the last byte of the field is NUL, as the sled demands.
+    /// Whether the last byte of the field is NUL, as sleds require (F13).
     pub fn ends_in_nul(&self) -> bool {
         self.field.last() == Some(&0)
     }
@@ -214,7 +216,7 @@ impl Name {
     }
 }
 
-/// Shows bytes that are no printable text as escapes.
+/// Shows unprintable bytes as escapes.
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.bytes().utf8_chunks() {

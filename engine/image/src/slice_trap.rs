@@ -1,17 +1,17 @@
-//! The slice trap: where a sled's inflater gives up on a valid stream.
+//! The slice trap (F9): where a sled's inflater gives up on a valid stream.
 //!
 //! The sled feeds its inflater the payload in slices, and inflates each into buffers of
-//! 128 KiB for as long as they come back full. If a slice gives exactly one or more full
-//! buffers, the call after them finds nothing to do, and the sled does not boot.
+//! 128 KiB for as long as they come back full. If a slice inflates to exactly one or more full
+//! buffers, the next call finds nothing to do, and the sled does not boot.
 
 use boot_format::boot_source::SliceTraps;
 
 use super::deflate::Observer;
 
-/// Bytes of a buffer that the sled inflates into.
+/// Bytes of a buffer that the sled inflates into (F9).
 pub(super) const BUFFER: u64 = 128 << 10;
 
-/// Bytes of a slice from a disk, and of one from the service processor.
+/// Bytes of a slice from a disk, and of one from the service processor (F10).
 pub(super) const SLICES: [u64; 2] = [4096, 974];
 
 /// Follows a payload from boundary to boundary, for one size of slice.

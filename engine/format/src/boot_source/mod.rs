@@ -1,7 +1,7 @@
-//! Who would boot from an image, and if not, why.
+//! What would boot from an image, and if not, why.
 //!
-//! Each of those that read images checks the header by rules of its own. The rules are those of
-//! the readers in service, not of the format.
+//! Every reader of images checks the header by rules of its own (F13, F17). They are the rules of
+//! the readers in use today, not of the format.
 
 mod refusal;
 
@@ -32,12 +32,12 @@ pub enum BootSource {
     Packaging,
 }
 
-/// Where a sled's inflater gives up on a valid stream: the payload offset of the slice.
+/// Where a sled's inflater gives up on a valid stream (F9): the payload offset of the slice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SliceTraps {
-    /// Read from a disk, in slices of 4096 bytes.
+    /// Read from a disk, in slices of 4096 bytes (F10).
     pub disk: Option<u64>,
-    /// Read through the service processor, in slices of 974 bytes.
+    /// Read through the service processor, in slices of 974 bytes (F10).
     pub sp: Option<u64>,
 }
 
@@ -57,7 +57,7 @@ pub struct Facts<'a> {
 }
 
 impl<'a> Facts<'a> {
-    /// What `header` and the `length` of the file in bytes tell, the payload unread.
+    /// What is known from `header` and the `length` of the file in bytes, without the payload.
     pub fn new(header: &'a Header, length: u64) -> Self {
         Self { header, length, stored: None, whole: None, traps: SliceTraps::default() }
     }
@@ -131,7 +131,7 @@ impl BootSource {
 const PAGE: u64 = 4096;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
-/// What a sled asks for in one batch: it checks its checksum over whole batches.
+/// What a sled asks for in one batch; its checksum covers whole batches (P28).
 const BATCH: u64 = (SLOTS * BLOCK) as u64;
 const MOST_FOR_GATEWAY: u64 = 512 * MIB;
 
@@ -154,7 +154,7 @@ fn refusal_of_header(facts: &Facts<'_>) -> Option<Refusal> {
     }
 }
 
-/// A disk is read in whole pages, the last one of the payload too.
+/// A disk is read in whole pages, including the payload's last (F14).
 fn refusal_of_short_slice(facts: &Facts<'_>) -> Option<Refusal> {
     let payload = facts.header.data_size.checked_next_multiple_of(PAGE)?;
     let wanted = payload.saturating_add(Header::LEN as u64);
@@ -162,16 +162,16 @@ fn refusal_of_short_slice(facts: &Facts<'_>) -> Option<Refusal> {
     (found < wanted).then_some(Refusal::ShortSlice { found, wanted })
 }
 
-/// A service processor hands on all that it is given, and what follows the payload breaks the
-/// stream.
+/// A service processor passes on the whole file, and bytes after the payload break the stream
+/// (F16).
 fn refusal_of_trailing(facts: &Facts<'_>) -> Option<Refusal> {
     let wanted = facts.header.data_size.saturating_add(Header::LEN as u64);
     let found = facts.length;
     (found > wanted).then_some(Refusal::Trailing { found, wanted })
 }
 
-/// The boot server inflates what it serves, but the original one can't: a compressed image is
-/// not meant to be booted this way.
+/// This project's boot server inflates images, the original one cannot: a compressed image is not
+/// meant to be booted this way.
 fn refusal_of_network(facts: &Facts<'_>) -> Option<Refusal> {
     if facts.header.compressed {
         return Some(Refusal::CompressedForNetwork);
@@ -229,7 +229,7 @@ impl fmt::Display for BootSource {
     }
 }
 
-/// A text that names no boot source.
+/// A name that no boot source has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ParseBootSourceError;

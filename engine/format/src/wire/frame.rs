@@ -1,4 +1,4 @@
-//! A frame as it arrived, understood.
+//! A frame that arrived, parsed.
 
 use super::head::{ETHERNET_LEN, ETHERTYPE, FrameType, HEAD_LEN, MAGIC};
 use super::{BLOCK, MacAddr, Offer, OfferError, Read, ReadError};
@@ -8,7 +8,7 @@ use super::{BLOCK, MacAddr, Offer, OfferError, Read, ReadError};
 pub struct Frame<'a> {
     /// Where the sender sent it.
     pub destination: MacAddr,
-    /// Whom it claims to come from.
+    /// The sender, as the frame claims.
     pub source: MacAddr,
     /// What it says.
     pub message: Message<'a>,
@@ -36,14 +36,14 @@ pub enum Message<'a> {
 pub struct Data<'a> {
     /// Where the bytes belong in the raw contents.
     pub offset: u64,
-    /// At most [`BLOCK`] bytes; none means "past the end".
+    /// At most [`BLOCK`] bytes (P8); an empty slice means "past the end" (P17).
     pub bytes: &'a [u8],
-    /// Bytes that stand in the frame behind those that the length field counts. A sled panics
-    /// if there are any, unless `bytes` is empty.
+    /// Bytes of the frame after those that the length field counts. A sled panics if there are
+    /// any, unless `bytes` is empty (P22).
     pub trailing: usize,
 }
 
-/// Why bytes are no frame of the boot protocol.
+/// Why bytes are not a frame of the boot protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     /// Too short for the two headers.
@@ -75,35 +75,35 @@ pub enum FrameError {
     Truncated {
         /// The frame's type.
         kind: FrameType,
-        /// Bytes behind the headers.
+        /// Bytes after the headers.
         found: usize,
         /// The length field.
         wanted: u32,
     },
-    /// The body of a DATA frame is no offset and up to [`BLOCK`] bytes.
+    /// The body of a DATA frame is not an offset and up to [`BLOCK`] bytes.
     #[error("a DATA body has 8 to {} bytes, not {found}", 8 + BLOCK)]
     Data {
         /// The length field.
         found: usize,
     },
-    /// The body of an OFFER is none.
+    /// The body is not a valid OFFER.
     #[error(transparent)]
     Offer(#[from] OfferError),
-    /// The body of a READ is none.
+    /// The body is not a valid READ.
     #[error(transparent)]
     Read(#[from] ReadError),
 }
 
 impl<'a> Frame<'a> {
-    /// Understands `frame`, which starts with the destination address and has no FCS.
+    /// Parses `frame`, which starts with the destination address and has no FCS.
     ///
-    /// The body is what the length field says; what follows it in the frame is padding. A body
-    /// longer than its type needs is accepted, its end ignored.
+    /// The length field says where the body ends; the rest of the frame is padding (P4). If a
+    /// body is longer than its type needs, its end is ignored.
     ///
     /// # Errors
     ///
-    /// If the frame is none of this protocol, or its body is shorter than its type or its own
-    /// length field asks for.
+    /// If the frame is not of this protocol, or its body is shorter than its type or its length
+    /// field requires.
     pub fn parse(frame: &'a [u8]) -> Result<Self, FrameError> {
         let (head, rest) = frame
             .split_first_chunk::<HEAD_LEN>()

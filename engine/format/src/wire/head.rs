@@ -2,10 +2,10 @@
 
 use super::MacAddr;
 
-/// The ethertype of the boot protocol.
+/// The ethertype of the boot protocol (P1).
 pub const ETHERTYPE: u16 = 0x1de0;
 
-/// The first four bytes of every protocol header.
+/// The first four bytes of every protocol header (P3).
 pub const MAGIC: u32 = 0x1de1_2345;
 
 /// Bytes of an Ethernet header: destination, source, ethertype.
@@ -20,7 +20,7 @@ pub const HEAD_LEN: usize = ETHERNET_LEN + PROTOCOL_LEN;
 /// Bytes before a DATA frame's image bytes: a head, and the offset.
 pub const DATA_HEAD_LEN: usize = HEAD_LEN + 8;
 
-/// What a frame is for.
+/// The type of a frame (P5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u32)]
 pub enum FrameType {

@@ -19,9 +19,9 @@ pub use mac::{MacAddr, ParseMacAddrError};
 pub use offer::{Offer, OfferError};
 pub use read::{Read, ReadError, SLOTS, emit_read};
 
-/// Image bytes that one offset in a READ asks for, and the most that a DATA frame carries.
+/// Bytes that one offset in a READ asks for, and the most that a DATA frame carries (P8).
 pub const BLOCK: usize = 1024;
 
-/// The one offset that must never be answered: a sled marks its empty slots with it, so a DATA
-/// frame for it would match one and could end the transfer early.
+/// The one offset that must never be answered (P23): a sled marks its empty slots with it, so a
+/// DATA frame for it would match one and could end the transfer early.
 pub const UNANSWERABLE: u64 = u64::MAX;

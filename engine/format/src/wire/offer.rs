@@ -3,20 +3,20 @@
 use super::HEAD_LEN;
 use crate::Checksum;
 
-/// An image as an OFFER names it.
+/// An image as an OFFER names it (P6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offer {
     /// Bytes of the ramdisk that the sled creates.
     pub target_size: u64,
     /// Bytes of raw contents.
     pub image_size: u64,
-    /// SHA-256 of the raw contents: the sled takes no other than its boot archive's.
+    /// SHA-256 of the raw contents; a sled accepts only the one in its boot archive (P11).
     pub checksum: Checksum,
     /// The dataset to boot from, padded with NULs.
     pub dataset: [u8; Offer::DATASET_LEN],
 }
 
-/// Why an OFFER's body is none, or can't be made.
+/// Why a body is not a valid OFFER, or cannot be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OfferError {
     /// The body is too short.
@@ -25,7 +25,7 @@ pub enum OfferError {
         /// The length field.
         found: usize,
     },
-    /// The dataset's name does not fit its field and the NUL behind it.
+    /// The dataset's name and a NUL do not fit the field.
     #[error("a dataset name has at most {} bytes, not {found}", Offer::DATASET_LEN - 1)]
     Dataset {
         /// Bytes in the name.
@@ -48,7 +48,7 @@ impl Offer {
     /// # Errors
     ///
     /// If `dataset` has more than 127 bytes: a sled ignores an offer whose dataset field does
-    /// not end in NUL.
+    /// not end in NUL (P11).
     pub fn new(
         target_size: u64,
         image_size: u64,

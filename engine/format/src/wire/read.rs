@@ -1,21 +1,21 @@
 //! The body of a READ: which offsets a sled asks for.
 
-/// Slots of a sled, and offsets in each of its READs.
+/// Slots of a sled, and offsets in each of its READs (P7, P13).
 pub const SLOTS: usize = 128;
 
 const READ_LEN: usize = 8 + 8 * SLOTS;
 
 /// The checked body of a READ.
 ///
-/// A sled leaves the offset of each slot at the slot's position and zeros elsewhere, so the
-/// first `count` entries are not the ones it asks for: see [`Read::offsets`].
+/// The offset of a slot stands at the slot's position, so the first `count` entries are not the
+/// ones that are asked for (P18): see [`Read::offsets`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Read<'a> {
     count: u64,
     entries: &'a [[u8; 8]],
 }
 
-/// Why a READ's body is none.
+/// Why a body is not a valid READ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
     /// No room for the count.
@@ -48,20 +48,20 @@ impl<'a> Read<'a> {
         Ok(Self { count, entries })
     }
 
-    /// How many offsets the sled says that it asks for.
+    /// The number of offsets asked for, by the count field.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// What stands at `slot`, wanted or not.
+    /// The entry at `slot`, whether it is wanted or not.
     pub fn entry(&self, slot: usize) -> Option<u64> {
         self.entries.get(slot).map(|bytes| u64::from_be_bytes(*bytes))
     }
 
     /// The offsets asked for: zero first if it is wanted, then the others in slot order.
     ///
-    /// Every non-zero entry is wanted. Zero is what an entry of no meaning holds too: it is
-    /// wanted if and only if the count exceeds the number of non-zero entries.
+    /// Every non-zero entry is wanted. Unused entries are zero too, so offset zero is wanted if
+    /// and only if the count exceeds the number of non-zero entries (P19).
     pub fn offsets(&self) -> impl Iterator<Item = u64> {
         let non_zero = || self.entries.iter().map(|e| u64::from_be_bytes(*e)).filter(|&o| o != 0);
         let zero = self.count > non_zero().count() as u64;

@@ -20,26 +20,26 @@ use self::source::Source;
 /// What to pack, and how.
 #[derive(Clone, Debug)]
 pub struct PackOptions {
-    /// What the image calls itself.
+    /// The image's name.
     pub image_name: Name,
     /// The dataset to boot from.
     pub dataset: Name,
     /// Bytes of the ramdisk that the sled creates.
     pub target_size: u64,
-    /// How hard to compress, from 1 to 12; not at all if `None`.
+    /// How hard to compress, from 1 to 12; `None` stores the contents as they are.
     pub level: Option<u8>,
-    /// Threads that compress; as many as there are cores if `None`.
+    /// Threads that compress; `None` for as many as there are cores.
     pub threads: Option<NonZeroUsize>,
-    /// Extend the contents with zeros to what can boot over the network: 1 MiB at least, and a
-    /// multiple of 128 KiB.
+    /// Extend the contents with zeros to what can boot over the network: at least 1 MiB (P11), and
+    /// a multiple of 128 KiB (P28).
     pub pad: bool,
 }
 
 impl PackOptions {
-    /// The level if none is asked for: what its output saves of every recovery is worth more
-    /// than what it costs a build.
+    /// The default level: a smaller image saves time in every recovery, which is worth more than
+    /// the time of a build.
     pub const LEVEL: u8 = 10;
-    /// Bytes of the ramdisk if nothing is asked for.
+    /// The default size of the ramdisk in bytes.
     pub const TARGET_SIZE: u64 = 4096 << 20;
 }
 
@@ -50,7 +50,7 @@ pub struct Packed {
     pub header: Header,
     /// Bytes of zeros that were added to the contents.
     pub padding: u64,
-    /// Compression was asked for, but the payload would not have been smaller.
+    /// Whether compression was asked for but would not have made the payload smaller.
     pub incompressible: bool,
     /// From the first byte read to the last one written.
     pub time: Duration,
@@ -58,8 +58,8 @@ pub struct Packed {
     pub stages: Stages,
 }
 
-/// How long each part of the work took. They go on at the same time, so they add up to more
-/// than passed.
+/// How long each part of the work took. The parts overlap, so the sum exceeds the time that
+/// passed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stages {
     /// Hashing the contents; of a compressed image, reading them too.
@@ -104,7 +104,7 @@ pub enum PackError {
         /// The target size.
         most: u64,
     },
-    /// No stream of it could be found that sleds take: never seen, and a trapped one is not made.
+    /// Every stream that was tried has a slice that is a trap (F11): never seen.
     #[error(
         "at this level a sled's inflater would stop at byte {at} of the payload: try another \
          level, or none"
@@ -113,10 +113,10 @@ pub enum PackError {
         /// The payload offset of the slice.
         at: u64,
     },
-    /// The caller said stop.
+    /// The caller asked to stop.
     #[error("interrupted")]
     Interrupted,
-    /// A part of us failed that never should.
+    /// A thread failed that never should.
     #[error("{0} failed")]
     Worker(&'static str),
 }
@@ -126,7 +126,7 @@ pub type Progress<'a> = dyn FnMut(u64) -> bool + 'a;
 
 /// Packs the `size` bytes of `raw` into `image`, which is empty, or a device.
 ///
-/// The header is written last, so that what was written until then is no image.
+/// The header is written last, so what is there until then is not an image.
 ///
 /// # Errors
 ///

@@ -35,7 +35,7 @@ impl Asked {
         let sent = self.next;
         let held = self.offsets.len();
         let range = self.range();
-        // All in one go, since a sled that goes on asks for what can't be known yet.
+        // P19. All in one go, since a sled that goes on asks for what can't be known yet.
         read.offsets().for_each(|offset| self.offsets.push(offset));
         let added = &self.offsets[held..];
         let merged = if ascends_from(range.end, added) {
@@ -59,6 +59,7 @@ impl Asked {
         let mut merged = Merged::default();
         let mut newest = None;
         let added = self.offsets.split_off(held);
+        // P23
         for offset in added.into_iter().filter(|&offset| offset != UNANSWERABLE) {
             if range.contains(&offset)
                 && let Some(index) = self.offsets[..held].iter().position(|&known| known == offset)

@@ -11,8 +11,8 @@ use super::sled::Sled;
 
 /// The images in service, and what is known of who takes which.
 ///
-/// A sled says HELLO every 4 seconds until an OFFER's checksum is the one that its boot
-/// archive wants. So offering another image at each HELLO finds the right one.
+/// A sled says HELLO every 4 seconds (P10) until an OFFER has the checksum in its boot archive
+/// (P11). So offering another image at each HELLO finds the right one.
 #[derive(Debug, Default)]
 pub(super) struct Offers {
     /// No two have the same checksum.

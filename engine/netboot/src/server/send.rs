@@ -169,7 +169,8 @@ impl Server {
     }
 }
 
-/// Appends the DATA frame for `offset`: what the image has there, up to a block, or nothing.
+/// Appends the DATA frame for `offset`: what the image has there, up to a block (P8), or nothing
+/// if it ends before (P17).
 fn push_data(sled: &mut Sled, source: MacAddr, offset: u64, batch: &mut Batch) {
     let image = sled.image.as_ref().expect("a sled that has asked was offered an image");
     let size = image.bytes().len();

@@ -106,10 +106,11 @@ pub(super) struct Sled {
 }
 
 impl Sled {
-    /// A second, equal OFFER wakes a sled that would otherwise sit still for its 50 ms, and is
-    /// dropped without a word.
+    /// A second, equal OFFER wakes a sled that would otherwise wait for its 50 ms, and is dropped
+    /// silently (P25).
     const NUDGE: Duration = Duration::from_millis(1);
-    /// Two steps lie between a sled's last DATA and its FINISHED; a spare, since any may be lost.
+    /// Two steps lie between a sled's last DATA and its FINISHED (P24), which a frame each brings
+    /// about; as many again, since any may be lost.
     const NUDGES_AT_THE_END: u8 = 4;
     const STALLED_AFTER: Duration = Duration::from_secs(3);
     const LOST_AFTER: Duration = Duration::from_secs(15);
@@ -172,7 +173,7 @@ impl Sled {
     pub(super) fn is_booting(&self, now: Instant) -> bool {
         match self.stage {
             Stage::Reading => true,
-            // A sled that was offered the wrong image says HELLO again after 4 s.
+            // A sled that was offered the wrong image says HELLO again after 4 s (P10).
             Stage::Waiting | Stage::Offered => now.since(self.heard) < Duration::from_secs(5),
             Stage::Finished | Stage::Lost => false,
         }

@@ -1,5 +1,5 @@
-//! A sled that boots, as a state machine: as exact a model of a real one's loader as the
-//! protocol's description allows, with all that a server can trip over.
+//! A sled that boots, as a state machine: as exact a model of a real one's loader as
+//! `docs/protocol.md` allows, with everything that a server can trip over.
 
 mod answer_times;
 mod rack;
@@ -37,7 +37,7 @@ pub struct SledConfig {
     /// If set, what arrives is compared with these contents instead of being hashed: a tenth
     /// of the work, for simulations that would otherwise do little else.
     pub compare: Option<Contents>,
-    /// What a line on the serial console costs: time in which the sled does nothing else.
+    /// What a line on the serial console costs: time in which the sled does nothing else (P15).
     pub console: Duration,
     /// Frames that can wait while the sled is busy.
     pub ring: usize,
@@ -52,7 +52,7 @@ pub struct SledConfig {
 }
 
 impl SledConfig {
-    /// A sled as they are on a quiet machine: 45 characters on a console of 3 Mbaud cost 150 us.
+    /// A sled on a quiet machine: 45 characters on a console of 3 Mbaud cost 150 us (P15).
     pub fn new(address: MacAddr) -> Self {
         Self {
             address,
@@ -101,7 +101,7 @@ enum State {
     Wanting(Instant),
     /// It reads an image.
     Reading(Reading),
-    /// It has everything, and has so many steps before it says so.
+    /// It has everything; this many steps remain until it says so.
     Closing(Reading, u8),
     /// It has moved on.
     Booted,
@@ -150,14 +150,16 @@ impl Verdict {
 }
 
 impl Sled {
+    /// P10
     const HELLO_EVERY: Duration = Duration::from_secs(4);
     const HELLO_TEXT: &[u8] = b"Hello!  I'd like to buy a ramdisk please.";
+    /// P24
     const WAKE_EVERY: Duration = Duration::from_millis(50);
-    /// How often it prints its status while it reads.
+    /// How often it prints its status while it reads (P26).
     const STATUS_EVERY: Duration = Duration::from_secs(1);
-    /// The least image and ramdisk that it accepts.
+    /// The least image and ramdisk that it accepts (P11).
     const LEAST_SIZE: u64 = 1 << 20;
-    /// Steps between having everything and FINISHED.
+    /// Steps between having everything and FINISHED (P24).
     const CLOSING_STEPS: u8 = 2;
 
     /// A sled that says HELLO as soon as it is switched on.
@@ -269,6 +271,7 @@ impl Sled {
         }
     }
 
+    /// P11
     fn accepts(&self, offer: &Offer) -> bool {
         matches!(self.state, State::Wanting(_))
             && self.config.wanted.is_none_or(|wanted| wanted == offer.checksum)
@@ -294,6 +297,7 @@ impl Sled {
     }
 
     fn take_data(&mut self, now: Instant, data: &Data<'_>) {
+        // P22
         if data.trailing > 0 && !data.bytes.is_empty() {
             return self.panic(now, Panic::DataLength);
         }

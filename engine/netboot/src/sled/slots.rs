@@ -9,7 +9,7 @@ use crate::time::Instant;
 /// The slots, and the bytes that have come in for them.
 #[derive(Debug)]
 pub(super) struct Slots {
-    /// The offset that each waits for; [`UNANSWERABLE`] if the slot is empty.
+    /// The offset that each waits for; [`UNANSWERABLE`] if the slot is empty (P23).
     offsets: [u64; SLOTS],
     asked: [Instant; SLOTS],
     waiting: usize,
@@ -24,14 +24,14 @@ pub(super) struct Slots {
 pub(super) enum Filled {
     /// It was waited for.
     Wanted,
-    /// It was in no slot: dropped, with a line on the console.
+    /// It was in no slot: dropped, with a line on the console (P15).
     Unwanted,
     /// It was for the offset that marks an empty slot, and there was one.
     Mark,
 }
 
 impl Slots {
-    /// A slot that has waited for so long is asked for again.
+    /// A slot that has waited for this long is asked for again (P18).
     const PATIENCE: Duration = Duration::from_secs(1);
 
     pub(super) fn new() -> Self {
@@ -62,7 +62,7 @@ impl Slots {
         &self.offsets
     }
 
-    /// The offsets to ask for again, each at its slot's place among zeros, and how many.
+    /// The offsets to ask for again, each at its slot's place among zeros (P18), and how many.
     pub(super) fn overdue(&mut self, now: Instant) -> Option<(u64, [u64; SLOTS])> {
         let mut count = 0;
         let mut offsets = [0; SLOTS];

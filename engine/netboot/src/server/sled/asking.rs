@@ -22,10 +22,10 @@ pub(in crate::server) enum Hello {
 impl Sled {
     /// A HELLO this soon after another is the same question, not a refusal.
     const SAME_QUESTION: Duration = Duration::from_secs(3);
-    /// A sled says HELLO every 4 seconds: who says it more often gets no more OFFERs for it.
+    /// A sled says HELLO every 4 seconds (P10): saying it more often brings no more OFFERs.
     const OFFERS_APART: Duration = Duration::from_secs(1);
-    /// A sled that has said FINISHED has said so once and for all, unless another one did in its
-    /// name: then it asks twice for what it lacks within this time.
+    /// A sled says FINISHED once (P20). If another station said it in its name, the sled asks
+    /// twice for what it lacks within this time (P18).
     const FINISHED_LAPSES_AFTER: Duration = Duration::from_secs(2);
 
     /// It looks for an image, or another one says so in its name.
