@@ -124,7 +124,7 @@ fn name_of(link: i32) -> String {
 fn judge(peer: UnixCredentials) -> Refusal {
     // Of a process in another container one hears neither its number nor what it may do.
     if peer.pid() == 0 && peer.uid() == 0 {
-        Refusal::Held("a process that can't be seen from here".to_owned())
+        Refusal::Held("a process that is not visible from here".to_owned())
     } else if may_use_links(peer.pid()) {
         Refusal::Held(process(peer.pid()))
     } else {

@@ -1,4 +1,5 @@
 //! A server on a bench, handed single frames.
+#![allow(dead_code, reason = "each test file is a crate of its own, and uses some of these")]
 
 use std::time::Duration;
 
