@@ -32,16 +32,22 @@ pub fn open(name: &str, options: OpenOptions) -> Result<Box<dyn Datalink + Send>
     Ok(workers.remove(0))
 }
 
-/// Whether two names are of one link, as far as the system tells. On illumos a link has one name.
+/// What the system calls the link `name` now, by whichever of its names: two names of one link give
+/// the same. On illumos a link has one name, and it is not looked for yet.
 ///
 /// # Errors
 ///
-/// If there is no link of one of the names.
-pub fn is_one_link(name: &str, other: &str) -> Result<bool, LinkError> {
+/// If there is no such link.
+pub fn system_name(name: &str) -> Result<String, LinkError> {
     #[cfg(target_os = "linux")]
-    return Ok(packet::index_of(name)? == packet::index_of(other)?);
+    return packet::system_name(name);
+    // No name of an illumos link has a comma or a blank in it.
     #[cfg(not(target_os = "linux"))]
-    Ok(name == other)
+    if name.contains([',', ' ']) {
+        Err(LinkError::NoSuchLink { link: name.to_owned(), known: "none of this kind".to_owned() })
+    } else {
+        Ok(name.to_owned())
+    }
 }
 
 /// Opens the Ethernet link `name` once for each of `workers` (none counts as one), which can

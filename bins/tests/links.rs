@@ -293,6 +293,40 @@ fn what_is_assigned_and_what_is_learnt_is_a_sleds_on_its_link() {
 
 #[test]
 #[ignore = "needs root and network namespaces"]
+fn what_is_said_of_a_link_by_any_of_its_names_is_said_of_the_link() {
+    inside_with_two_cables(|| {
+        let mut desk = Desk::new();
+        for (name, mebibytes) in [("a.img", 1), ("b.img", 2)] {
+            image(&mut desk, name, mebibytes);
+        }
+        for name in ["rack1-left,0", "uplink0"] {
+            ip(&format!("link property add dev {NEAR} altname {name}"));
+        }
+        let (one, two) = ("02:00:00:00:00:01", "02:00:00:00:00:02");
+        let b = tool::hex(&desk.read("b.img.csum"));
+        // As an earlier life of the server has called it.
+        desk.write("learnt", format!("uplink0/{two} {b}\n").as_bytes());
+        let images = "--image a.img --image b.img --state learnt";
+        let assigned = format!("--assign uplink0/{one}=b.img --assign near2/{one}=a.img");
+        let line = format!("near2,rack1-left,0 {images} {assigned} all");
+        let server = Running::start(&desk, "bootserver", &line);
+        for (link, mac, csum) in
+            [(FAR, one, "b.img.csum"), (FAR, two, "b.img.csum"), ("far2", one, "a.img.csum")]
+        {
+            let boot = sledsim(&desk, &format!("{link} -t 3 --mac {mac} --csum {csum}"));
+            assert!(boot.status.success(), "{link}: {}", String::from_utf8_lossy(&boot.stderr));
+        }
+        server.signal("-TERM");
+        let (_, _, log) = server.end(SOON);
+        let learnt = String::from_utf8(desk.read("learnt")).unwrap();
+        let a = tool::hex(&desk.read("a.img.csum"));
+        let wanted = format!("{NEAR}/{one} {b}\n{NEAR}/{two} {b}\nnear2/{one} {a}\n");
+        assert_eq!(learnt, wanted, "{log}");
+    });
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
 fn of_two_links_any_serves_one_sled_in_all() {
     inside_with_two_cables(|| {
         let mut desk = Desk::new();

@@ -96,13 +96,13 @@ pub(crate) fn open(
     Ok(links)
 }
 
-/// The number of the link `name`.
+/// The first name of the link `name`.
 ///
 /// # Errors
 ///
 /// If there is no such link.
-pub(crate) fn index_of(name: &str) -> Result<i32, LinkError> {
-    find(name).map(|facts| facts.index)
+pub(crate) fn system_name(name: &str) -> Result<String, LinkError> {
+    find(name).map(|facts| facts.name)
 }
 
 /// What the first worker has of the hold on a link, unless another server has it; and in words why

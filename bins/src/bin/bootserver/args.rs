@@ -120,7 +120,8 @@ pub(crate) enum Options {
 /// How to serve.
 #[derive(Debug)]
 pub(crate) struct ServeOptions {
-    pub(crate) links: Vec<String>,
+    /// LINK as it was given, see [`crate::link_names`].
+    pub(crate) links: String,
     pub(crate) images: Vec<PathBuf>,
     pub(crate) assigned: Vec<Assignment>,
     pub(crate) serve: Serve,
@@ -131,7 +132,8 @@ pub(crate) struct ServeOptions {
     pub(crate) map: bool,
     pub(crate) tx: TxPath,
     pub(crate) share_link: bool,
-    pub(crate) workers: usize,
+    /// How many serve each link, if that was given.
+    pub(crate) workers: Option<NonZeroUsize>,
     pub(crate) pace: Pace,
 }
 
@@ -146,7 +148,13 @@ impl FromStr for Assignment {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (sled, image) = text.split_once('=').ok_or("no `=` between MAC and PATH")?;
+        // A link's name may have one in it too: what stands before the right one is a sled.
+        let splits = text.match_indices('=').map(|(at, _)| (&text[..at], &text[at + 1..]));
+        let (sled, image) = splits
+            .clone()
+            .find(|(sled, _)| sled.parse::<SledAt>().is_ok())
+            .or_else(|| splits.clone().next())
+            .ok_or("no `=` between MAC and PATH")?;
         let sled = sled.parse()?;
         if image.is_empty() {
             return Err("no PATH after the `=`".to_owned());
@@ -207,13 +215,6 @@ fn demo(args: &Args) -> anyhow::Result<Options> {
 fn serve(args: Args) -> anyhow::Result<ServeOptions> {
     let mut positional = args.positional.into_iter().peekable();
     let links = positional.next().context("which LINK? (see --help)")?;
-    let links: Vec<_> = links.split(',').map(str::to_owned).collect();
-    ensure!(links.iter().all(|link| !link.is_empty()), "LINK: an empty name between commas");
-    let twice = links.iter().enumerate().find(|(index, link)| links[..*index].contains(link));
-    if let Some((_, link)) = twice {
-        bail!("LINK: {link} is listed twice");
-    }
-    check_assigned(&args.assigned, &links)?;
     let mut images = args.images;
     // With --image, IMAGE may be left out: what then stands in its place says who is served.
     let named = positional.next_if(|text| images.is_empty() || who(text).is_err());
@@ -223,8 +224,6 @@ fn serve(args: Args) -> anyhow::Result<ServeOptions> {
     ensure!(!images.is_empty() || !args.assigned.is_empty(), "which IMAGE? (see --help)");
     let sleds: Vec<_> = positional.collect();
     let serve = everyone(&sleds)?;
-    let workers =
-        args.workers.map_or_else(|| default_workers(&serve, links.len()), NonZeroUsize::get);
     Ok(ServeOptions {
         links,
         images,
@@ -237,7 +236,7 @@ fn serve(args: Args) -> anyhow::Result<ServeOptions> {
         map: args.map,
         tx: args.tx,
         share_link: args.share_link,
-        workers,
+        workers: args.workers,
         pace: args.rate,
     })
 }
@@ -247,19 +246,6 @@ fn workers(text: &str) -> Result<NonZeroUsize, String> {
     const MOST: usize = 256;
     let count: NonZeroUsize = text.parse().map_err(|error| format!("{error}"))?;
     if count.get() > MOST { Err(format!("at most {MOST} for a link")) } else { Ok(count) }
-}
-
-/// Each sled can have one image, and must be on a link that is served.
-fn check_assigned(assigned: &[Assignment], links: &[String]) -> anyhow::Result<()> {
-    for (index, Assignment { sled, .. }) in assigned.iter().enumerate() {
-        if assigned[..index].iter().any(|before| before.sled == *sled) {
-            bail!("--assign: {sled} is given twice");
-        }
-        if let Some(link) = sled.link.as_ref().filter(|link| !links.contains(link)) {
-            bail!("--assign {sled}: {link} is not served; LINK is {}", links.join(","));
-        }
-    }
-    Ok(())
 }
 
 fn pace(text: &str) -> Result<Pace, String> {
@@ -277,15 +263,19 @@ fn pace(text: &str) -> Result<Pace, String> {
 /// What a DATA frame takes of the wire, with preamble, FCS and gap.
 const DATA_BITS: f64 = (8 * wire_bytes(DATA_HEAD_LEN + BLOCK)) as f64;
 
-/// One sled is one worker's; of many, half the cores serve, spread over the links, and the other
-/// half are left to what the kernel does for them.
-fn default_workers(serve: &Serve, links: usize) -> usize {
-    let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let share = (cores / 2 / links).max(1);
-    match serve {
-        Serve::First => 1,
-        Serve::These(sleds) => share.min(sleds.len().max(1)),
-        Serve::All => share,
+impl ServeOptions {
+    /// How many workers serve each of so many links. One sled is one worker's; of many, half the
+    /// cores serve, spread over the links, and the other half are left to what the kernel does for
+    /// them.
+    pub(crate) fn workers(&self, links: usize) -> usize {
+        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let share = (cores / 2 / links).max(1);
+        match (self.workers, &self.serve) {
+            (Some(workers), _) => workers.get(),
+            (None, Serve::First) => 1,
+            (None, Serve::These(sleds)) => share.min(sleds.len().max(1)),
+            (None, Serve::All) => share,
+        }
     }
 }
 
@@ -350,7 +340,7 @@ mod tests {
         let options = options("-s -t 5 net0 zfs.img a8:40:25:0:0:1").unwrap();
         assert!(options.stop);
         assert_eq!(options.timeout, Some(Duration::from_secs(5)));
-        assert_eq!(options.links, ["net0"]);
+        assert_eq!(options.links, "net0");
         assert_eq!(options.images, [PathBuf::from("zfs.img")]);
         let sled = "a8:40:25:00:00:01".parse().unwrap();
         assert_eq!(options.serve, Serve::These(BTreeSet::from([sled])));
@@ -360,7 +350,7 @@ mod tests {
     fn the_image_may_be_named_by_option_instead() {
         let given = options("net0,net1 --image a --image b all").unwrap();
         assert_eq!(given.images, [PathBuf::from("a"), PathBuf::from("b")]);
-        assert_eq!((given.links.len(), given.serve), (2, Serve::All));
+        assert_eq!((given.links.as_str(), given.serve), ("net0,net1", Serve::All));
         let given = options("net0 c --image a any").unwrap();
         assert_eq!(given.images, [PathBuf::from("c"), PathBuf::from("a")]);
     }
@@ -386,12 +376,8 @@ mod tests {
             ("net0 zfs.img net1", "net1"),
             ("net0 zfs.img all any", "cannot be combined"),
             ("net0 zfs.img ff:ff:ff:ff:ff:ff", "not the address of a single sled"),
-            ("net0, zfs.img all", "empty name"),
-            ("net0,net1,net0 zfs.img all", "net0 is listed twice"),
             ("-t 0 net0 zfs.img all", "more than zero"),
             ("--assign x net0 zfs.img all", "no `=`"),
-            ("--assign net1/2:0:0:0:0:1=a net0 zfs.img all", "net1 is not served; LINK is net0"),
-            ("--assign 2:0:0:0:0:1=a --assign 2:0:0:0:0:1=b net0 zfs.img all", "twice"),
             ("--assign ff:ff:ff:ff:ff:ff=a net0 zfs.img all", "not the address of a single sled"),
             ("--workers 257 net0 zfs.img all", "at most 256"),
             ("--rate 5 net0 zfs.img all", "as in 9.4Gbit"),

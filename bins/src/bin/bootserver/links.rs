@@ -3,12 +3,12 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
-use boot_backends::{Datalink, LinkError, OpenOptions, Sharing, is_one_link, open_workers};
+use boot_backends::{Datalink, LinkError, OpenOptions, Sharing, open_workers};
 use boot_netboot::server::Serve;
 use boot_tools::say;
 
 use crate::args::ServeOptions;
+use crate::link_names::LinkName;
 use crate::service::{Shared, lock};
 
 /// How long frames wait for a link that is down: longer than it takes to plug a cable in again or
@@ -18,9 +18,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long to wait for the link of a server that was told to end: that takes it a moment.
 const ENDING: Duration = Duration::from_secs(2);
 
-/// Opens every link once for each of its workers, which stand side by side.
-pub(crate) fn open(options: &ServeOptions) -> anyhow::Result<Vec<Box<dyn Datalink + Send>>> {
-    check_distinct(&options.links)?;
+/// Opens each of `links` once for each of its workers, which stand side by side.
+pub(crate) fn open(
+    options: &ServeOptions,
+    links: &[LinkName],
+) -> anyhow::Result<Vec<Box<dyn Datalink + Send>>> {
     let how = OpenOptions {
         tx: options.tx,
         mapped: options.map,
@@ -32,9 +34,9 @@ pub(crate) fn open(options: &ServeOptions) -> anyhow::Result<Vec<Box<dyn Datalin
         },
         ..OpenOptions::default()
     };
-    let mut links = Vec::new();
-    for name in &options.links {
-        let workers = open_workers(name, how, options.workers).map_err(|error| {
+    let mut opened = Vec::new();
+    for LinkName { given: name, .. } in links {
+        let workers = open_workers(name, how, options.workers(links.len())).map_err(|error| {
             let is_held = matches!(error, LinkError::Held { .. });
             let error = anyhow::Error::from(error);
             if is_held { error.context("refused without --share-link") } else { error }
@@ -46,21 +48,9 @@ pub(crate) fn open(options: &ServeOptions) -> anyhow::Result<Vec<Box<dyn Datalin
                 all => say!("bootserver: {name}, worker {worker} of {all}: {path}"),
             }
         }
-        links.extend(workers);
+        opened.extend(workers);
     }
-    Ok(links)
-}
-
-/// A link that is served twice would answer each sled twice.
-fn check_distinct(links: &[String]) -> anyhow::Result<()> {
-    for (index, link) in links.iter().enumerate() {
-        for before in &links[..index] {
-            if is_one_link(before, link).context("LINK")? {
-                bail!("LINK: {before} and {link} are the same link");
-            }
-        }
-    }
-    Ok(())
+    Ok(opened)
 }
 
 /// A worker that ends, for whatever reason, ends them all, unless only its link is gone.

@@ -7,6 +7,7 @@ mod boots;
 mod counts;
 mod demo;
 mod end;
+mod link_names;
 mod link_news;
 mod links;
 mod log;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::anyhow;
-use boot_backends::{Clock, Datalink, serve};
+use boot_backends::{Clock, Datalink, serve, system_name};
 use boot_format::Checksum;
 use boot_format::wire::MacAddr;
 use boot_netboot::server::{Config, Event, EventKind, Pace, Serve, Server};
@@ -21,6 +21,7 @@ use crossbeam::channel;
 use crate::args::{Assignment, ServeOptions};
 use crate::boots::Boots;
 use crate::counts::Counts;
+use crate::link_names;
 use crate::link_news::LinkNews;
 use crate::links::{self, Ending};
 use crate::log::Log;
@@ -41,7 +42,10 @@ pub(crate) fn run(options: ServeOptions) -> anyhow::Result<Exit> {
     }
     // What can't be kept is refused before a link is touched.
     let taken = options.state.as_deref().map(state::open).transpose()?.unwrap_or_default();
-    let links = links::open(&options)?;
+    let names = link_names::parse(&options.links, system_name)?;
+    let assigned = link_names::settle(&options.assigned, &names, system_name)?;
+    let taken = taken.rename_links(link_names::settler(&names, system_name));
+    let links = links::open(&options, &names)?;
     let (learnt, keeper) = Keeper::start(options.state.clone(), taken.clone())?;
     let shared = Arc::new(Shared {
         store: Store::open(places, options.map)?,
@@ -57,6 +61,9 @@ pub(crate) fn run(options: ServeOptions) -> anyhow::Result<Exit> {
         ended: AtomicBool::new(false),
         gone: Mutex::default(),
         taken,
+        assigned,
+        several: names.len() > 1,
+        workers: options.workers(names.len()),
         options,
     });
     say!("bootserver: serving {}", who(&shared.options.serve));
@@ -118,6 +125,12 @@ pub(crate) struct Shared {
     pub(crate) gone: Mutex<BTreeSet<String>>,
     /// Which image each sled took last, as it was known at the start.
     taken: Memory,
+    /// What is assigned to whom, by what the system called the links at the start.
+    assigned: Vec<Assignment>,
+    /// Whether there are several links.
+    several: bool,
+    /// How many workers each link has.
+    workers: usize,
 }
 
 impl Shared {
@@ -158,8 +171,9 @@ pub(crate) struct Attendant<'a> {
     /// Where it tells what sleds have taken, and what need not be told again at the end.
     learnt: &'a Learnt,
     known: HashMap<MacAddr, Checksum>,
-    /// Whether there are other links.
-    several: bool,
+    /// What the system called the link at the start, and what it calls it now.
+    first_called: String,
+    called: String,
     log: Log,
     edition: u64,
     /// Whether the first sled of all is still to come.
@@ -183,17 +197,18 @@ fn work(
     learnt: &Learnt,
     link: &mut dyn Datalink,
 ) -> anyhow::Result<Exit> {
-    let ServeOptions { serve: sleds, pace, workers, .. } = &shared.options;
+    let ServeOptions { serve: sleds, pace, .. } = &shared.options;
     // The workers of a link share its rate.
     let pace = match *pace {
-        Pace::AtMost(rate) => Pace::AtMost(rate / *workers as f64),
+        Pace::AtMost(rate) => Pace::AtMost(rate / shared.workers as f64),
         pace => pace,
     };
     let key = RandomState::new().hash_one(index);
     let config = Config { pace, key, ..Config::new(link.address(), sleds.clone()) };
     let mut server = Server::new(config);
     let name = &shared.links[index];
-    let known = sled_at::on(name, shared.taken.iter());
+    let called = link.current_name().to_owned();
+    let known = sled_at::on(&called, shared.taken.iter());
     // In their order: if the server has to forget some, these are the oldest.
     for address in shared.taken.iter().map(|(sled, _)| sled.address) {
         if let Some(&image) = known.get(&address) {
@@ -201,15 +216,15 @@ fn work(
         }
     }
     // With one link its name would say nothing.
-    let several = shared.options.links.len() > 1;
-    let prefix = if several { format!("{name} ") } else { String::new() };
+    let prefix = if shared.several { format!("{name} ") } else { String::new() };
     let mut attendant = Attendant {
         index,
         link: name,
         shared,
         learnt,
         known,
-        several,
+        first_called: called.clone(),
+        called,
         log: Log::new(shared.options.quiet, prefix),
         edition: 0,
         unsettled: shared.options.serve == Serve::First,
@@ -340,7 +355,7 @@ impl Attendant<'_> {
 
     fn tell_learnt(&mut self, sled: MacAddr, image: Checksum) {
         self.known.insert(sled, image);
-        self.learnt.tell(SledAt { link: Some(self.link.to_owned()), address: sled }, image);
+        self.learnt.tell(SledAt { link: Some(self.called.clone()), address: sled }, image);
     }
 
     /// Draws the conclusions from an event. Returns why the server has to end, if it has to.
@@ -349,7 +364,7 @@ impl Attendant<'_> {
         let sled = *sled;
         let shared = self.shared;
         if shared.options.stop {
-            let sled = SledAt { link: self.several.then(|| self.link.to_owned()), address: sled };
+            let sled = SledAt { link: shared.several.then(|| self.link.to_owned()), address: sled };
             lock(&shared.boots).note(now, sled, kind);
         }
         match kind {
@@ -391,10 +406,10 @@ impl Attendant<'_> {
             self.edition = edition;
             let service = store.service();
             server.set_images(service.images.clone());
-            let assigned = self.shared.options.assigned.iter();
+            let assigned = self.shared.assigned.iter();
             let assigned =
                 assigned.map(|Assignment { sled, image }| (sled, service.checksum_of(image)));
-            server.assign(sled_at::on(self.link, assigned));
+            server.assign(sled_at::on(&self.first_called, assigned));
         }
         if held != self.held {
             self.held = held;
@@ -406,6 +421,9 @@ impl Attendant<'_> {
     fn follow(&mut self, now: Instant, server: &mut Server, link: &mut dyn Datalink) {
         server.set_address(link.address());
         link.hear_also(&server.former_addresses(now));
+        if self.called != link.current_name() {
+            link.current_name().clone_into(&mut self.called);
+        }
         if self.is_first_of_link() {
             let as_us = link.counters().as_us;
             for line in self.news.lines(now, link, as_us) {

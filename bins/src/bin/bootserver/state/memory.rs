@@ -40,6 +40,16 @@ impl Memory {
         self.order.values().map(|sled| (sled, self.taken[sled].1))
     }
 
+    /// Has all sleds on links that are `called` otherwise now be on those.
+    pub(crate) fn rename_links(self, mut called: impl FnMut(&str) -> String) -> Self {
+        let mut renamed = Self::default();
+        for (sled, image) in self.iter() {
+            let link = sled.link.as_deref().map(&mut called);
+            renamed.learn(SledAt { link, address: sled.address }, image);
+        }
+        renamed
+    }
+
     /// The text of the file: a line for each sled.
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
@@ -116,6 +126,18 @@ mod tests {
         }
         let order = [Some("net0"), Some("net1"), None].map(|link| sled(link, 1));
         assert!(memory.iter().map(|(sled, _)| sled).eq(&order));
+    }
+
+    #[test]
+    fn what_was_learnt_under_another_name_of_a_link_is_of_that_link() {
+        let mut memory = Memory::default();
+        for link in [Some("net0"), None, Some("uplink"), Some("net1")] {
+            memory.learn(sled(link, 1), IMAGE);
+        }
+        let called = |name: &str| name.replace("uplink", "net0");
+        let renamed = memory.rename_links(called);
+        let order = [None, Some("net0"), Some("net1")].map(|link| sled(link, 1));
+        assert!(renamed.iter().map(|(sled, _)| sled).eq(&order));
     }
 
     #[test]
