@@ -9,6 +9,7 @@ pub mod csum;
 pub mod describe;
 pub mod exit;
 pub mod output;
+pub mod patient;
 pub mod rack;
 pub mod shown;
 pub mod signals;

@@ -2,15 +2,14 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::{self, Receiver, Sender, TrySendError};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::patient::Patient;
 use crate::shown::Shown;
 
 /// Writes a line to stderr, as `say!` does, but what acts on a terminal is escaped, and a
@@ -159,16 +158,7 @@ struct Stderr;
 
 impl Write for Stderr {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut stderr = io::stderr().lock();
-        loop {
-            match stderr.write(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    let mut waits = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
-                    poll(&mut waits, PollTimeout::NONE)?;
-                }
-                result => return result,
-            }
-        }
+        Patient(io::stderr().lock()).write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -70,3 +70,64 @@ fn names_do_not_act_on_the_terminal() {
         }
     }
 }
+
+/// A pipe that is full and does not block who writes to it, and its other end.
+#[cfg(target_os = "linux")]
+fn full_and_impatient() -> (std::io::PipeReader, std::io::PipeWriter, usize) {
+    use std::io::Write;
+
+    use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    fcntl_setfl(&writer, fcntl_getfl(&writer).unwrap() | OFlags::NONBLOCK).unwrap();
+    let mut filled = 0;
+    while let Ok(more) = writer.write(&[0; 4096]) {
+        filled += more;
+    }
+    (reader, writer, filled)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_stream_that_does_not_block_is_waited_for() {
+    use std::io::Read;
+
+    let mut desk = Desk::new();
+    desk.run("mkimage -q -i raw -o good.img -O csum");
+    desk.write("bad.img", &[7; 5000]);
+    let many = "good.img bad.img ".repeat(50);
+    for (line, status) in [
+        ("mkimage -i raw -o -", 0),
+        ("mkimage --json -i raw -o again.img", 0),
+        ("lookimage good.img", 0),
+        ("lookimage --check good.img", 0),
+        ("lookimage --json bad.img", 1),
+        (&format!("lookimage {}", many.trim_end()), 1),
+        ("bootserver --demo 1 good.img", 0),
+        ("sledsim --virtual --sleds 1 --size 1", 0),
+    ] {
+        let mut words = line.split(' ');
+        let mut command = tool(words.next().unwrap());
+        command.args(words.clone()).current_dir(desk.path(".")).stdin(Stdio::null());
+        let patient = command.output().unwrap();
+        let (mut out, stdout, filled) = full_and_impatient();
+        let (mut err, stderr, err_filled) = full_and_impatient();
+        let mut child = command.stdout(stdout).stderr(stderr).spawn().unwrap();
+        // It has copies of the other ends.
+        drop(command);
+        let (mut said, mut told) = (Vec::new(), Vec::new());
+        std::thread::scope(|scope| {
+            scope.spawn(|| out.read_to_end(&mut said).unwrap());
+            scope.spawn(|| err.read_to_end(&mut told).unwrap());
+        });
+        assert_eq!(child.wait().unwrap().code(), Some(status), "{line}");
+        assert_eq!(patient.status.code(), Some(status), "{line}");
+        if !["bootserver", "sledsim"].iter().any(|tool| line.starts_with(tool))
+            && !line.contains("--json -i")
+        {
+            assert!(said[filled..] == patient.stdout, "{line}");
+            assert!(told[err_filled..] == patient.stderr, "{line}");
+        }
+        assert_eq!(said[filled..].is_empty(), patient.stdout.is_empty(), "{line}");
+    }
+}

@@ -6,7 +6,7 @@ mod swap;
 mod unnamed;
 
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Seek, Write};
+use std::io::{self, BufReader, Seek, Write};
 use std::os::unix::fs::{FileExt, FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -17,6 +17,7 @@ use self::swap::{Growing, PREFIX, Placed};
 use self::unnamed::Unnamed;
 
 use self::place::Identity;
+use crate::patient::Patient;
 
 /// A file in the making.
 #[derive(Debug)]
@@ -181,9 +182,11 @@ fn put(
 }
 
 fn copy_to_stdout(mut file: &File) -> anyhow::Result<()> {
+    /// A few pipes full.
+    const BLOCK: usize = 256 << 10;
     file.rewind()?;
-    let mut out = io::stdout().lock();
-    match io::copy(&mut file, &mut out).and_then(|_| out.flush()) {
+    let mut out = Patient(io::stdout().lock());
+    match io::copy(&mut BufReader::with_capacity(BLOCK, file), &mut out).and_then(|_| out.flush()) {
         // Who reads an image has not got it: to be told so is no success.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
             Err(anyhow!("the reader has gone"))

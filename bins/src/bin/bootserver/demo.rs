@@ -14,6 +14,7 @@ use boot_image::Contents;
 use boot_netboot::server::{Config, Serve, Server};
 use boot_netboot::sled::{Rack, Sled, SledConfig};
 use boot_tools::exit::Exit;
+use boot_tools::patient::Patient;
 use boot_tools::signals::Signals;
 use boot_tools::units::{Bytes, Plural};
 use boot_tools::{rack, say};
@@ -75,7 +76,7 @@ pub(crate) fn run(sleds: usize, image: Option<&Path>) -> anyhow::Result<Exit> {
     })?;
     let sleds = || racks.iter().flat_map(Rack::sleds);
     let table = rack::table(sleds().map(|sled| (sled.address(), sled.report())));
-    io::stdout().write_all(table.as_bytes())?;
+    Patient(io::stdout().lock()).write_all(table.as_bytes())?;
     if signals.interrupted() {
         return Ok(Exit::Interrupted);
     }

@@ -14,6 +14,7 @@ use boot_tools::describe::{
 };
 use boot_tools::exit::Exit;
 use boot_tools::output::{Output, ensure_distinct};
+use boot_tools::patient::Patient;
 use boot_tools::say;
 use boot_tools::shown::Shown;
 use boot_tools::signals::Signals;
@@ -27,7 +28,7 @@ use crate::reader::{self, Reader};
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let look = Look { args, signals: Signals::install()? };
     ensure!(args.extract.is_none() || args.images.len() == 1, "--extract takes one image");
-    let mut out = Reader::new(io::stdout().lock());
+    let mut out = Reader::new(Patient(io::stdout().lock()));
     match args.images.as_slice() {
         _ if args.json => json(&look, &mut out),
         [path] => one(&look, path, &mut out),

@@ -14,6 +14,7 @@ use boot_image::ImageFile;
 use boot_image::pack::{PackError, PackOptions, Packed, pack};
 use boot_tools::exit::Exit;
 use boot_tools::output::{Output, ensure_distinct, finish_all};
+use boot_tools::patient::Patient;
 use boot_tools::say;
 use boot_tools::signals::Signals;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -90,7 +91,7 @@ fn print(report: Option<String>) -> anyhow::Result<()> {
     let Some(report) = report else {
         return Ok(());
     };
-    let mut out = io::stdout().lock();
+    let mut out = Patient(io::stdout().lock());
     match writeln!(out, "{report}").and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result.context("standard output"),
@@ -105,9 +106,9 @@ fn say_done(has_csum: bool, is_data: bool) {
         text += "ok, boot_image_csum file written!\n";
     }
     let _ = if is_data {
-        io::stderr().write_all(text.as_bytes())
+        Patient(io::stderr().lock()).write_all(text.as_bytes())
     } else {
-        io::stdout().write_all(text.as_bytes())
+        Patient(io::stdout().lock()).write_all(text.as_bytes())
     };
 }
 

@@ -10,6 +10,7 @@ use boot_format::wire::MacAddr;
 use boot_netboot::sled::{Event, Rack, Sled, SledConfig};
 use boot_tools::csum;
 use boot_tools::exit::Exit;
+use boot_tools::patient::Patient;
 use boot_tools::rack::table;
 use boot_tools::signals::Signals;
 use boot_tools::units::{Bytes, Plural};
@@ -73,7 +74,7 @@ pub(crate) fn run(link: &str, args: &Args) -> anyhow::Result<Exit> {
         }
     })?;
     let table = table(rack.sleds().iter().map(|sled| (sled.address(), sled.report())));
-    io::stdout().write_all(table.as_bytes())?;
+    Patient(io::stdout().lock()).write_all(table.as_bytes())?;
     Ok(exit)
 }
 

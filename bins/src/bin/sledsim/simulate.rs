@@ -7,6 +7,7 @@ use anyhow::{Context, ensure};
 use boot_image::Contents;
 use boot_netboot::sim::{Faults, Outcome, PortConfig, Scenario, judged};
 use boot_tools::exit::Exit;
+use boot_tools::patient::Patient;
 use boot_tools::rack::table;
 use boot_tools::units::Bytes;
 
@@ -19,7 +20,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         None => made_up(args.size)?,
     };
     let rate = args.rate.bits_per_second();
-    let mut out = io::stdout().lock();
+    let mut out = Patient(io::stdout().lock());
     if args.judge {
         write_heading(&mut out)?;
         for (name, scenario) in judged(args.sleds, &image, rate) {
