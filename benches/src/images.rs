@@ -44,10 +44,10 @@ impl Images {
     ///
     /// If it can't be made, for one thing because there is no `mke2fs`.
     pub fn ext4(&self, mib: u64) -> io::Result<PathBuf> {
-        let tree = self.tree(mib * MIB / 5 * 3)?;
+        let tree = self.tree(&USR, mib * MIB / 5 * 3)?;
         let path = self.path("ext4.raw");
         File::create(&path)?.set_len(mib * MIB)?;
-        let mut mke2fs = Command::new("mke2fs");
+        let mut mke2fs = Command::new(program("mke2fs", "e2fsprogs")?);
         // Small ones have a file for every few KiB, and by default not so many inodes.
         mke2fs.args(["-q", "-t", "ext4"]).args((mib < 64).then_some("-i4096"));
         run(mke2fs.arg("-d").arg(&tree).arg(&path))?;
@@ -63,7 +63,7 @@ impl Images {
     ///
     /// If it can't be made.
     pub fn tar(&self, mib: u64) -> io::Result<PathBuf> {
-        let tree = self.tree(mib * MIB / 10 * 9)?;
+        let tree = self.tree(&USR, mib * MIB / 10 * 9)?;
         let path = self.path("tar.raw");
         run(Command::new("tar").arg("-cf").arg(&path).arg("-C").arg(&tree).arg("."))?;
         fs::remove_dir_all(tree)?;
@@ -103,31 +103,69 @@ impl Images {
         Ok(path)
     }
 
-    /// A folder with a part of /usr that has `bytes` bytes or a little less.
-    fn tree(&self, bytes: u64) -> io::Result<PathBuf> {
+    /// A folder with a part of what is in `folders` that has `bytes` bytes or a little less. Says
+    /// what it leaves out because it may not be read.
+    fn tree(&self, folders: &[&str], bytes: u64) -> io::Result<PathBuf> {
         let tree = self.path("tree");
+        fs::create_dir_all(&tree)?;
         let mut left = bytes;
-        let mut folders: Vec<_> =
-            ["share", "lib", "bin"].map(|name| Path::new("/usr").join(name)).into();
+        let mut folders: Vec<_> = folders.iter().map(PathBuf::from).collect();
         while let Some(folder) = folders.pop() {
             let copy = tree.join(folder.strip_prefix("/").unwrap_or(&folder));
-            let mut entries = fs::read_dir(&folder)?.collect::<io::Result<Vec<_>>>()?;
+            let entries = fs::read_dir(&folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+            let mut entries = left_out(&folder, entries)?.unwrap_or_default();
             entries.sort_by_key(fs::DirEntry::file_name);
             for entry in entries {
-                let kind = entry.file_type()?;
-                let size = entry.metadata()?.len().next_multiple_of(4096) + 512;
+                let (kind, path) = (entry.file_type()?, entry.path());
+                let Some(there) = left_out(&path, entry.metadata())? else {
+                    continue;
+                };
+                let size = there.len().next_multiple_of(4096) + 512;
                 if kind.is_dir() {
-                    folders.push(entry.path());
-                } else if kind.is_file() && size <= left.min(bytes / 8) {
+                    folders.push(path);
+                } else if kind.is_file()
+                    && size <= left.min(bytes / 8)
+                    && let Some(mut file) = left_out(&path, File::open(&path))?
+                {
                     // No folder is there without a file: small images have few inodes.
                     fs::create_dir_all(&copy)?;
-                    fs::copy(entry.path(), copy.join(entry.file_name()))?;
+                    io::copy(&mut file, &mut File::create(copy.join(entry.file_name()))?)?;
                     left -= size;
                 }
             }
         }
         Ok(tree)
     }
+}
+
+/// Where files of all kinds are.
+const USR: [&str; 3] = ["/usr/share", "/usr/lib", "/usr/bin"];
+
+/// What was read of `path`; nothing if that is denied to this user, or it has gone, which is said.
+fn left_out<T>(path: &Path, read: io::Result<T>) -> io::Result<Option<T>> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound
+            ) =>
+        {
+            eprintln!("images: left out {}: {error}", path.display());
+            Ok(None)
+        }
+        Err(error) => Err(io::Error::other(format!("{}: {error}", path.display()))),
+    }
+}
+
+/// Where the program `name` is: many users' PATH lacks the folders of those for administrators.
+fn program(name: &str, package: &str) -> io::Result<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin", "/sbin"].map(PathBuf::from));
+    let mut found = folders.map(|folder| folder.join(name)).filter(|file| file.is_file());
+    found.next().ok_or_else(|| {
+        io::Error::other(format!("{name} is missing: install the package {package}"))
+    })
 }
 
 fn run(command: &mut Command) -> io::Result<()> {
@@ -169,5 +207,32 @@ pub fn warm(path: &Path) {
             0 => break,
             more => at += more as u64,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn what_may_not_be_read_is_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for name in ["a", "denied", "z"] {
+            fs::create_dir(path(name)).unwrap();
+            fs::write(path(name).join("file"), name).unwrap();
+        }
+        fs::set_permissions(path("denied"), fs::Permissions::from_mode(0)).unwrap();
+        let images = Images::new().unwrap();
+        let (whole, missing) = (path(""), path("missing"));
+        let folders = [whole.to_str().unwrap(), missing.to_str().unwrap()];
+        let tree = images.tree(&folders, MIB).unwrap();
+        let copy = tree.join(whole.strip_prefix("/").unwrap());
+        for name in ["a", "z"] {
+            assert_eq!(fs::read_to_string(copy.join(name).join("file")).unwrap(), name);
+        }
+        fs::set_permissions(path("denied"), fs::Permissions::from_mode(0o700)).unwrap();
     }
 }

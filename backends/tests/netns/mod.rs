@@ -17,6 +17,16 @@ pub(crate) const FAR: &str = "far";
 /// Longer than anything takes that goes well, on the busiest machine: it only ends a hang.
 pub(crate) const SOON: Duration = Duration::from_mins(1);
 
+/// Why [`inside`] would fail here, if it would.
+pub(crate) fn denied() -> Option<String> {
+    let made = thread::spawn(|| unshare(CloneFlags::CLONE_NEWNET)).join();
+    if let Ok(Err(error)) = made {
+        return Some(format!("making a network namespace takes root: {error}"));
+    }
+    let ip = Command::new("ip").arg("-V").output();
+    ip.err().map(|error| format!("the command ip (package iproute2): {error}"))
+}
+
 /// Runs `body` on a thread of its own in a new network namespace, where a veth pair with
 /// `queues` queues joins [`NEAR`] and [`FAR`]. Both are up and silent of their own accord. The
 /// namespace goes with the thread and what it leaves open, also if `body` panics.

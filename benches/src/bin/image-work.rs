@@ -31,10 +31,9 @@ fn main() {
             fs::write(path("text"), &raw).expect("there is room");
             fs::write(path("zeros"), vec![0; 2 * CHUNK]).expect("there is room");
             pack_file(&path("text"), &path("plain"), None, None);
-            pack_file(&path("text"), &path("small"), Some(LEVEL), None);
-            for (name, part) in ["part 0", "part 1"].into_iter().zip(raw.chunks(CHUNK)) {
-                fs::write(path(name), compressed(part)).expect("there is room");
-            }
+            fs::write(path("part"), &raw[..CHUNK]).expect("there is room");
+            fs::write(path("small part"), compressed(&raw[..CHUNK])).expect("there is room");
+            pack_file(&path("part"), &path("small"), Some(LEVEL), None);
         }
         "nothing" => {}
         "hash text" => hash(&read("text")),
@@ -44,20 +43,18 @@ fn main() {
             raw.chunks(CHUNK).for_each(|part| drop(compressed(part)));
             hash(&raw);
         }
-        "inflate text and hash it" => {
+        "inflate a part and hash it" => {
             let mut out = vec![0; CHUNK];
-            let mut hash = Sha256::new();
-            for name in ["part 0", "part 1"] {
-                let inflated = Decompressor::new().deflate_decompress(&read(name), &mut out);
-                hash.update(&out[..inflated.expect("it was prepared")]);
-            }
-            hash.finalize();
+            let inflated = Decompressor::new().deflate_decompress(&read("small part"), &mut out);
+            hash(&out[..inflated.expect("it was prepared")]);
         }
         "pack raw text" => pack("text", None),
         "pack text" => pack("text", Some(LEVEL)),
         "pack zeros" => pack("zeros", Some(10)),
         "verify raw text" => verify(&path("plain")),
-        "verify text" => verify(&path("small")),
+        // Of more parts, a worker inflates two beside each other if it finds the second in time:
+        // so what they cost depends on when they are read.
+        "verify a part" => verify(&path("small")),
         "headers" => {
             let bytes = read("plain");
             for _ in 0..1000 {
