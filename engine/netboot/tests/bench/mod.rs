@@ -1,4 +1,5 @@
 //! A server on a bench, handed single frames.
+#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::time::Duration;
 
