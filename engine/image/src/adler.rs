@@ -1,6 +1,6 @@
-//! Adler-32 sums of parts, joined to that of the whole.
+//! Adler-32 sums of parts, combined into that of the whole.
 
-/// The Adler-32 of a part of the contents, and how long that is.
+/// The Adler-32 of a part of the contents, and its length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Adler {
     sum: u32,
@@ -30,7 +30,7 @@ impl Adler {
         Self { sum: (b << 16 | a) as u32, length: self.length + next.length }
     }
 
-    /// As it ends a zlib stream.
+    /// As it stands at the end of a zlib stream.
     pub(super) fn to_bytes(self) -> [u8; 4] {
         self.sum.to_be_bytes()
     }

@@ -1,4 +1,4 @@
-//! Files that share their blocks: what the file system can share need not be copied.
+//! Files that share their blocks: what the file system shares need not be copied.
 
 use std::fs::File;
 
@@ -6,8 +6,8 @@ use std::fs::File;
 #[cfg(target_os = "linux")]
 const BLOCK: u64 = 4096;
 
-/// Makes `to` share the first `length` bytes of `from`, from its byte `at` on. Returns how many
-/// it shares then: none, if the file system does not do that.
+/// Makes `to` share the first `length` bytes of `from`, from its byte `at` on. Returns how many it
+/// shares: 0 if the file system can't.
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "a system call on raw memory has no safe form")]
 pub(super) fn clone_start(from: &File, length: u64, to: &File, at: u64) -> u64 {
@@ -27,7 +27,7 @@ pub(super) fn clone_start(from: &File, length: u64, to: &File, at: u64) -> u64 {
     if result == 0 { length } else { 0 }
 }
 
-/// As on Linux, but here nothing is ever shared.
+/// As on Linux, but nothing is ever shared.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn clone_start(_: &File, _: u64, _: &File, _: u64) -> u64 {
     0

@@ -1,5 +1,5 @@
-//! The raw contents of one checked image, in memory that nothing can change; or, where there is
-//! not enough of it, mapped from the file.
+//! The raw contents of one checked image, in memory that nothing can change; or, on machines that
+//! are short of it, mapped from the file.
 
 use std::io;
 use std::path::Path;
@@ -15,9 +15,9 @@ use super::mapping;
 use super::unpack::{ImageError, ImageErrorKind, ImageFile};
 
 /// The raw contents of one image, pinned: read and checked once, then read-only and shared by
-/// reference. Cloning is one count up.
+/// reference. Cloning increments a count.
 ///
-/// [`Contents::map`] makes the exception: it pins nothing.
+/// [`Contents::map`] is the exception: it pins nothing.
 #[derive(Clone, Debug)]
 pub struct Contents {
     inner: Arc<Inner>,
@@ -39,16 +39,15 @@ impl Contents {
     ///
     /// # Errors
     ///
-    /// If the file can't be read, is no good image, or is one that no sled can boot over the
-    /// network.
+    /// If the file can't be read, is not a valid image, or no sled could boot it over the network.
     pub fn load(path: &Path) -> Result<Self, ImageError> {
         let image = ImageFile::open(path)?;
         Self::pin(&image)
     }
 
-    /// The contents of the image at `path`, checked and then mapped from the file, which costs
-    /// next to no memory. A compressed image is pinned all the same, as [`Contents::load`] does:
-    /// its file does not have the contents.
+    /// The contents of the image at `path`, checked and then mapped from the file, which takes
+    /// hardly any memory. A compressed image is pinned as by [`Contents::load`], since its file
+    /// does not have the raw contents.
     ///
     /// Nothing protects mapped contents. Whoever writes to the file changes what is served; once
     /// the file has become shorter, a system call that sends what is gone fails with EFAULT, and
@@ -87,7 +86,7 @@ impl Contents {
     ///
     /// # Errors
     ///
-    /// If the memory can't be had.
+    /// If there is not enough memory.
     pub fn build(
         size: usize,
         target_size: u64,
@@ -135,17 +134,17 @@ impl Contents {
         &self.inner.dataset
     }
 
-    /// What the image calls itself.
+    /// The image's name.
     pub fn image_name(&self) -> &str {
         &self.inner.image_name
     }
 
-    /// Whether they are mapped from a file, and so at the mercy of those who can write to it.
+    /// Whether they are mapped from a file, and change with it.
     pub fn is_mapped(&self) -> bool {
         self.inner.mapped
     }
 
-    /// Whether both are the same memory, not merely equal bytes.
+    /// Whether both are the same memory, rather than equal bytes.
     pub fn same_memory(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.inner, &other.inner)
     }
@@ -160,12 +159,12 @@ fn servable_size(image: &ImageFile) -> Result<usize, ImageError> {
     Ok(usize::try_from(image.header().image_size).unwrap_or(usize::MAX))
 }
 
-/// Zeroed memory that no file stands behind, in huge pages where the system has them: the
-/// kernel walks through it for every frame.
+/// Zeroed anonymous memory, in huge pages where the system has them: the kernel reads it for every
+/// frame.
 fn memory(size: usize) -> io::Result<MmapMut> {
     let memory = MmapMut::map_anon(size)?;
     #[cfg(target_os = "linux")]
-    // Without huge pages all works too, a little slower.
+    // It works without huge pages too, a little slower.
     let _ = memory.advise(memmap2::Advice::HugePage);
     Ok(memory)
 }

@@ -8,12 +8,12 @@ use std::os::unix::fs::FileExt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Extent {
     pub(super) is_hole: bool,
-    /// The offset behind its last byte.
+    /// The offset after its last byte.
     pub(super) end: u64,
 }
 
-/// The extent of `file` that goes on at `at`, and no further than `end`. Where the system does
-/// not tell, all is data, and so are holes in it that are not worth the while.
+/// The extent of `file` at `at`, up to `end`. Where the system does not say, all is data; so are
+/// holes too small to be worth it.
 pub(super) fn extent(file: &File, at: u64, end: u64) -> Extent {
     const LEAST: u64 = 128 << 10;
     let data = Extent { is_hole: false, end };
@@ -40,7 +40,7 @@ mod seek {
     use rustix::fs::{SeekFrom, seek};
     use rustix::io::Errno;
 
-    /// Where the first data from `at` on begins: at the end of all numbers if there is none.
+    /// Where the first data from `at` on begins; `u64::MAX` if there is none.
     pub(super) fn data(file: &File, at: u64) -> Option<u64> {
         match seek(file, SeekFrom::Data(at)) {
             Err(Errno::NXIO) => Some(u64::MAX),
@@ -67,7 +67,7 @@ mod seek {
     }
 }
 
-/// So many zeros, in pieces that stay in a core's cache.
+/// Zeros, in pieces that stay in a core's cache.
 pub(super) fn zeros(mut length: u64) -> impl Iterator<Item = &'static [u8]> {
     static ZEROS: [u8; 16 << 10] = [0; 16 << 10];
     std::iter::from_fn(move || {
@@ -83,7 +83,7 @@ pub(super) fn is_zero(bytes: &[u8]) -> bool {
     bytes.chunks(ZEROS.len()).all(|chunk| chunk == &ZEROS[..chunk.len()])
 }
 
-/// Writes `bytes` to `file` at `at`, but not the zeros in them that could be a hole.
+/// Writes `bytes` to `file` at `at`, except for the zeros in them that can be a hole.
 ///
 /// # Errors
 ///

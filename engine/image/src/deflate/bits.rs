@@ -1,4 +1,4 @@
-//! The bits of a deflate stream, first the lowest of each byte.
+//! The bits of a deflate stream, the lowest bit of each byte first.
 
 use super::{BrokenStream, Flaw};
 
@@ -8,9 +8,9 @@ pub(super) struct Bits<'a> {
     pub(super) bytes: &'a [u8],
     /// The first byte that is not in the register.
     pub(super) next: usize,
-    /// Behind those that it holds there may be bits of what comes next.
+    /// Above those that it holds there may be bits of the next byte.
     pub(super) register: u64,
-    /// Bits that it holds, 63 at most.
+    /// Bits that it holds, at most 63.
     pub(super) held: u32,
 }
 
@@ -24,13 +24,13 @@ impl<'a> Bits<'a> {
         bits
     }
 
-    /// The bit that comes next, counted from the start of the stream.
+    /// The next bit, counted from the start of the stream.
     #[inline]
     pub(super) fn at(&self) -> u64 {
         self.next as u64 * 8 - u64::from(self.held)
     }
 
-    /// Makes the register hold 56 bits at least, or all that there are.
+    /// Fills the register with at least 56 bits, or all that there are.
     #[inline]
     pub(super) fn refill(&mut self) {
         if let Some(word) = self.bytes.get(self.next..).and_then(|rest| rest.first_chunk()) {
@@ -46,7 +46,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// The register: the next bits, and zeros behind the end of the stream.
+    /// The register: the next bits, and zeros after the end of the stream.
     #[inline]
     pub(super) fn ahead(&self) -> u64 {
         self.register
@@ -58,7 +58,7 @@ impl<'a> Bits<'a> {
         self.held -= count;
     }
 
-    /// Passes over `count` bits of the register.
+    /// Drops `count` bits of the register.
     #[inline]
     pub(super) fn skip(&mut self, count: u32) -> Result<(), BrokenStream> {
         if self.held < count {
@@ -68,7 +68,7 @@ impl<'a> Bits<'a> {
         Ok(())
     }
 
-    /// The next `count` bits: 32 at most.
+    /// The next `count` bits, at most 32.
     pub(super) fn take(&mut self, count: u32) -> Result<u64, BrokenStream> {
         self.refill();
         let bits = self.register & ((1 << count) - 1);
@@ -76,13 +76,13 @@ impl<'a> Bits<'a> {
         Ok(bits)
     }
 
-    /// Passes over the bits up to the next whole byte, and says which byte that is.
+    /// Drops the bits up to the next whole byte, and says which byte that is.
     pub(super) fn align(&mut self) -> usize {
         self.drop(self.held % 8);
         (self.at() / 8) as usize
     }
 
-    /// Goes on at byte `at`, which may not be past the end.
+    /// Continues at byte `at`, which must not be past the end.
     pub(super) fn go_to(&mut self, at: usize) {
         *self = Self::new(self.bytes, at as u64 * 8);
     }

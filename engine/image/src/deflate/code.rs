@@ -13,29 +13,30 @@ pub(super) enum Alphabet {
 
 /// What the next bits of a stream mean.
 ///
-/// From the lowest bit: 6 bits, how many bits the symbol takes, extra ones included; two flags;
-/// 6 bits, how many of these are its code; two more flags; and 16 bits, which are the base of
-/// a distance, or that of a length, less the least one. Of a literal they are itself, its bits
-/// once more, and a flag: these two are zero in all other entries that stand where literals do.
-/// Of a code that is longer than the table's index they are the number of the table in which it
-/// goes on.
+/// From the lowest bit: 6 bits, the number of bits of the symbol, extra bits included; two flags; 6
+/// bits, how many of these are its code; two more flags; and 16 bits for the value. The value of a
+/// distance is its base; that of a length is its base less the shortest length. That of a literal
+/// is the literal, its number of bits again, and a flag, which are both zero in all other entries
+/// of that table. If the code is longer than the table's index, it is the number of the table that
+/// continues it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Entry(u32);
 
 impl Entry {
     const LITERAL: u32 = 1 << 31;
-    /// No literal, length or distance, but an end, a long code, or none.
+    /// Not a literal, length or distance, but an end, a long code, or invalid.
     const OTHER: u32 = 1 << 7;
     /// Which of these.
     const LONG: u32 = 1 << 6;
     const END: u32 = 1 << 14;
-    /// Takes no bits, so that nothing is passed over before it is found to be none.
+    /// Takes no bits, so nothing is consumed before it is found to be invalid.
     const NONE: Self = Self(Self::OTHER);
     const LEAST_LENGTH: u32 = 3;
-    /// For where no distance is: takes no bits, and is far enough for nothing to overlap.
+    /// In place of a distance where there is none: takes no bits, and reaches far enough back that
+    /// nothing overlaps.
     pub(super) const NO_DISTANCE: Self = Self::distance_symbol(64, 0);
 
-    /// A literal or the symbol of a code length, but for its code.
+    /// A literal or the symbol of a code length, without its code.
     const fn literal_symbol(literal: u32) -> Self {
         Self(Self::LITERAL | literal << 16)
     }
@@ -49,37 +50,37 @@ impl Entry {
         Self(base << 16 | extra)
     }
 
-    /// The symbol with a code of so many bits.
+    /// The symbol with a code of `bits` bits.
     #[inline]
     fn with_code(self, length: u32) -> Self {
         let of_literal = if self.is_literal() { 1 << 24 } else { 0 };
         Self(self.0 + length * (of_literal | 0x101))
     }
 
-    /// A code that goes on in the table of this number.
+    /// A code that continues in the table with this number.
     const fn long(table: u32) -> Self {
         Self(table << 16 | Self::OTHER | Self::LONG)
     }
 
-    /// Bits that it takes, extra ones included, in the lowest 6 bits, and anything above.
+    /// Its number of bits, extra bits included, in the lowest 6 bits; the others are undefined.
     #[inline]
     pub(super) fn low_bits(self) -> u32 {
         self.0
     }
 
-    /// The same if it is a literal, and zeros if not.
+    /// The same if it is a literal, zero otherwise.
     #[inline]
     pub(super) fn literal_low_bits(self) -> u32 {
         self.0 >> 24
     }
 
-    /// How many literals it is: none or one.
+    /// 1 if it is a literal, 0 otherwise.
     #[inline]
     pub(super) fn literals(self) -> usize {
         (self.0 >> 31) as usize
     }
 
-    /// Bits that it takes, extra ones included.
+    /// Its number of bits, extra bits included.
     #[inline]
     pub(super) fn bits(self) -> u32 {
         self.0 & 63
@@ -91,14 +92,14 @@ impl Entry {
         self.0 & Self::LITERAL != 0
     }
 
-    /// Whether this is no length, no distance and no literal: it is the end of a block, or long,
-    /// or invalid.
+    /// Whether this is neither a literal nor a length nor a distance, but the end of a block, a
+    /// long code, or invalid.
     #[inline]
     pub(super) fn is_other(self) -> bool {
         self.0 & Self::OTHER != 0
     }
 
-    /// Whether this or `other` is no such thing.
+    /// Whether that holds for this or for `other`.
     #[inline]
     pub(super) fn either_is_other(self, other: Self) -> bool {
         (self.0 | other.0) & Self::OTHER != 0
@@ -144,26 +145,26 @@ impl Entry {
     }
 }
 
-/// A prefix code, ready to be decoded: a table by the next `INDEX` bits, and behind that
-/// a table for each such index that longer codes begin with.
+/// A prefix code, ready to be decoded: a table indexed by the next `INDEX` bits, followed by a
+/// table for each index that begins longer codes.
 pub(super) struct Code<const INDEX: u32, const SIZE: usize> {
     alphabet: Alphabet,
     table: [Entry; SIZE],
     /// Bits of the index of the tables of longer codes.
     rest: u32,
-    /// Those that have no code, and those that have one, in the order of these.
+    /// Symbols without a code, then those with one, in the order of their codes.
     symbols: [u16; 288],
 }
 
-/// For literals and lengths. Codes longer than the index come in pairs at least, so there are
-/// 144 tables of 16 at most behind the first.
+/// For literals and lengths. Codes longer than the index come at least in pairs, so at most 144
+/// tables of 16 follow the first.
 pub(super) type Literals = Code<11, { (1 << 11) + 144 * 16 }>;
 /// For distances, likewise.
 pub(super) type Distances = Code<9, { (1 << 9) + 16 * 64 }>;
 /// For code lengths, of 7 bits at most.
 pub(super) type Lengths = Code<7, { 1 << 7 }>;
 
-/// The two codes of a block, beside each other so that one pointer finds both.
+/// The two codes of a block, in one place so that one pointer finds both.
 pub(super) struct Codes {
     pub(super) literals: Literals,
     pub(super) distances: Distances,
@@ -174,19 +175,19 @@ impl<const INDEX: u32, const SIZE: usize> Code<INDEX, SIZE> {
         Self { alphabet, table: [Entry::NONE; SIZE], rest: 0, symbols: [0; 288] }
     }
 
-    /// The code with these lengths, which are those of one.
+    /// The code with these lengths, which are known to be valid.
     pub(super) fn fixed(alphabet: Alphabet, lengths: &[u8]) -> Self {
         let mut code = Self::new(alphabet);
         code.build(lengths).expect("the lengths are a constant");
         code
     }
 
-    /// Becomes the code with these lengths, 15 bits at most; `None` if there is no such code.
+    /// Becomes the code with these lengths of at most 15 bits; `None` if there is no such code.
     ///
-    /// As in zlib, an incomplete one is taken if it has no symbol or a single one of one bit,
-    /// and code lengths can do without only if there is none at all.
+    /// As in zlib, an incomplete code is valid if it has no symbol, or a single one of one bit; a
+    /// code for code lengths only if it has none.
     pub(super) fn build(&mut self, lengths: &[u8]) -> Option<()> {
-        // In two halves, since what adds to the same count waits for what did before.
+        // In two halves, since an addition to a count waits for the one before it.
         let (mut counts, mut others) = ([0_u16; 16], [0_u16; 16]);
         let pairs = lengths.chunks_exact(2);
         for &length in pairs.remainder() {
@@ -212,7 +213,7 @@ impl<const INDEX: u32, const SIZE: usize> Code<INDEX, SIZE> {
         if left > 0 && used > 0 && !single {
             return None;
         }
-        // Those without a code go first: whether one has can't be foreseen.
+        // Without a branch: whether a symbol has a code is unpredictable.
         let mut offsets = [0_u16; 16];
         let mut offset = (lengths.len() - used) as u16;
         for length in 1..16 {
@@ -228,8 +229,8 @@ impl<const INDEX: u32, const SIZE: usize> Code<INDEX, SIZE> {
         Some(())
     }
 
-    /// Fills the tables for the symbols that are `used`, which stand behind so many others in the
-    /// order of their codes, and of which there are so many of each length.
+    /// Fills the tables for the symbols that are `used`, in the order of their codes, by the number
+    /// of codes of each length.
     fn fill(&mut self, counts: &[u16; 16], unused: usize, used: usize) {
         let of_alphabet: &[Entry] = match self.alphabet {
             Alphabet::Lengths => &LENGTH_ENTRIES,
@@ -243,7 +244,7 @@ impl<const INDEX: u32, const SIZE: usize> Code<INDEX, SIZE> {
         let mut code = 0_usize;
         self.table[0] = Entry::NONE;
         for length in 1..=INDEX {
-            // What begins a longer code has the next bit either way.
+            // The start of a longer code may have either next bit.
             let half = 1 << (length - 1);
             self.table.copy_within(..half, half);
             for entry in symbols.by_ref().take(counts[length as usize].into()) {
@@ -273,7 +274,7 @@ impl<const INDEX: u32, const SIZE: usize> Code<INDEX, SIZE> {
         }
     }
 
-    /// The symbol whose code begins `ahead`, or where to look a long one up.
+    /// The symbol whose code begins `ahead`, or where to look up a long one.
     #[inline]
     pub(super) fn short(&self, ahead: u64) -> Entry {
         self.table[ahead as usize & ((1 << INDEX) - 1)]
@@ -294,8 +295,8 @@ impl<const INDEX: u32, const SIZE: usize> Code<INDEX, SIZE> {
     }
 }
 
-/// The code that follows `code` among those of `length` bits, first bit lowest; zero behind the
-/// last one.
+/// The code that follows `code` among those of `length` bits, first bit lowest; zero after the last
+/// one.
 #[inline]
 fn next_code(code: usize, length: u32) -> usize {
     let zeros = !code & ((1 << length) - 1);

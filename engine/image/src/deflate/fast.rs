@@ -1,7 +1,10 @@
-//! The middle of blocks, inflated as fast as can be: with no check that can be done without.
+//! The fast path, for the middle of blocks: every bounds check is hoisted out of the loop.
 
-#![expect(unsafe_code, reason = "what a lane's condition has shown is not checked again")]
-#![expect(clippy::inline_always, reason = "parts of loops, which are compiled twice")]
+#![expect(unsafe_code, reason = "bounds are checked once for many symbols")]
+#![expect(
+    clippy::inline_always,
+    reason = "parts of loops that are compiled twice, with and without AVX2"
+)]
 
 use std::hint::select_unpredictable as select;
 use std::mem::MaybeUninit;
@@ -10,54 +13,55 @@ use super::bits::Bits;
 use super::code::{Codes, Entry};
 use super::output::{Memory, WINDOW};
 
-/// Bytes of input that one turn passes over, or looks at: two refills of seven bytes, and one
-/// word ahead.
+/// Bytes of input that one iteration takes or looks at: two refills of seven bytes, and one word
+/// ahead.
 const MOST_INPUT: usize = 3 * 8;
-/// Bytes of output in one turn: literals, the longest match, and what is written past its end.
+/// Bytes of output of one iteration: literals, the longest match, and what is written past its
+/// end.
 const MOST_OUTPUT: usize = 3 + 258 + WIDE;
 /// Bytes copied at a time: few matches are longer.
 const WIDE: usize = 32;
 
-/// A block that is to be gone on with.
+/// A block to continue with.
 pub(super) struct Work<'w, 'm, 'b> {
     pub(super) output: &'w mut Memory<'m>,
     pub(super) bits: &'w mut Bits<'b>,
     pub(super) codes: &'w Codes,
-    /// No symbol may end behind so many bytes of the input.
+    /// No symbol may end after this many bytes of the input.
     pub(super) most: usize,
 }
 
-/// Does what [`super::output::Output::hurry`] says.
-pub(super) fn hurry(work: Work<'_, '_, '_>) {
+/// See [`super::output::Output::fast_path`].
+pub(super) fn fast_path(work: Work<'_, '_, '_>) {
     #[cfg(target_arch = "x86_64")]
     {
         #[target_feature(enable = "bmi2,avx2")]
-        fn hurry_with_avx2(work: Work<'_, '_, '_>) {
-            hurry_any(work);
+        fn fast_path_with_avx2(work: Work<'_, '_, '_>) {
+            fast_path_any(work);
         }
         if has_avx2() {
-            // SAFETY: it is there.
-            return unsafe { hurry_with_avx2(work) };
+            // SAFETY: the processor has both features.
+            return unsafe { fast_path_with_avx2(work) };
         }
     }
-    hurry_any(work);
+    fast_path_any(work);
 }
 
-/// The same with two blocks, until one of them does not go on: in less time than one after the
-/// other, since a processor waits for the bits of one while it does something about the other.
-pub(super) fn hurry_both(one: Work<'_, '_, '_>, other: Work<'_, '_, '_>) {
+/// The same for two blocks, until one of them cannot continue. This takes less time than one
+/// after the other, since a processor that waits for the bits of one can work on the other.
+pub(super) fn fast_path_both(one: Work<'_, '_, '_>, other: Work<'_, '_, '_>) {
     #[cfg(target_arch = "x86_64")]
     {
         #[target_feature(enable = "bmi2,avx2")]
-        fn hurry_both_with_avx2(one: Work<'_, '_, '_>, other: Work<'_, '_, '_>) {
-            hurry_both_any(one, other);
+        fn fast_path_both_with_avx2(one: Work<'_, '_, '_>, other: Work<'_, '_, '_>) {
+            fast_path_both_any(one, other);
         }
         if has_avx2() {
-            // SAFETY: it is there.
-            return unsafe { hurry_both_with_avx2(one, other) };
+            // SAFETY: the processor has both features.
+            return unsafe { fast_path_both_with_avx2(one, other) };
         }
     }
-    hurry_both_any(one, other);
+    fast_path_both_any(one, other);
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -66,69 +70,68 @@ fn has_avx2() -> bool {
 }
 
 #[inline(always)]
-fn hurry_any(mut work: Work<'_, '_, '_>) {
-    if let Some(mut lane) = Lane::new(&mut work) {
-        lane.run_alone();
-        lane.leave(&mut work);
+fn fast_path_any(mut work: Work<'_, '_, '_>) {
+    if let Some(mut stream) = Stream::new(&mut work) {
+        stream.run_alone();
+        stream.leave(&mut work);
     }
 }
 
 #[inline(always)]
-fn hurry_both_any(mut one: Work<'_, '_, '_>, mut other: Work<'_, '_, '_>) {
-    match (Lane::new(&mut one), Lane::new(&mut other)) {
-        (Some(mut lane), Some(mut beside)) => {
+fn fast_path_both_any(mut one: Work<'_, '_, '_>, mut other: Work<'_, '_, '_>) {
+    match (Stream::new(&mut one), Stream::new(&mut other)) {
+        (Some(mut stream), Some(mut beside)) => {
             loop {
-                let turns = lane.turns().min(beside.turns());
+                let iterations = stream.iterations().min(beside.iterations());
                 // Mostly there is no need to look how far back a distance reaches.
-                let went_on = if lane.length().min(beside.length()) < WINDOW as usize {
-                    run_both::<false>(&mut lane, &mut beside, turns)
+                let went_on = if stream.length().min(beside.length()) < WINDOW as usize {
+                    run_both::<false>(&mut stream, &mut beside, iterations)
                 } else {
-                    run_both::<true>(&mut lane, &mut beside, turns)
+                    run_both::<true>(&mut stream, &mut beside, iterations)
                 };
                 if !went_on {
                     break;
                 }
             }
-            lane.leave(&mut one);
+            stream.leave(&mut one);
             beside.leave(&mut other);
         }
-        // The one that can't will with some care.
-        (Some(mut lane), None) => {
-            lane.run_alone();
-            lane.leave(&mut one);
+        // The other one takes the slow path.
+        (Some(mut stream), None) => {
+            stream.run_alone();
+            stream.leave(&mut one);
         }
-        (None, Some(mut lane)) => {
-            lane.run_alone();
-            lane.leave(&mut other);
+        (None, Some(mut stream)) => {
+            stream.run_alone();
+            stream.leave(&mut other);
         }
         (None, None) => {}
     }
 }
 
-/// So many turns of each, and says whether all of them were taken, and there were any.
+/// Runs `iterations` on each. Says whether both completed them all, and there were any.
 #[inline(always)]
 fn run_both<const HAS_WINDOW: bool>(
-    lane: &mut Lane<'_>,
-    beside: &mut Lane<'_>,
-    turns: usize,
+    stream: &mut Stream<'_>,
+    beside: &mut Stream<'_>,
+    iterations: usize,
 ) -> bool {
-    for _ in 0..turns {
-        if !(lane.turn::<HAS_WINDOW>() && beside.turn::<HAS_WINDOW>()) {
+    for _ in 0..iterations {
+        if !(stream.symbols::<HAS_WINDOW>() && beside.symbols::<HAS_WINDOW>()) {
             return false;
         }
     }
-    turns > 0
+    iterations > 0
 }
 
-/// Work under way, in what fits in registers.
+/// A stream being inflated, in what fits in registers.
 ///
-/// All pointers are into the input or the room. Before `from` there is what has been read,
-/// between `start` and `to` what came out. [`MOST_INPUT`] bytes behind `last_input` may be read,
-/// and [`MOST_OUTPUT`] behind `last_output` written: so both are for one turn that begins before
-/// these.
-struct Lane<'w> {
+/// All pointers are into the input or the room. What precedes `from` has been read; the output is
+/// between `start` and `to`. [`MOST_INPUT`] bytes after `last_input` may be read, and
+/// [`MOST_OUTPUT`] after `last_output` written: enough for one iteration that begins before these.
+struct Stream<'w> {
     codes: &'w Codes,
-    /// The next bits, 56 or more when a turn begins.
+    /// The next bits, 56 or more when an iteration begins.
     register: u64,
     /// How many, in the lowest 6 bits.
     held: u32,
@@ -139,8 +142,8 @@ struct Lane<'w> {
     last_output: *mut MaybeUninit<u8>,
 }
 
-impl<'w> Lane<'w> {
-    /// Nothing if there is not enough input or room for a turn.
+impl<'w> Stream<'w> {
+    /// `None` if there is not enough input or room for an iteration.
     #[inline(always)]
     fn new(work: &mut Work<'w, '_, '_>) -> Option<Self> {
         let Work { output, bits, codes, most } = work;
@@ -151,7 +154,7 @@ impl<'w> Lane<'w> {
         }
         let (input, start) = (bits.bytes.as_ptr(), output.room.as_mut_ptr());
         // SAFETY: all are within the input and the room.
-        let mut lane = unsafe {
+        let mut stream = unsafe {
             Self {
                 codes,
                 register: bits.register,
@@ -163,8 +166,8 @@ impl<'w> Lane<'w> {
                 last_output: start.add(last_output),
             }
         };
-        lane.refill();
-        Some(lane)
+        stream.refill();
+        Some(stream)
     }
 
     #[inline(always)]
@@ -175,7 +178,7 @@ impl<'w> Lane<'w> {
         work.output.length = self.to.addr() - self.start.addr();
     }
 
-    /// Turns, until one can't be taken, that are quick where what comes next can be foreseen.
+    /// Inflates symbols until one needs the slow path; fast where branches are predictable.
     #[inline(always)]
     fn run_alone(&mut self) {
         let Codes { literals, distances } = self.codes;
@@ -202,7 +205,7 @@ impl<'w> Lane<'w> {
             let far = distances.short(behind);
             let distance = far.distance(behind);
             if entry.either_is_other(far) || distance > self.length() {
-                if !self.any() {
+                if !self.symbol() {
                     return;
                 }
                 entry = literals.short(self.register);
@@ -218,15 +221,15 @@ impl<'w> Lane<'w> {
         }
     }
 
-    /// A turn that takes a literal if one comes next, and the symbol behind that, whatever it is.
-    /// It branches as good as never, so it does not matter that literals can't be foreseen. Says
-    /// whether the turn was taken, which has to be one of [`Lane::turns`]. It `HAS_WINDOW` if as
-    /// much came out as any distance reaches back.
+    /// Inflates a literal, if one comes next, and the symbol after it. It hardly ever branches, so
+    /// unpredictable literals cost nothing. Says whether it could, which at most
+    /// [`Stream::iterations`] calls may ask. `HAS_WINDOW` says that the output is longer than any
+    /// distance.
     #[inline(always)]
-    fn turn<const HAS_WINDOW: bool>(&mut self) -> bool {
+    fn symbols<const HAS_WINDOW: bool>(&mut self) -> bool {
         let Codes { literals, distances } = self.codes;
         let first = literals.short(self.register);
-        // SAFETY: there is room for what a turn gives. If it is no literal, nothing stays of it.
+        // SAFETY: there is room for an iteration. If it is not a literal, it is overwritten.
         let to = unsafe {
             self.to.write(MaybeUninit::new(first.literal()));
             self.to.add(first.literals())
@@ -238,7 +241,7 @@ impl<'w> Lane<'w> {
         let distance = far.distance(behind);
         let is_beyond = !HAS_WINDOW && distance > to.addr() - self.start.addr();
         if entry.either_is_other(far) || is_beyond {
-            return self.any();
+            return self.symbol();
         }
         let length = select(entry.is_literal(), 1, entry.length(ahead));
         // Short codes of a literal, a length and a distance take 49 bits.
@@ -260,10 +263,10 @@ impl<'w> Lane<'w> {
         true
     }
 
-    /// A turn that takes one symbol, however long its codes are. Says whether it was taken: the
-    /// end of a block is not, and neither is what is no symbol.
+    /// Inflates one symbol, however long its codes. Says whether it could: not at the end of a
+    /// block, nor where there is no valid symbol.
     #[inline(always)]
-    fn any(&mut self) -> bool {
+    fn symbol(&mut self) -> bool {
         let Codes { literals, distances } = self.codes;
         let ahead = self.register;
         let entry = literals.entry(ahead);
@@ -288,9 +291,9 @@ impl<'w> Lane<'w> {
         true
     }
 
-    /// How many turns can be taken, whatever they take and give.
+    /// How many iterations there are input and room for, in any case.
     #[inline(always)]
-    fn turns(&self) -> usize {
+    fn iterations(&self) -> usize {
         let input = self.last_input.addr().saturating_sub(self.from.addr());
         let room = self.last_output.addr().saturating_sub(self.to.addr());
         input.div_ceil(8).min(room.div_ceil(MOST_OUTPUT))
@@ -301,7 +304,7 @@ impl<'w> Lane<'w> {
         self.from < self.last_input && self.to < self.last_output
     }
 
-    /// Bytes that came out.
+    /// Bytes of output.
     #[inline(always)]
     fn length(&self) -> usize {
         self.to.addr() - self.start.addr()
@@ -309,7 +312,7 @@ impl<'w> Lane<'w> {
 
     #[inline(always)]
     fn refill(&mut self) {
-        // SAFETY: a turn begins before `last_input`, and what it passes over and looks at is not
+        // SAFETY: an iteration begins before `last_input`, and what it takes and looks at is not
         // past the end.
         unsafe {
             let word = u64::from_le_bytes(self.from.cast::<[u8; 8]>().read_unaligned());
@@ -327,7 +330,7 @@ impl<'w> Lane<'w> {
 
     #[inline(always)]
     fn literal(&mut self, entry: Entry) {
-        // SAFETY: there is room for what a turn gives.
+        // SAFETY: there is room for an iteration.
         unsafe {
             self.to.write(MaybeUninit::new(entry.literal()));
             self.to = self.to.add(1);
@@ -335,11 +338,11 @@ impl<'w> Lane<'w> {
         self.skip(entry);
     }
 
-    /// `distance` may not be more than what came out.
+    /// `distance` must not exceed the output.
     #[inline(always)]
     fn repeat(&mut self, distance: usize, length: usize) {
-        // SAFETY: the distance reaches back to what has been written, and there is room for what
-        // a turn gives.
+        // SAFETY: the distance reaches back to what has been written, and there is room for an
+        // iteration.
         unsafe {
             if length <= distance.min(WIDE) {
                 std::ptr::copy(self.to.sub(distance), self.to, WIDE);
@@ -362,12 +365,12 @@ static BYTES: [u8; 256 + WIDE] = {
     bytes
 };
 
-/// Writes `count` bytes to `to`, each the one that stands `distance` bytes before it.
+/// Writes `count` bytes to `to`, each a copy of the one `distance` bytes before it.
 ///
 /// # Safety
 ///
-/// So many bytes before `to` have been written, and there is room for [`WIDE`] more than `count`
-/// behind it, which may be written too.
+/// `distance` bytes before `to` have been written, and from `to` on there is room for `count`
+/// and [`WIDE`] more, which may be written too.
 #[cold]
 unsafe fn repeat(to: *mut MaybeUninit<u8>, distance: usize, count: usize) {
     /// Copies `WIDTH` bytes at a time, each that many times `step` further on.
@@ -385,7 +388,7 @@ unsafe fn repeat(to: *mut MaybeUninit<u8>, distance: usize, count: usize) {
     ) {
         let mut done = 0;
         loop {
-            // SAFETY: no more than `WIDTH` bytes behind the last that are asked for.
+            // SAFETY: at most `WIDTH` bytes after the last that is asked for.
             unsafe {
                 std::ptr::copy(from, to, WIDTH);
                 from = from.add(step);
@@ -397,7 +400,7 @@ unsafe fn repeat(to: *mut MaybeUninit<u8>, distance: usize, count: usize) {
             }
         }
     }
-    // SAFETY: as the contract above demands.
+    // SAFETY: as the contract above says.
     unsafe {
         let from = to.sub(distance);
         if distance >= WIDE {

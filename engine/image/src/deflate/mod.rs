@@ -1,19 +1,19 @@
-//! Deflate streams (RFC 1951) and their structure: where blocks begin and end, how much comes out
-//! by when, and what comes out.
+//! Deflate streams (RFC 1951) and their structure: where blocks begin and end, how much output
+//! each part gives, and the output itself.
 //!
-//! As strict as the sled's inflater, which is zlib's. Faster ones let pass what it refuses, and
-//! don't tell where they are; this one is about as fast, and does.
+//! It is as strict as the sled's inflater, which is zlib's. Faster inflaters accept what that one
+//! refuses, and don't report their position; this one does, and is about as fast.
 
 mod bits;
 mod code;
 mod fast;
-mod lanes;
 mod output;
+mod streams;
 mod walk;
 mod yields;
 
-pub(crate) use lanes::{Blocks, Inflation, Outcome};
 pub(crate) use output::{inflate_blocks_to, inflate_observed, inflate_to};
+pub(crate) use streams::{Blocks, Inflation, Outcome};
 pub use walk::{BrokenStream, Flaw, Walk, walk};
 pub(crate) use walk::{Observer, Place, walk_block, walk_observed};
 pub(crate) use yields::Yields;

@@ -10,15 +10,15 @@ use super::code::Codes;
 use super::fast::{self, Work};
 use super::walk::{Observer, Walk, over_blocks, to_end};
 
-/// The farthest that a distance may reach.
+/// The farthest that a distance reaches back.
 pub(super) const WINDOW: u64 = 32 << 10;
 
 /// Inflates the stream at the start of `bytes` into the capacity of `output`, whose contents it
-/// replaces, and tells `observer` as [`super::walk_observed`] does.
+/// replaces, and reports to `observer` as [`super::walk_observed`] does.
 ///
 /// # Errors
 ///
-/// If it is broken, does not end there, or gives more than there is room for.
+/// If it is broken, does not end there, or has more output than there is room for.
 pub(crate) fn inflate_observed<O: Observer>(
     bytes: &[u8],
     output: &mut Vec<u8>,
@@ -28,7 +28,7 @@ pub(crate) fn inflate_observed<O: Observer>(
     output.clear();
     let memory = Memory { room: output.spare_capacity_mut(), length: 0 };
     let walk = to_end(bytes, memory, observer, first)?;
-    // SAFETY: what came out has been written there, and nothing was left out.
+    // SAFETY: the output has been written there without a gap.
     unsafe { output.set_len(walk.output as usize) };
     Ok(walk)
 }
@@ -37,13 +37,13 @@ pub(crate) fn inflate_observed<O: Observer>(
 ///
 /// # Errors
 ///
-/// If it is broken, does not end there, or gives more than there is room for.
+/// If it is broken, does not end there, or has more output than there is room for.
 pub(crate) fn inflate_to(bytes: &[u8], room: &mut [u8]) -> Result<Walk, BrokenStream> {
     to_end(bytes, Memory { room: unwritten(room), length: 0 }, &mut (), u64::MAX)
 }
 
-/// Inflates blocks that take all of `bytes`, to the end of the last byte, and none of which is
-/// the final one, to the start of `room`. Returns how many bytes come out.
+/// Inflates blocks that take up all of `bytes`, none of them the final one, to the start of `room`.
+/// Returns the bytes of output.
 ///
 /// # Errors
 ///
@@ -57,25 +57,25 @@ fn unwritten(room: &mut [u8]) -> &mut [MaybeUninit<u8>] {
     unsafe { &mut *(std::ptr::from_mut(room) as *mut [MaybeUninit<u8>]) }
 }
 
-/// What comes out of a stream.
+/// The output of a stream.
 pub(super) trait Output {
-    /// Goes on with a block for as long as neither the input nor the room is nearly at an end,
-    /// and no symbol can end behind the first `most` bytes of the input; or not at all. What it
-    /// stops at, the end of the block included, is left to be decoded.
+    /// The fast path: inflates symbols of a block as long as neither input nor room is nearly used
+    /// up, and no symbol can end after the first `most` bytes of the input. May do nothing.
+    /// Whatever it stops at, such as the end of the block, is left to the slow path.
     #[inline]
-    fn hurry(&mut self, bits: &mut Bits<'_>, codes: &Codes, most: usize) {
+    fn fast_path(&mut self, bits: &mut Bits<'_>, codes: &Codes, most: usize) {
         let _ = (bits, codes, most);
     }
 
-    /// Bytes that came out.
+    /// Bytes of output.
     fn length(&self) -> u64;
 
     /// Says whether there was room for the byte.
     fn literal(&mut self, byte: u8) -> bool;
 
-    /// Repeats what came out `distance` bytes ago. Says whether there was room.
+    /// Repeats the output of `distance` bytes ago. Says whether there was room.
     ///
-    /// `distance` may not be more than [`Output::reach`].
+    /// `distance` must not exceed [`Output::reach`].
     fn copy(&mut self, distance: usize, length: usize) -> bool;
 
     /// Says whether there was room for the bytes.
@@ -119,13 +119,13 @@ impl Output for Count {
 #[derive(Debug)]
 pub(super) struct Memory<'a> {
     pub(super) room: &'a mut [MaybeUninit<u8>],
-    /// Bytes that came out: so many of `room` have been written.
+    /// Bytes of output, the part of `room` that has been written.
     pub(super) length: usize,
 }
 
 impl Output for Memory<'_> {
-    fn hurry(&mut self, bits: &mut Bits<'_>, codes: &Codes, most: usize) {
-        fast::hurry(Work { output: self, bits, codes, most });
+    fn fast_path(&mut self, bits: &mut Bits<'_>, codes: &Codes, most: usize) {
+        fast::fast_path(Work { output: self, bits, codes, most });
     }
 
     #[inline]

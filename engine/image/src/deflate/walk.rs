@@ -12,13 +12,13 @@ use super::output::{Count, Output};
 pub struct Walk {
     /// The bit at which the final block begins: its BFINAL.
     pub final_block: u64,
-    /// The bit behind the end of the final block.
+    /// The bit after the end of the final block.
     pub end: u64,
-    /// Bytes that come out.
+    /// Bytes of output.
     pub output: u64,
 }
 
-/// The stream is none, or goes on where the bytes end.
+/// The stream is invalid, or the bytes end before it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BrokenStream {
     /// The bit where it went wrong.
@@ -30,18 +30,18 @@ pub struct BrokenStream {
 /// What can be wrong with a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {
-    /// Bits that mean nothing.
+    /// Invalid bits.
     Broken,
-    /// Nothing, but that the bytes end.
+    /// The bytes end too early.
     Ended,
-    /// Nothing, but that there is no room for what comes out.
+    /// There is no room for the output.
     Room,
 }
 
-/// Told how much has come out when the walk passes certain bytes.
+/// Receives the amount of output at certain bytes of the stream.
 pub(crate) trait Observer {
-    /// The first `byte` bytes of the stream give `output` bytes. Returns the next such byte to
-    /// be told of, a later one; `u64::MAX` for none.
+    /// The first `byte` bytes of the stream inflate to `output` bytes. Returns the next byte to
+    /// report, a later one; `u64::MAX` for none.
     fn pass(&mut self, byte: u64, output: u64) -> u64;
 }
 
@@ -66,7 +66,7 @@ pub fn walk(bytes: &[u8]) -> Result<Walk, BrokenStream> {
     walk_observed(bytes, &mut (), u64::MAX)
 }
 
-/// Walks as [`walk`] does, and tells `observer` of byte `first` first.
+/// Walks as [`walk`] does, and reports to `observer`, byte `first` first.
 pub(crate) fn walk_observed<O: Observer>(
     bytes: &[u8],
     observer: &mut O,
@@ -75,7 +75,7 @@ pub(crate) fn walk_observed<O: Observer>(
     to_end(bytes, Count(0), observer, first)
 }
 
-/// Goes over a whole stream, and hands `output` what comes out.
+/// Walks a whole stream, and hands its output to `output`.
 pub(super) fn to_end<O: Observer>(
     bytes: &[u8],
     output: impl Output,
@@ -94,8 +94,8 @@ pub(super) fn to_end<O: Observer>(
     })
 }
 
-/// Goes over whole blocks that take all of `bytes`, to the end of the last byte, and none of
-/// which is the final one; hands `output` what comes out. Returns how much that is.
+/// Walks whole blocks that take up all of `bytes`, none of them the final one, and hands their
+/// output to `output`. Returns the number of bytes of output.
 pub(super) fn over_blocks(bytes: &[u8], output: impl Output) -> Result<u64, BrokenStream> {
     let mut walker = Walker::new(bytes, 0, output, u64::MAX, ());
     TABLES.with_borrow_mut(|tables| {
@@ -112,16 +112,16 @@ pub(super) fn over_blocks(bytes: &[u8], output: impl Output) -> Result<u64, Brok
 /// Where a walk is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
-    /// The bit that comes next.
+    /// The next bit.
     pub(crate) bit: u64,
-    /// Bytes that came out.
+    /// Bytes of output.
     pub(crate) output: u64,
-    /// The byte that the observer is to be told of next.
+    /// The next byte to report.
     pub(crate) next: u64,
 }
 
-/// Walks one block, which begins at `place`, and says whether it is the final one. Of a broken
-/// block the observer may have been told a part; `place` does not move then.
+/// Walks one block, which begins at `place`, and says whether it is the final one. If the block is
+/// broken, part of it may have been reported; `place` does not move then.
 pub(crate) fn walk_block<O: Observer>(
     bytes: &[u8],
     place: &mut Place,
@@ -135,11 +135,11 @@ pub(crate) fn walk_block<O: Observer>(
     Ok(is_final)
 }
 
-/// A walk that is under way.
+/// A walk in progress.
 pub(super) struct Walker<'a, O, W> {
     pub(super) bits: Bits<'a>,
     pub(super) output: W,
-    /// The bit at which the observer wants to be told.
+    /// The bit at which to report next.
     next: u64,
     observer: O,
 }
@@ -155,7 +155,7 @@ pub(super) enum Next {
     Dynamic,
 }
 
-/// The codes of the block at hand.
+/// The codes of the current block.
 pub(super) struct Tables {
     lengths: Lengths,
     codes: Codes,
@@ -182,7 +182,7 @@ impl Tables {
         }
     }
 
-    /// The codes of the symbols that come next; `None` if it is none that do.
+    /// The codes of the symbols that come next; `None` if a block comes next.
     pub(super) fn codes(&self, next: Next) -> Option<&Codes> {
         match next {
             Next::Block => None,
@@ -197,18 +197,18 @@ pub(super) fn broken(at: u64) -> BrokenStream {
 }
 
 impl<'a, O: Observer, W: Output> Walker<'a, O, W> {
-    /// Goes on at bit `at` of `bytes`, to tell `observer` of byte `next` first.
+    /// Continues at bit `at` of `bytes`; byte `next` is the first to report.
     pub(super) fn new(bytes: &'a [u8], at: u64, output: W, next: u64, observer: O) -> Self {
         Self { bits: Bits::new(bytes, at), output, next: next.saturating_mul(8), observer }
     }
 
-    /// Passes over a block, and says whether it is the final one.
+    /// Walks a block, and says whether it is the final one.
     fn block(&mut self, tables: &mut Tables) -> Result<bool, BrokenStream> {
         let (is_final, next) = self.begin_block(tables)?;
         if let Some(codes) = tables.codes(next) {
             loop {
                 let most = self.most();
-                self.output.hurry(&mut self.bits, codes, most);
+                self.output.fast_path(&mut self.bits, codes, most);
                 if self.symbols(codes)? {
                     break;
                 }
@@ -217,8 +217,8 @@ impl<'a, O: Observer, W: Output> Walker<'a, O, W> {
         Ok(is_final)
     }
 
-    /// Passes over a stored block, or over what stands before the symbols of one that is not.
-    /// Says whether it is the final one, and what comes next.
+    /// Walks a stored block, or what precedes the symbols of another. Says whether it is the final
+    /// one, and what comes next.
     pub(super) fn begin_block(
         &mut self,
         tables: &mut Tables,
@@ -241,12 +241,12 @@ impl<'a, O: Observer, W: Output> Walker<'a, O, W> {
         Ok((is_final, next))
     }
 
-    /// The byte of which the observer is to be told next, at the most.
+    /// No symbol may end after this byte without a report.
     pub(super) fn most(&self) -> usize {
         usize::try_from(self.next / 8).unwrap_or(usize::MAX)
     }
 
-    /// Tells the observer of all that it wants to know before bit `end`, or at it.
+    /// Reports everything that is due before bit `end`, or at it.
     #[inline]
     fn pass(&mut self, end: u64) {
         while self.next <= end {
@@ -281,7 +281,7 @@ impl<'a, O: Observer, W: Output> Walker<'a, O, W> {
         Ok(())
     }
 
-    /// Passes over some symbols with care, until there is reason to hurry again. Says whether
+    /// The slow path: inflates some symbols, until the fast path can continue. Says whether
     /// the block ends with them.
     pub(super) fn symbols(&mut self, codes: &Codes) -> Result<bool, BrokenStream> {
         for _ in 0..32 {
@@ -293,10 +293,10 @@ impl<'a, O: Observer, W: Output> Walker<'a, O, W> {
         Ok(false)
     }
 
-    /// Passes over a symbol, and says whether it is the end of the block.
+    /// Walks a symbol, and says whether it is the end of the block.
     #[inline]
     fn symbol(&mut self, codes: &Codes) -> Result<bool, BrokenStream> {
-        // Enough for a length and its distance, which take 20 and 28 bits at most.
+        // Enough for a length and its distance, at most 20 and 28 bits.
         self.bits.refill();
         let at = self.bits.at();
         let ahead = self.bits.ahead();
@@ -327,8 +327,8 @@ impl<'a, O: Observer, W: Output> Walker<'a, O, W> {
         if room { Ok(false) } else { Err(BrokenStream { at, flaw: Flaw::Room }) }
     }
 
-    /// Tells the observer of all up to before where a symbol ends: what ends at the very byte
-    /// that is asked for has come out by then.
+    /// Reports everything due before the end of a symbol: output that ends at exactly the byte in
+    /// question is complete by then.
     #[inline]
     fn pass_inside(&mut self) {
         if self.next < self.bits.at() {

@@ -1,12 +1,12 @@
-//! How much comes out of the parts of a stream that was walked over once.
+//! How much output the parts of a stream give, known after one walk.
 
 use super::{BrokenStream, Observer, Walk, inflate_observed, walk_observed};
 
-/// How many bytes come out of the first so many bytes of a stream: known of those near both
-/// ends, and wherever a lot comes out.
+/// How many bytes a prefix of a stream inflates to: known for prefixes that end near either end of
+/// the stream, or where there is a lot of output.
 #[derive(Debug)]
 pub(crate) struct Yields {
-    /// Bytes of the stream and what comes out of so many, in order.
+    /// Lengths of prefixes, and the output of each, in order.
     marks: Vec<(u32, u32)>,
     length: u32,
     total: u32,
@@ -14,8 +14,8 @@ pub(crate) struct Yields {
 
 impl Yields {
     /// Inflates the stream that is `bytes` into the capacity of `output`, less than 4 GiB of
-    /// either. All is known within `reach` bytes of either end, and of every stretch of up to
-    /// `reach` bytes that gives `lot` bytes or more.
+    /// either. Everything is known within `reach` bytes of either end, and for every stretch of up
+    /// to `reach` bytes that gives `lot` bytes or more.
     pub(crate) fn inflate(
         bytes: &[u8],
         output: &mut Vec<u8>,
@@ -40,7 +40,7 @@ impl Yields {
         Ok((yields, walk))
     }
 
-    /// What comes out of the first `bytes` bytes, if that is known.
+    /// The output of the first `bytes` bytes, if that is known.
     pub(crate) fn of_first(&self, bytes: u64) -> Option<u64> {
         if bytes == 0 {
             return Some(0);
@@ -53,7 +53,7 @@ impl Yields {
         Some(self.marks[found].1.into())
     }
 
-    /// What comes out of all.
+    /// The output of the whole stream.
     pub(crate) fn total(&self) -> u64 {
         self.total.into()
     }
@@ -76,11 +76,11 @@ fn rich_stretches(marks: &[(u32, u32)], reach: u64, lot: u64) -> Vec<(u64, u64)>
     stretches
 }
 
-/// Which bytes to take note of: all in some stretches, and every so many elsewhere.
+/// Which bytes to note: all in some stretches, and one in a number elsewhere.
 struct Wanted {
     /// Ordered, and apart.
     stretches: Vec<(u64, u64)>,
-    /// The first stretch that does not end before what was last asked for.
+    /// The first stretch that does not end before the last request.
     at: usize,
 }
 
@@ -104,7 +104,7 @@ impl Wanted {
         }
     }
 
-    /// The next byte to take note of after `byte`.
+    /// The next byte to note after `byte`.
     fn after(&mut self, byte: u64) -> u64 {
         while self.stretches.get(self.at).is_some_and(|&(_, end)| end <= byte) {
             self.at += 1;

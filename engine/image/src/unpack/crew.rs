@@ -1,4 +1,4 @@
-//! Threads that inflate segments in any order, and hash what came out in its own.
+//! Threads that inflate segments in any order, and hash the output in the stream's.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,13 +14,13 @@ use crate::adler::Adler;
 use crate::deflate::Inflation;
 use crate::holes;
 
-/// What is to be done, and the memory that it takes. No thread has a task of its own: with one
-/// that only hashes beside one for each core that inflate, a core has nothing to do now and then.
+/// The work, and the memory that it needs. No thread has a task of its own: with a thread that only
+/// hashes and one for each core that inflates, a core would be idle now and then.
 pub(super) struct Crew {
     /// How many threads there are.
     workers: usize,
     state: Mutex<State>,
-    /// There may be something to do for one that waits.
+    /// There may be work for a waiting thread.
     more: Condvar,
     /// There is room for a part.
     room: Condvar,
@@ -28,11 +28,11 @@ pub(super) struct Crew {
 
 struct State {
     jobs: VecDeque<Job>,
-    /// What is to be hashed next, in order.
+    /// Parts to be hashed, in order.
     parts: VecDeque<Part>,
-    /// Nothing while somebody hashes.
+    /// `None` while a thread hashes.
     hash: Option<Sha256>,
-    /// Memory of parts, that of the last one used first: most of it is in a cache.
+    /// Memory of parts; the last one is reused first, since it is most likely in a cache.
     spent: Vec<Vec<u8>>,
     is_over: bool,
 }
@@ -54,19 +54,19 @@ pub(super) struct Done {
 /// What a worker does next.
 enum Task {
     Hash(Sha256, Part),
-    /// To begin with a segment, and memory for what comes out of it.
+    /// Begin a segment, with memory for its output.
     Begin(Job, Vec<u8>),
-    /// To go on with what is under way.
+    /// Continue with what has been begun.
     GoOn,
     Leave,
 }
 
 impl Crew {
-    /// Parts that wait to be hashed at most.
+    /// The most parts that wait to be hashed.
     const MOST_PARTS: usize = 5;
 
-    /// A crew of so many `workers`, each of which has to call [`Crew::work`]. If there are none,
-    /// who emits a part hashes it.
+    /// A crew of `workers`, each of which has to call [`Crew::work`]. Without any, whoever emits a
+    /// part hashes it.
     pub(super) fn new(workers: usize) -> Self {
         let state = State {
             jobs: VecDeque::new(),
@@ -93,7 +93,7 @@ impl Crew {
         self.more.notify_one();
     }
 
-    /// Gives up all segments that no worker has begun with.
+    /// Drops all segments that no worker has begun.
     pub(super) fn give_up(&self) {
         self.state().jobs.clear();
     }
@@ -118,20 +118,20 @@ impl Crew {
         self.state().spent.pop().unwrap_or_default()
     }
 
-    /// Nothing more is to be done, but for hashing what waits for it.
+    /// No more work will come; what waits is still hashed.
     pub(super) fn end(&self) {
         self.state().is_over = true;
         self.more.notify_all();
     }
 
-    /// The checksum of all that was to be hashed, when all workers have left.
+    /// The checksum of everything, once all workers have left.
     pub(super) fn checksum(&self) -> Checksum {
         let hash = self.state().hash.take().expect("nobody hashes any more");
         Checksum::from_bytes(hash.finalize().into())
     }
 
-    /// Hashes and inflates until there is no more to do, two segments beside each other where
-    /// there are two, which may give `most` bytes each.
+    /// Hashes and inflates until there is no more to do; two segments at the same time if there are
+    /// two. A segment may have up to `most` bytes of output.
     pub(super) fn work(&self, done: &Sender<Done>, most: u64) {
         let mut spare: Vec<Box<Inflation>> = Vec::new();
         let mut under_way: Vec<(usize, Inflating)> = Vec::with_capacity(2);
@@ -153,8 +153,8 @@ impl Crew {
         }
     }
 
-    /// What to do next, for one who has so many segments `under_way`. Hashing comes first, since
-    /// only one can do it at a time.
+    /// What to do next, for a worker that has begun `under_way` segments. Hashing comes first,
+    /// since only one thread can do it at a time.
     fn task(&self, under_way: usize) -> Task {
         let mut state = self.state();
         loop {
@@ -193,7 +193,7 @@ impl Crew {
     }
 }
 
-/// Goes on with what is `under_way`, and takes from it what is at its end.
+/// Continues with what is `under_way`, and removes what is done.
 fn go_on(
     under_way: &mut Vec<(usize, Inflating)>,
     mut at_end: impl FnMut((usize, Inflating), bool),
@@ -212,12 +212,12 @@ fn go_on(
     }
 }
 
-/// What panics is no segment, and its stream is inflated sequentially.
+/// A segment that makes it panic counts as invalid, and its stream is inflated sequentially.
 fn catch(work: impl FnOnce() -> [Option<bool>; 2]) -> [Option<bool>; 2] {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or([Some(false); 2])
 }
 
-/// What came out of a segment, and its sum.
+/// The output of a segment, and its sum.
 pub(super) fn summed(bytes: Vec<u8>) -> (Part, Adler) {
     let adler = Adler::of(&bytes);
     (Part::Bytes(bytes), adler)

@@ -1,4 +1,4 @@
-//! Raw contents read or inflated to the memory where they stay, with next to none beside it.
+//! Raw contents read or inflated to the memory where they stay, with hardly any more.
 
 use boot_format::Checksum;
 use crossbeam::channel::{self, Sender};
@@ -22,7 +22,7 @@ impl ImageFile {
         assert_eq!(memory.len() as u64, self.header.image_size, "memory of another length");
         let (sender, receiver) = channel::unbounded::<&[u8]>();
         let (fed, found) = std::thread::scope(|scope| {
-            // It hashes what is in its place already, while more is brought.
+            // It hashes what is in place while more arrives.
             let hash = scope.spawn(move || {
                 let mut hash = Sha256::new();
                 receiver.into_iter().for_each(|bytes| hash.update(bytes));
@@ -71,11 +71,11 @@ impl Place<'_> {
         &mut self.rest[..length]
     }
 
-    /// So many more bytes are in their place.
+    /// `length` more bytes are in place.
     pub(super) fn filled(&mut self, length: usize) {
         let (full, rest) = std::mem::take(&mut self.rest).split_at_mut(length);
         self.rest = rest;
-        // Should the other end be gone, that is found out when it is joined.
+        // If the other end is gone, joining it will show that.
         let _ = self.full.send(full);
     }
 }

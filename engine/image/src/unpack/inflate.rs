@@ -24,15 +24,15 @@ pub enum InflateError {
         /// What the inflater says.
         what: String,
     },
-    /// The stream goes on where the payload ends.
+    /// The payload ends before the stream does.
     #[error("the payload ends before its zlib stream does, after {found} of {wanted} bytes")]
     Truncated {
-        /// Bytes that came out.
+        /// Bytes of output.
         found: u64,
         /// The image size.
         wanted: u64,
     },
-    /// The stream ends where the payload goes on.
+    /// The stream ends before the payload does.
     #[error("the zlib stream ends at byte {at} of the payload, and the data size is {data_size}")]
     Trailing {
         /// Bytes of payload that the stream takes.
@@ -40,15 +40,15 @@ pub enum InflateError {
         /// The data size.
         data_size: u64,
     },
-    /// It ends with too few bytes.
+    /// It has too little output.
     #[error("the payload inflates to {found} bytes, and the image size is {wanted}")]
     Short {
-        /// Bytes that came out.
+        /// Bytes of output.
         found: u64,
         /// The image size.
         wanted: u64,
     },
-    /// It gives more bytes than the image has.
+    /// It has more output than the image.
     #[error("the payload inflates to more than the {wanted} bytes of the image size")]
     Long {
         /// The image size.
@@ -56,16 +56,16 @@ pub enum InflateError {
     },
 }
 
-/// Bytes of a zlib stream before its deflate stream, and behind it.
+/// Bytes of a zlib stream before its deflate stream, and after it.
 pub(super) const ZLIB_HEADER: u64 = 2;
 pub(super) const ZLIB_TRAILER: u64 = 4;
 
 /// Inflates the payload of `image`, and checks that the stream ends where both the payload and
 /// the image do.
 ///
-/// As long as it comes in segments that do without each other, these are inflated beside each
-/// other. From where it does not, it is inflated from start to end, and all that is wrong with
-/// a stream is found that way. The segments that were inflated come from `done`.
+/// As long as it consists of independent segments, they are inflated in parallel. From where it
+/// does not, it is inflated sequentially, and that is how all errors are found. The segments that
+/// were inflated come from `done`.
 pub(super) fn inflate(
     image: &ImageFile,
     done: &Receiver<Done>,
@@ -79,7 +79,7 @@ pub(super) fn inflate(
     }
 }
 
-/// The same to where it belongs, segment by segment, with no memory but for one of them.
+/// The same to where the output belongs, segment by segment, with memory for one.
 pub(super) fn inflate_in(image: &ImageFile, place: &mut Place<'_>) -> Result<(), ImageErrorKind> {
     check_header(image)?;
     let mut progress = Progress::new(image);
@@ -113,7 +113,7 @@ pub(super) fn inflate_in(image: &ImageFile, place: &mut Place<'_>) -> Result<(),
     progress.go_on_in(place)
 }
 
-/// The two bytes at the start, as zlib takes them.
+/// The two bytes at the start, by zlib's rules.
 pub(super) fn check_header(image: &ImageFile) -> Result<(), ImageErrorKind> {
     if image.header.data_size < ZLIB_HEADER + ZLIB_TRAILER {
         return Err(InflateError::Truncated { found: 0, wanted: image.header.image_size }.into());
@@ -160,8 +160,8 @@ fn in_segments(
         taken: 0,
         is_open: true,
     };
-    // Two for each worker, some that wait for one, so that none goes on with a single one, and
-    // some that are done before their turn.
+    // Two for each worker, some that wait, so that no worker is left with one, and some that are
+    // done early.
     let outcome = line.run(2 * workers + 4, progress, emit);
     emit.crew.give_up();
     outcome
@@ -176,28 +176,28 @@ struct ZeroSegment {
 /// From segments to raw contents in their order.
 struct Line<'a> {
     scanner: Scanner<'a>,
-    /// Bytes that may come out of a segment.
+    /// The most output of a segment.
     most: u64,
     done: &'a Receiver<Done>,
-    /// Segments whose turn has not come.
+    /// Segments that came early.
     waiting: BTreeMap<usize, Done>,
     /// Segments' memory, to be used again.
     spare: Vec<Segment>,
     /// Segments that are known to give nothing but zeros.
     zeros: Vec<ZeroSegment>,
     begun: usize,
-    /// Segments whose turn has been.
+    /// Segments that are done with.
     taken: usize,
     /// Whether there may be more segments.
     is_open: bool,
 }
 
 impl Line<'_> {
-    /// Markers that may turn out to be none before all of them are given up. Where a stream's
-    /// segments need each other, all of them do.
+    /// How many markers may turn out to be false before all are given up: where segments of a
+    /// stream depend on each other, all of them do.
     const MOST_JOINED: usize = 4;
-    /// Bytes of a segment that may be known to give zeros, and how many such are known at most:
-    /// a maker gives the same zeros the same bytes.
+    /// The longest segment that is remembered as giving zeros, and how many are: a packer turns
+    /// equal zeros into equal bytes.
     const ZEROS_LEAST: u64 = 64 << 10;
     const ZEROS_BYTES: usize = 8 << 10;
     const ZEROS_KNOWN: usize = 8;
@@ -265,12 +265,13 @@ impl Line<'_> {
             self.waiting.insert(index, Done { index, segment, output });
             return Ok(());
         }
-        // Should no worker be left, that is found out when its answer is waited for.
+        // If no worker is left, waiting for its answer will show that.
         emit.crew.begin(Job { index, segment });
         Ok(())
     }
 
-    /// Takes note of a segment that gives nothing but zeros: the next one like it is not inflated.
+    /// Remembers a segment that gives only zeros, so that the next one like it need not be
+    /// inflated.
     fn learn(&mut self, segment: &Segment, part: &Part) {
         let Part::Bytes(output) = part else {
             return;
@@ -287,7 +288,7 @@ impl Line<'_> {
         }
     }
 
-    /// The next segment in order; nothing if there is no more.
+    /// The next segment in order; `None` if there is no more.
     fn next(&mut self) -> Option<Done> {
         if self.taken == self.begun {
             return None;

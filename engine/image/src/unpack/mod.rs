@@ -49,7 +49,7 @@ pub enum ImageErrorKind {
     /// The system failed us.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// It is nothing that an image can be in.
+    /// It is not a file or device that can hold an image.
     #[error("it is {found}, neither a file nor a block device")]
     FileKind {
         /// What it is.
@@ -61,7 +61,7 @@ pub enum ImageErrorKind {
     /// The file ends before its payload does.
     #[error("cut short: {found} bytes after the header, and the data size is {wanted}")]
     Short {
-        /// Bytes behind the header.
+        /// Bytes after the header.
         found: u64,
         /// The data size.
         wanted: u64,
@@ -76,7 +76,7 @@ pub enum ImageErrorKind {
         /// The data size.
         data_size: u64,
     },
-    /// The payload is no stream that inflates to the image.
+    /// The payload does not inflate to the image.
     #[error(transparent)]
     Inflate(#[from] InflateError),
     /// The contents are not what the header says.
@@ -96,17 +96,17 @@ pub enum ImageErrorKind {
 pub type Sink<'a> = dyn FnMut(&[u8]) -> io::Result<()> + Send + 'a;
 
 impl ImageFile {
-    /// Bytes read or inflated at a time: about what is still in a processor's cache when another
-    /// one hashes it.
+    /// Bytes read or inflated at a time: few enough to be in the cache still when another core
+    /// hashes them.
     const BLOCK: usize = 256 << 10;
-    /// Deflate codes 258 bytes in two bits at best.
+    /// Deflate encodes at most 258 bytes in two bits.
     const MOST_RATIO: u64 = 1032;
 
     /// Opens the image at `path`: a file or a device, which may be longer than the image.
     ///
     /// # Errors
     ///
-    /// If it can't be read, or begins with no header.
+    /// If it can't be read, or does not begin with a header.
     pub fn open(path: &Path) -> Result<Self, ImageError> {
         let fail = |kind: ImageErrorKind| ImageError { path: path.to_owned(), kind };
         let (file, length) = opening::open(path).map_err(fail)?;
@@ -117,7 +117,7 @@ impl ImageFile {
         Ok(Self { path: path.to_owned(), file, length, header })
     }
 
-    /// The header, as it stands there.
+    /// The header, as it is in the file.
     pub fn header(&self) -> &Header {
         &self.header
     }
@@ -172,7 +172,7 @@ impl ImageFile {
         self.check_sizes()?;
         let mut threads = ThreadPoolBuilder::new();
         if !self.header.compressed {
-            // There is nothing to do but to hash.
+            // There is nothing to do except hashing.
             threads = threads.num_threads(1);
         }
         let pool = threads.build().ok();
@@ -198,7 +198,8 @@ impl ImageFile {
         self.check_contents(fed, found)
     }
 
-    /// Hands over the raw contents, inflated from the segments that are `done` if they have to be.
+    /// Hands over the raw contents, inflated from the segments that are `done` if they are
+    /// compressed.
     fn feed(&self, mut emit: Emit<'_>, done: &Receiver<Done>) -> Result<(), ImageErrorKind> {
         if self.header.compressed {
             inflate::inflate(self, done, &mut emit)
@@ -207,7 +208,7 @@ impl ImageFile {
         }
     }
 
-    /// What is wrong with contents that were `fed` in so far and have the checksum `found`.
+    /// What is wrong with contents that were `fed`, if anything, given the checksum `found`.
     fn check_contents(
         &self,
         fed: Result<(), ImageErrorKind>,
@@ -291,11 +292,11 @@ impl ImageFile {
 /// A part of the contents.
 enum Part {
     Bytes(Vec<u8>),
-    /// So many zeros.
+    /// This many zeros.
     Zeros(u64),
 }
 
-/// Where raw contents go: to whoever wants them, and to be hashed.
+/// Where raw contents go: to the caller's sink, and to be hashed.
 struct Emit<'a> {
     sink: &'a mut Sink<'a>,
     crew: &'a Crew,

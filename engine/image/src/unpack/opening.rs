@@ -1,4 +1,4 @@
-//! Opening what may be an image, without waiting for anybody.
+//! Opening what may be an image, without blocking.
 
 use std::fs::{self, File, FileType, OpenOptions};
 use std::io::{self, Seek, SeekFrom};
@@ -16,7 +16,8 @@ pub(super) fn open(path: &Path) -> Result<(File, u64), ImageErrorKind> {
     let opened = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path);
     let mut file = match opened {
         Ok(file) => file,
-        // Somebody holds a lease on the file, as file servers do, and is asked to give it back.
+        // Another process holds a lease on the file, as file servers do, and is asked to release
+        // it.
         Err(error)
             if error.kind() == io::ErrorKind::WouldBlock && fs::metadata(path)?.is_file() =>
         {
@@ -42,7 +43,7 @@ fn odd_kind_at(path: &Path) -> Option<ImageErrorKind> {
     Some(ImageErrorKind::FileKind { found })
 }
 
-/// What it is, if no image can be in it. Raw disks are character devices on some systems.
+/// Its kind, if it can't hold an image. Raw disks are character devices on some systems.
 fn odd_kind(kind: FileType) -> Option<&'static str> {
     if kind.is_dir() {
         Some("a folder")

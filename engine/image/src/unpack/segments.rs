@@ -1,4 +1,4 @@
-//! A stream cut at its sync markers, and what each part of it gives by itself.
+//! A stream cut at its sync markers, and what each part inflates to on its own.
 
 use std::io;
 
@@ -9,11 +9,11 @@ use crate::deflate::{
     Blocks, BrokenStream, Flaw, Inflation, Outcome, inflate_blocks_to, inflate_to,
 };
 
-/// What stands between blocks where a maker has flushed: the end of an empty stored block.
+/// What stands between blocks where the packer has flushed: the end of an empty stored block.
 const MARKER: [u8; 4] = [0, 0, 0xff, 0xff];
 
-/// Bytes between two markers, which look as if a stream could be cut there. Whether it can, and
-/// whether what follows does without what came before, shows when it is inflated.
+/// Bytes between two markers, at which the stream can probably be cut. Whether it can, and whether
+/// the segment is independent of what precedes it, shows when it is inflated.
 #[derive(Debug, Default)]
 pub(super) struct Segment {
     /// Memory, of which the first `length` bytes count.
@@ -24,7 +24,7 @@ pub(super) struct Segment {
 }
 
 impl Segment {
-    /// This segment and the next one in one, cut at one place less.
+    /// This segment and the next one as one, without the cut between them.
     pub(super) fn join(mut self, next: &Self) -> Self {
         self.grow(next.length).copy_from_slice(next.bytes());
         Self { is_last: next.is_last, ..self }
@@ -34,7 +34,7 @@ impl Segment {
         &self.memory[..self.length]
     }
 
-    /// So many more bytes of it, with whatever is in them.
+    /// `more` bytes of it, with undefined contents.
     fn grow(&mut self, more: usize) -> &mut [u8] {
         let start = self.length;
         self.length += more;
@@ -48,7 +48,7 @@ impl Segment {
 /// Cuts the payload into segments, while it reads it.
 pub(super) struct Scanner<'a> {
     image: &'a ImageFile,
-    /// What has been read behind a segment, and how much of it has been cut.
+    /// What has been read after a segment, and how much of it has been cut.
     rest: Vec<u8>,
     cut: usize,
     /// Payload offset of what is to be read next, and of the end of the stream.
@@ -59,9 +59,9 @@ pub(super) struct Scanner<'a> {
 
 impl<'a> Scanner<'a> {
     const BLOCK: u64 = 128 << 10;
-    /// Bytes in a segment at least, so that makers who flush all the time are no burden.
+    /// The least bytes of a segment, so that streams with a great many flushes cost no more.
     const LEAST: usize = 512;
-    /// Bytes in a segment at most.
+    /// The most bytes of a segment.
     const MOST: usize = 4 << 20;
 
     /// For the deflate stream that stands between the payload's bytes `start` and `end`.
@@ -70,8 +70,8 @@ impl<'a> Scanner<'a> {
         Self { image, rest: Vec::new(), cut: 0, read: start, end, finder }
     }
 
-    /// The next segment, in the memory of one that is `spent`: nothing if the stream ends, or
-    /// goes on for too long without a marker.
+    /// The next segment, in the memory of one that is `spent`: `None` if the stream ends, or has no
+    /// marker for too long.
     pub(super) fn next(&mut self, spent: Segment) -> io::Result<Option<Segment>> {
         let mut segment = Segment { length: 0, ..spent };
         let rest = &self.rest[self.cut..];
@@ -107,9 +107,9 @@ impl<'a> Scanner<'a> {
 }
 
 impl Segment {
-    /// Inflates it to the start of `room`, beyond which nothing may come out, if it is whole
-    /// blocks that need nothing before them. Returns how many bytes it gives; if it is none,
-    /// `room` holds anything.
+    /// Inflates it to the start of `room`, if it consists of whole blocks that refer to nothing
+    /// before them, and if the output fits. Returns the bytes of output; with `None`, the contents
+    /// of `room` are undefined.
     pub(super) fn inflate_to(&self, room: &mut [u8]) -> Option<usize> {
         if !self.is_last {
             return inflate_blocks_to(self.bytes(), room).ok();
@@ -120,12 +120,13 @@ impl Segment {
     }
 }
 
-/// A segment that is being inflated, if it is whole blocks that need nothing before them.
+/// A segment that is being inflated, if it consists of whole blocks that refer to nothing before
+/// them.
 pub(super) struct Inflating {
     pub(super) segment: Segment,
-    /// What came out so far, in memory that grows where it has to.
+    /// The output so far, in memory that grows as needed.
     pub(super) output: Vec<u8>,
-    /// Bytes that may come out.
+    /// The most bytes of output.
     bound: usize,
     inflation: Box<Inflation>,
 }
@@ -134,8 +135,8 @@ impl Inflating {
     const LEAST_ROOM: u64 = (2 << 20) + 512;
     const MOST_ROOM: u64 = 16 << 20;
 
-    /// Begins with `segment`, which may give `most` bytes, into `output`, whose contents it
-    /// replaces, by means of what was used for another segment.
+    /// Begins `segment`, which may have `most` bytes of output, into `output`, whose contents it
+    /// replaces; reuses the tables of another segment.
     pub(super) fn new(
         segment: Segment,
         mut output: Vec<u8>,
@@ -151,12 +152,12 @@ impl Inflating {
         Self { segment, output, bound, inflation }
     }
 
-    /// What it is made of, for it to be used again.
+    /// Its parts, to be reused.
     pub(super) fn into_parts(self) -> (Segment, Vec<u8>, Box<Inflation>) {
         (self.segment, self.output, self.inflation)
     }
 
-    /// Goes on to the end, and says whether that is a good one.
+    /// Continues to the end, and says whether the segment is valid.
     pub(super) fn finish(&mut self) -> bool {
         loop {
             if let Some(is_good) = self.go_on() {
@@ -165,14 +166,14 @@ impl Inflating {
         }
     }
 
-    /// Goes on for a while. Says, if it is at its end, whether that is a good one.
+    /// Continues for a while. Says, once it is done, whether the segment is valid.
     pub(super) fn go_on(&mut self) -> Option<bool> {
         let outcome = self.blocks().go_on();
         self.verdict(outcome)
     }
 
-    /// Goes on with this and another one until either is at its end, and says so, and whether
-    /// that is a good one.
+    /// Continues with this and another one until either is done. Says of each, once it is done,
+    /// whether it is valid.
     pub(super) fn go_on_both(&mut self, other: &mut Self) -> [Option<bool>; 2] {
         let [outcome, of_other] = self.blocks().go_on_both(other.blocks());
         [self.verdict(outcome), other.verdict(of_other)]
@@ -187,7 +188,7 @@ impl Inflating {
         }
     }
 
-    /// Nothing if there is more to do, with more memory if that was it.
+    /// `None` if there is more to do; adds memory if it ran out.
     fn verdict(&mut self, outcome: Outcome) -> Option<bool> {
         match outcome {
             Ok(taken) => taken.map(|taken| taken == self.segment.length),
@@ -223,7 +224,7 @@ mod tests {
         let hello = stored(0, 5, b"hello");
         assert_eq!(inflates(&hello).unwrap(), b"hello");
         assert_eq!(inflates(&[&hello[..], &stored(0, 0, b"")].concat()).unwrap(), b"hello");
-        // A marker within a stored block, which goes on, is none.
+        // A marker within a stored block is false.
         for rest in 0..40 {
             for is_final in [0, 1] {
                 let bytes = stored(is_final, 4 + rest, &MARKER);

@@ -1,4 +1,4 @@
-//! A deflate stream inflated from start to end, or from where others got stuck.
+//! A deflate stream inflated from start to end, or from where the parallel way got stuck.
 
 use std::ops::Range;
 
@@ -16,10 +16,10 @@ pub(super) struct Progress<'a> {
     image: &'a ImageFile,
     /// Payload offset of what comes next.
     at: u64,
-    /// Bytes that came out, and their sum.
+    /// Bytes of output, and their sum.
     output: u64,
     adler: Adler,
-    /// The last of what came out, which what follows may refer to.
+    /// The last of the output, to which later symbols may refer.
     window: Vec<u8>,
 }
 
@@ -31,7 +31,7 @@ impl<'a> Progress<'a> {
         Self { image, at: ZLIB_HEADER, output: 0, adler: Adler::EMPTY, window: Vec::new() }
     }
 
-    /// Takes note of `taken` more bytes of payload that gave `bytes`.
+    /// Notes `taken` more bytes of payload, which gave `bytes`.
     pub(super) fn advance(
         &mut self,
         taken: u64,
@@ -43,7 +43,7 @@ impl<'a> Progress<'a> {
         self.count(bytes.len() as u64, adler)
     }
 
-    /// The same for so many zeros.
+    /// The same for `count` zeros.
     pub(super) fn advance_zeros(
         &mut self,
         taken: u64,
@@ -98,7 +98,7 @@ impl<'a> Progress<'a> {
     pub(super) fn go_on_in(self, place: &mut Place<'_>) -> Result<(), ImageErrorKind> {
         let mut rest = Rest::new(self)?;
         loop {
-            // A byte more than there may be, so that a stream that goes on is found out.
+            // One byte more than there may be, so that a stream that continues is noticed.
             let mut beyond = [0];
             let room = match place.room(ImageFile::BLOCK) {
                 [] => &mut beyond,
@@ -116,8 +116,8 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Checks that the deflate stream, which ends at payload offset `end`, is followed by the
-    /// sum of what came out and nothing else, and that this was all.
+    /// Checks that the deflate stream, which ends at payload offset `end`, is followed by the sum
+    /// of the output and nothing else, and that the output is complete.
     pub(super) fn check_end(&self, end: u64) -> Result<(), ImageErrorKind> {
         let data_size = self.image.header.data_size;
         let (found, wanted) = (self.output, self.image.header.image_size);
@@ -149,15 +149,15 @@ struct Rest<'a> {
     /// Payload offset of its start.
     start: u64,
     input: Vec<u8>,
-    /// What of the input has not been inflated.
+    /// The input that has not been inflated.
     left: Range<usize>,
 }
 
-/// What came of inflating some.
+/// The result of inflating some.
 #[derive(Clone, Copy)]
 struct Step {
     status: Status,
-    /// Nothing was taken and nothing given.
+    /// It neither took input nor gave output.
     stuck: bool,
 }
 
@@ -175,7 +175,7 @@ impl<'a> Rest<'a> {
         Ok(Self { progress, stream, start, input: vec![0; Self::INPUT], left: 0..0 })
     }
 
-    /// Bytes that may come out, and one more, so that a stream that goes on is found out.
+    /// Bytes that may come out, and one more, so that a stream that continues is noticed.
     fn room(&self) -> u64 {
         (self.progress.image.header.image_size - self.progress.output).saturating_add(1)
     }
@@ -214,7 +214,7 @@ impl<'a> Rest<'a> {
 }
 
 fn corrupt(at: u64, error: &DecompressError) -> InflateError {
-    // What was wrong is not told twice, and the first time it was behind what came out.
+    // zlib does not report an error twice, and the first report came with the last of the output.
     let told = error.message().filter(|message| !message.starts_with("repeated call"));
     InflateError::Corrupt { at, what: told.unwrap_or("a broken block").to_owned() }
 }

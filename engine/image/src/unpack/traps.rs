@@ -1,4 +1,4 @@
-//! Where a sled's inflater gives up on a payload that is stored.
+//! Where a sled's inflater gives up on the payload of an image.
 
 use std::io;
 
@@ -15,8 +15,8 @@ impl ImageFile {
     ///
     /// # Errors
     ///
-    /// If the payload can't be read, or is no zlib stream by the rules of zlib, which are
-    /// stricter than those that [`ImageFile::unpack`] goes by when it can.
+    /// If the payload can't be read, or is not a zlib stream by zlib's own rules, which are
+    /// stricter than those of [`ImageFile::unpack`].
     pub fn slice_traps(&self) -> Result<SliceTraps, ImageError> {
         self.check_sizes()?;
         if !self.header.compressed {
@@ -40,7 +40,7 @@ impl ImageFile {
                         break;
                     }
                 }
-                // What stands behind the end may make it look broken.
+                // What follows the end may make it look broken.
                 Err(broken) if broken.flaw == Flaw::Ended || part.is_near_end(broken.at) => {
                     let passed = place.bit / 8;
                     if !part.go_on(passed)? {
@@ -71,7 +71,7 @@ struct Part<'a> {
 }
 
 impl Part<'_> {
-    /// Whether what went wrong at `bit` could come right if more bytes were there.
+    /// Whether an error at `bit` may be due to missing bytes.
     fn is_near_end(&self, bit: u64) -> bool {
         const LONGEST_SYMBOL: u64 = 64;
         bit + LONGEST_SYMBOL > self.bytes.len() as u64 * 8 && self.end() < self.payload_end()

@@ -1,5 +1,5 @@
 //! A server on a bench, handed single frames.
-#![allow(dead_code, reason = "each test file is a crate of its own, and uses some of these")]
+#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
-//! Streams inflated to memory a while at a time, one alone or two beside each other.
+//! Streams inflated to memory step by step, one alone or two at the same time.
 
 #![expect(unsafe_code, reason = "memory that nothing was written to yet")]
 
 use super::BrokenStream;
-use super::fast::{Work, hurry, hurry_both};
+use super::fast::{Work, fast_path, fast_path_both};
 use super::output::Memory;
 use super::walk::{Next, Tables, Walker, broken};
 
@@ -15,11 +15,11 @@ pub(crate) struct Inflation {
 
 #[derive(Clone, Copy)]
 struct Place {
-    /// The bit that comes next.
+    /// The next bit.
     bit: u64,
-    /// What comes next there.
+    /// What that bit begins.
     next: Next,
-    /// Whether the block that is under way, or was the last, is the final one.
+    /// Whether the current block, or the last one, is the final one.
     is_final: bool,
 }
 
@@ -38,43 +38,43 @@ impl Place {
     const START: Self = Self { bit: 0, next: Next::Block, is_final: false };
 }
 
-/// What an inflation takes and gives, which has to be the same until its end.
+/// The input and output of an inflation, which must stay the same until its end.
 pub(crate) struct Blocks<'a> {
     pub(crate) inflation: &'a mut Inflation,
-    /// A stream at their start; or, unless it `has_end`, whole blocks of one, none of them final.
+    /// They begin with a stream; or, unless it `has_end`, are whole blocks of one, none final.
     pub(crate) bytes: &'a [u8],
     pub(crate) has_end: bool,
-    /// What came out, and the room behind it.
+    /// The output so far, and room for more.
     pub(crate) output: &'a mut Vec<u8>,
 }
 
-/// How it went: how many bytes it took, if this was all. What is wrong can't be gone on from.
+/// How it went: how many bytes it took if it is done. An error is final.
 pub(crate) type Outcome = Result<Option<usize>, BrokenStream>;
 
 impl Blocks<'_> {
-    /// Goes on for about a block.
+    /// Continues for about a block.
     pub(crate) fn go_on(mut self) -> Outcome {
-        let mut lane = Lane::new(&mut self);
-        let mut outcome = lane.symbols();
+        let mut stream = Stream::new(&mut self);
+        let mut outcome = stream.symbols();
         if outcome == Ok(None) {
-            hurry(lane.work());
-            outcome = lane.symbols();
+            fast_path(stream.work());
+            outcome = stream.symbols();
         }
-        let left = lane.leave();
+        let left = stream.leave();
         self.left(left);
         outcome
     }
 
-    /// Goes on with both until one of them is at its end, or has no more room.
+    /// Continues with both until one of them is at its end or out of room.
     pub(crate) fn go_on_both(mut self, mut other: Blocks<'_>) -> [Outcome; 2] {
-        let (mut lane, mut beside) = (Lane::new(&mut self), Lane::new(&mut other));
+        let (mut stream, mut beside) = (Stream::new(&mut self), Stream::new(&mut other));
         let outcomes = loop {
-            match [lane.symbols(), beside.symbols()] {
-                [Ok(None), Ok(None)] => hurry_both(lane.work(), beside.work()),
+            match [stream.symbols(), beside.symbols()] {
+                [Ok(None), Ok(None)] => fast_path_both(stream.work(), beside.work()),
                 outcomes => break outcomes,
             }
         };
-        let left = [lane.leave(), beside.leave()];
+        let left = [stream.leave(), beside.leave()];
         self.left(left[0]);
         other.left(left[1]);
         outcomes
@@ -82,35 +82,35 @@ impl Blocks<'_> {
 
     fn left(&mut self, (place, length): (Place, usize)) {
         self.inflation.place = place;
-        // SAFETY: so many bytes have been written.
+        // SAFETY: `length` bytes have been written.
         unsafe { self.output.set_len(length) };
     }
 }
 
-struct Lane<'a> {
+struct Stream<'a> {
     walker: Walker<'a, (), Memory<'a>>,
     tables: &'a mut Tables,
     place: Place,
     has_end: bool,
 }
 
-impl<'a> Lane<'a> {
+impl<'a> Stream<'a> {
     fn new(blocks: &'a mut Blocks<'_>) -> Self {
         let Inflation { tables, place } = &mut *blocks.inflation;
         let length = blocks.output.len();
-        // What came out is part of the room.
+        // The output so far is part of the room.
         blocks.output.clear();
         let output = Memory { room: blocks.output.spare_capacity_mut(), length };
         let walker = Walker::new(blocks.bytes, place.bit, output, u64::MAX, ());
         Self { walker, tables, place: *place, has_end: blocks.has_end }
     }
 
-    /// Where it is, and how many bytes came out.
+    /// Where it is, and the bytes of output.
     fn leave(self) -> (Place, usize) {
         (Place { bit: self.walker.bits.at(), ..self.place }, self.walker.output.length)
     }
 
-    /// Passes over some symbols with care, and over what comes before the next ones.
+    /// The slow path: inflates some symbols, and whatever precedes the next ones.
     fn symbols(&mut self) -> Outcome {
         if let Some(codes) = self.tables.codes(self.place.next)
             && self.walker.symbols(codes)?
