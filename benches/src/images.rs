@@ -169,7 +169,12 @@ fn program(name: &str, package: &str) -> io::Result<PathBuf> {
 }
 
 fn run(command: &mut Command) -> io::Result<()> {
-    let status = command.status()?;
+    let status = command.status().map_err(|error| {
+        let program = command.get_program().display();
+        let package = if command.get_program() == "mke2fs" { "e2fsprogs" } else { "tar" };
+        let kind = error.kind();
+        io::Error::new(kind, format!("{program} is needed: install the package {package}: {error}"))
+    })?;
     if status.success() { Ok(()) } else { Err(io::Error::other(format!("{command:?}: {status}"))) }
 }
 

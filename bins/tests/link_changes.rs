@@ -274,6 +274,7 @@ fn sleds_that_can_not_reach_the_old_address_start_over() {
 
 /// Whether a link of this namespace takes frames for everybody.
 fn is_promiscuous(link: &str) -> bool {
-    let shown = Command::new("ip").args(["-d", "link", "show", link]).output().unwrap();
+    let shown = Command::new("ip").args(["-d", "link", "show", link]).output();
+    let shown = shown.unwrap_or_else(|error| netns::missing("ip", &error));
     !String::from_utf8_lossy(&shown.stdout).contains(" promiscuity 0 ")
 }

@@ -28,8 +28,7 @@ fn lose(of_ten_thousand: u32) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rules");
     fs::write(&path, rules).unwrap();
-    let status = Command::new("nft").arg("-f").arg(&path).status().expect("nft is installed");
-    assert!(status.success());
+    netns::run("nft", &format!("-f {}", path.display()));
 }
 
 fn boot(sleds: u32, mebibytes: u32, loss: u32) {

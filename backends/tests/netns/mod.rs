@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::fs;
+use std::io;
 use std::panic;
 use std::process::Command;
 use std::thread;
@@ -54,7 +55,9 @@ pub(crate) fn wait_for(link: &str) {
     let until = Instant::now() + SOON;
     loop {
         let shown = Command::new("ip").args(["link", "show", link]).output();
-        let shown = String::from_utf8_lossy(&shown.expect("there is ip").stdout).into_owned();
+        let shown =
+            String::from_utf8_lossy(&shown.unwrap_or_else(|error| missing("ip", &error)).stdout)
+                .into_owned();
         // Some drivers never say more than that the link is not down.
         if shown.contains("state UP") || shown.contains("state UNKNOWN") {
             return;
@@ -69,10 +72,21 @@ pub(crate) fn ip(arguments: &str) {
     run("ip", arguments);
 }
 
+/// A test can't do without a program: says in which Debian package it is.
+pub(crate) fn missing(program: &str, error: &io::Error) -> ! {
+    let package = match program {
+        "ip" | "tc" => "iproute2",
+        "nft" => "nftables",
+        "setpriv" => "util-linux",
+        other => other,
+    };
+    panic!("this test needs {program}: install the package {package} ({error})")
+}
+
 /// Runs a command in the caller's namespace.
 pub(crate) fn run(program: &str, arguments: &str) {
     let status = Command::new(program).args(arguments.split_whitespace()).status();
-    let status = status.unwrap_or_else(|error| panic!("{program}: {error}"));
+    let status = status.unwrap_or_else(|error| missing(program, &error));
     assert!(status.success(), "{program} {arguments}: {status}");
 }
 

@@ -9,7 +9,7 @@ use boot_backends::{LinkError, OpenOptions, Sharing, open, open_workers, system_
 use boot_format::wire::{ETHERTYPE, MAGIC, MacAddr};
 use boot_netboot::batch::Batch;
 
-use crate::netns::{FAR, NEAR, SOON, inside, ip, wait_for};
+use crate::netns::{FAR, NEAR, SOON, inside, ip, missing, wait_for};
 use crate::tap::Tap;
 use crate::{Link, PATHS, SLED, far, frames_at, image, push, send_all, via};
 
@@ -205,7 +205,8 @@ fn a_link_is_found_by_its_other_names_and_is_one_link() {
         let names = ["rack-left-uplink-port-0", &long, "uplink0", "rack1-left,0"];
         for name in names {
             let line = ["link", "property", "add", "dev", NEAR, "altname", name];
-            assert!(Command::new("ip").args(line).status().unwrap().success());
+            let status = Command::new("ip").args(line).status();
+            assert!(status.unwrap_or_else(|error| missing("ip", &error)).success());
             let link = open(name, OpenOptions::default()).unwrap();
             assert_eq!((link.name(), link.current_name()), (name, NEAR));
             assert_eq!(system_name(name).unwrap(), NEAR);
