@@ -224,7 +224,7 @@ mod tests {
             fs::create_dir(path(name)).unwrap();
             fs::write(path(name).join("file"), name).unwrap();
         }
-        fs::set_permissions(path("denied"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(path("denied"), fs::Permissions::from_mode(0o000)).unwrap();
         let images = Images::new().unwrap();
         let (whole, missing) = (path(""), path("missing"));
         let folders = [whole.to_str().unwrap(), missing.to_str().unwrap()];

@@ -86,7 +86,7 @@ impl Place {
         let me = rustix::process::geteuid().as_raw();
         ensure!(
             !is_sticky(&of_folder) || [0, old.uid(), of_folder.uid()].contains(&me),
-            "it belongs to somebody else, and the folder {} is sticky: only its owner can \
+            "it belongs to another user, and the folder {} is sticky: only its owner can \
              replace it",
             folder()
         );
