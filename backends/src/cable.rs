@@ -1,8 +1,8 @@
 //! An Ethernet segment inside the process: the embedded default, which needs no privilege.
 //!
-//! It behaves like a switch that knows its ports: a frame goes to the port with its
-//! destination address, a frame to a group goes to every other port, and a port that does not
-//! fetch its frames loses them without delaying anyone.
+//! It behaves like a switch that knows its ports: a frame goes to the port with its destination
+//! address, a multicast frame to every other port, and a port that does not fetch its frames loses
+//! them without delaying the others.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crossbeam::channel::{self, Receiver, RecvTimeoutError, Sender, TrySendError}
 
 use crate::{Datalink, LinkCounters, LinkError, Sent};
 
-/// A segment, to which any number of stations can be plugged.
+/// A segment that any number of stations can plug into.
 #[derive(Clone, Debug, Default)]
 pub struct Segment {
     sockets: Arc<RwLock<Vec<Socket>>>,
@@ -38,7 +38,7 @@ pub struct Port {
     segment: Segment,
     address: MacAddr,
     frames: Receiver<Bundle>,
-    /// What a send call has for each destination, kept to spare the allocation.
+    /// The frames of a send call for each destination, kept to save allocations.
     outgoing: Vec<(MacAddr, Bundle)>,
     counters: LinkCounters,
 }
@@ -82,7 +82,7 @@ impl Segment {
 impl Port {
     /// Bundles that wait for a station: more than a sled ever has outstanding.
     const QUEUE: usize = 256;
-    /// Frames in a bundle at most, so that one fits the caches.
+    /// The most frames in a bundle, so that it fits the caches.
     const BUNDLE: usize = 32;
     const FRAME: usize = 1058;
 }
@@ -147,7 +147,7 @@ impl Datalink for Port {
         _want_room: bool,
         sink: &mut dyn FnMut(&[u8]),
     ) -> Result<(), LinkError> {
-        // A timeout beyond what the clock can add up to is as good as an hour.
+        // A timeout beyond the clock's range becomes an hour.
         let timeout = timeout.min(Duration::from_hours(1));
         let first = match self.frames.recv_timeout(timeout) {
             Ok(bundle) => bundle,

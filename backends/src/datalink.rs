@@ -6,7 +6,7 @@ use std::time::Duration;
 use boot_format::wire::{BLOCK, DATA_HEAD_LEN, ETHERNET_LEN, MacAddr};
 use boot_netboot::batch::Batch;
 
-/// The least MTU in bytes that a link needs: what the longest frame of the protocol has behind its
+/// The least MTU in bytes that a link needs: the length of the protocol's longest frame after its
 /// Ethernet header.
 pub const LEAST_MTU: usize = DATA_HEAD_LEN - ETHERNET_LEN + BLOCK;
 
@@ -18,7 +18,7 @@ pub trait Datalink {
     /// The name by which the user knows the link.
     fn name(&self) -> &str;
 
-    /// The name by which the system knows the link now, which may be another.
+    /// The name by which the system knows the link now, which may differ.
     fn current_name(&self) -> &str {
         self.name()
     }
@@ -27,8 +27,8 @@ pub trait Datalink {
     /// last sent: that of a bridge or bond can change.
     fn address(&self) -> MacAddr;
 
-    /// From now on has frames for these addresses, which the link had before, received as those for
-    /// its own are, as far as the system can do that. Most links have one address for ever.
+    /// From now on, receives frames for these addresses, which the link had before, as well as
+    /// those for its own, as far as the system can. Most links never change their address.
     fn hear_also(&mut self, _former: &[MacAddr]) {}
 
     /// The most bytes that a frame can have after its 14-byte Ethernet header; as current as the
@@ -36,17 +36,17 @@ pub trait Datalink {
     fn mtu(&self) -> usize;
 
     /// Sends frames from the front of `batch`, in order, without waiting for room or for a link
-    /// that is down, and consumes those that are done with, as [`Sent`] tells. A frame whose
+    /// that is down, and consumes those that are done with; [`Sent`] says how many. A frame whose
     /// payload the system could not read is dropped and noted in the batch.
     ///
     /// # Errors
     ///
-    /// If the link is gone for good. A frame that could not go out is no error: it is counted.
+    /// If the link is gone for good. A frame that could not go out is not an error: it is counted.
     fn send(&mut self, batch: &mut Batch) -> Result<Sent, LinkError>;
 
-    /// Waits until a frame is there, or it may be worth while to send again if `want_room`, or
-    /// `timeout` has passed, or a signal came; then hands every frame that is there to `sink`,
-    /// up to a bounded number, without waiting again. A zero timeout only looks.
+    /// Waits until a frame has arrived, or there may be room to send again (if `want_room`), or
+    /// `timeout` has passed, or a signal came. Then hands the frames that have arrived, up to a
+    /// bounded number, to `sink`, without waiting again. A zero timeout only looks.
     ///
     /// # Errors
     ///
@@ -58,8 +58,8 @@ pub trait Datalink {
         sink: &mut dyn FnMut(&[u8]),
     ) -> Result<(), LinkError>;
 
-    /// How frames leave, in words for the log: the path that was chosen, and why no other.
-    /// `None` if there is only one.
+    /// How frames leave, in words for the log: the path that was chosen, and why. `None` if there
+    /// is only one.
     fn path(&self) -> Option<&str> {
         None
     }
@@ -73,37 +73,35 @@ pub trait Datalink {
 /// What a link has done since it was opened, counted by the thread that owns it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LinkCounters {
-    /// Frames that the system took; what the link's own counter of sent frames shows, unless
-    /// the driver throws frames away behind a queueing discipline, which nobody is told, or does
-    /// not count those that it sends without a copy (virtio_net).
+    /// Frames that the system took; what the link's own counter of sent frames shows, unless the
+    /// driver silently drops frames after a queueing discipline, or does not count those that it
+    /// sends without a copy (virtio_net).
     pub taken: u64,
     /// Frames that were refused for good: the link was down, the frame too long, its payload
     /// unreadable.
     pub dropped: u64,
-    /// Frames that found the link down and waited for it; those that did so in vain are among the
+    /// Frames that found the link down and waited for it; those that waited in vain also count as
     /// dropped.
     pub held: u64,
-    /// Those of the dropped ones whose payload could not be read: a mapped file has become
-    /// shorter.
+    /// Dropped frames whose payload could not be read: a mapped file was cut short.
     pub unreadable: u64,
     /// How often there was no room, so that a batch had to wait and was tried again.
     pub full: u64,
-    /// Those of the waits that were for a queue behind the socket's own buffer (ENOBUFS).
+    /// Waits for a queue after the socket's own buffer (ENOBUFS).
     pub queue_full: u64,
     /// How often the link went down, as far as sending or receiving noticed.
     pub downs: u64,
-    /// How long it was down, as far as was noticed: to the moment at which it was found up again,
-    /// or to now.
+    /// How long it was down, as far as was noticed: until it was found up again, or until now.
     pub down_time: Duration,
     /// Whether it is down now.
     pub is_down: bool,
     /// Frames received.
     pub received: u64,
-    /// Frames that came while the receive buffer was full, or that were not whole, and were
-    /// lost; illumos does not count the former.
+    /// Frames that were lost because the receive buffer was full, which illumos does not count, or
+    /// because they were incomplete.
     pub missed: u64,
-    /// Frames that came from outside and yet had the link's own address as their source; they
-    /// are not handed on. Linux counts them, other systems don't.
+    /// Frames from outside with the link's own address as their source, which are dropped. Only
+    /// Linux counts them.
     pub as_us: u64,
 }
 
@@ -129,8 +127,8 @@ impl AddAssign for LinkCounters {
 pub struct Sent {
     /// Frames that the link took.
     pub taken: usize,
-    /// Frames that the link refused for good (link down, frame too long, payload unreadable):
-    /// lost, as frames are.
+    /// Frames that the link refused for good (link down, frame too long, payload unreadable): they
+    /// are lost.
     pub dropped: usize,
 }
 
@@ -141,7 +139,7 @@ impl AddAssign for Sent {
     }
 }
 
-/// A link that can't be used, or not any more.
+/// Why a link can't be used, or no longer.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
     /// A call failed; the text says which call, on which link, and what may help.
@@ -151,7 +149,7 @@ pub enum LinkError {
         link: String,
         /// What was being done.
         what: &'static str,
-        /// The system's answer, which the text has in it.
+        /// The system's error, which the text includes.
         cause: std::io::Error,
     },
     /// No link has this name.
@@ -162,7 +160,7 @@ pub enum LinkError {
         /// The names there are, or "none".
         known: String,
     },
-    /// The process may not open raw sockets.
+    /// The process lacks the privilege to open raw sockets.
     #[error("{link}: not permitted to use links for raw frames: {remedy}")]
     NotPermitted {
         /// The link's name.
@@ -180,7 +178,7 @@ pub enum LinkError {
         /// The least that works.
         wanted: usize,
     },
-    /// The link is no Ethernet.
+    /// The link is not Ethernet.
     #[error("{link}: not an Ethernet link ({found})")]
     NotEthernet {
         /// The link's name.
@@ -188,18 +186,18 @@ pub enum LinkError {
         /// What it is, in the system's terms.
         found: String,
     },
-    /// This system has no datalink that we know.
+    /// This system has no supported datalink.
     #[error("{link}: links can be opened on Linux and illumos only")]
     Unsupported {
         /// The link's name.
         link: String,
     },
-    /// Another process has the link, and lets no other have it too.
+    /// Another process serves the link, and does not share it.
     #[error("{link}: already served by {holder}; two servers would both answer each sled")]
     Held {
         /// The link's name.
         link: String,
-        /// Which process has it.
+        /// Which process serves it.
         holder: String,
     },
     /// The link went away while it was in use.

@@ -1,4 +1,4 @@
-//! How to open a link, and which ways out of it there are to choose from.
+//! How to open a link, and the paths that frames can leave by.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,60 +7,59 @@ use std::time::Duration;
 /// How to open a link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OpenOptions {
-    /// Receive frames for every address, not only for the link's own: for simulated sleds,
+    /// Whether to receive frames for every address, not only the link's own: for simulated sleds,
     /// which have addresses of their own.
     pub all_addresses: bool,
     /// Whether others may use the link too.
     pub sharing: Sharing,
     /// How frames leave.
     pub tx: TxPath,
-    /// Payloads may be mapped from files, which nobody in this process may read: take no path
-    /// that copies them here.
+    /// Whether payloads may be mapped from files, which this process must not read: then no path is
+    /// taken that copies them here.
     pub mapped: bool,
-    /// How long frames wait for a link that is down, to go out when it is up again; then, and
-    /// until it is, frames are dropped. A Linux link's; others drop at once.
+    /// How long frames wait for a link that is down; after that, frames are dropped until it is up.
+    /// On Linux only; elsewhere they are dropped at once.
     pub patience: Duration,
 }
 
-/// Whether others of this network namespace may use a link too. On Linux; elsewhere nobody is
-/// refused.
+/// Whether others of this network namespace may use a link too. On Linux only; elsewhere no process
+/// is refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sharing {
-    /// Who uses the link is of no concern, neither here nor to others.
+    /// The link is neither held nor refused.
     #[default]
     Open,
-    /// The link is refused if another holds it, and held for as long as it is open. Who holds it
-    /// may be about to end: it is waited for.
+    /// The link is refused if another process holds it, and held for as long as it is open. A
+    /// holder that may be about to end is waited for.
     Sole {
         /// How long.
         patience: Duration,
     },
-    /// The link is held as soon as nobody else holds it: who has it already goes on, and who wants
-    /// it for itself is refused.
+    /// The link is held as soon as no other process holds it: the current holder continues, and a
+    /// process that wants it for itself is refused.
     Shared,
 }
 
-/// How frames get from memory to the kernel. All paths send the same frames; they differ in
-/// what a frame costs.
+/// How frames get from memory to the kernel. All paths send the same frames, at different costs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum TxPath {
-    /// The cheapest that works on this link and meets its queueing discipline, if it has one
-    /// that does more than queue.
+    /// The cheapest that works on this link and does not bypass its queueing discipline, if that
+    /// does more than queue.
     #[default]
     Auto,
-    /// AF_PACKET, its sends queued in an io_uring.
+    /// AF_PACKET with io_uring.
     Uring,
-    /// AF_PACKET with sendmmsg: works wherever a packet socket can be had.
+    /// AF_PACKET with sendmmsg: works wherever packet sockets do.
     Mmsg,
-    /// AF_XDP: goes past the link's queueing discipline, and past what listens to outgoing
-    /// frames, such as tcpdump. Each worker needs a queue of the link's. Zero-copy where the
-    /// driver has that, also if it takes an XDP program on the card (which [`TxPath::Auto`] does
-    /// not attach, since it resets most cards), else in copy mode.
+    /// AF_XDP: bypasses the link's queueing discipline, and whatever listens to outgoing frames,
+    /// such as tcpdump. Each worker needs a queue of the link. Zero-copy where the driver has it,
+    /// even if that needs an XDP program on the card (which [`TxPath::Auto`] does not attach, since
+    /// that resets most cards); otherwise in copy mode.
     Xdp,
 }
 
 impl TxPath {
-    /// Every path, by the names that people type.
+    /// Every path, by the name that users type.
     pub const ALL: [(&str, Self); 4] =
         [("auto", Self::Auto), ("uring", Self::Uring), ("mmsg", Self::Mmsg), ("xdp", Self::Xdp)];
 }
@@ -72,7 +71,7 @@ impl fmt::Display for TxPath {
     }
 }
 
-/// A text that names no path.
+/// A name that no path has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a path is `auto`, `uring`, `mmsg` or `xdp`")]
 pub struct ParseTxPathError;

@@ -9,7 +9,7 @@ use boot_netboot::time::Instant;
 
 use crate::{Datalink, LinkError};
 
-/// The clock of one process: engine time, counted from the moment that it was made.
+/// The clock of one process: engine time, counted from its creation.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     epoch: SystemInstant,
@@ -33,10 +33,10 @@ const BATCH: usize = 128;
 
 /// Runs `station` on `link` until `attend` breaks, and returns what it breaks with.
 ///
-/// `attend` is called once in every turn of the loop, before the station may send: it drains
-/// the station's events, may look at what the link has counted, and at the world beside the
-/// link (signals, files, other threads). It returns until when it can wait if no frame comes.
-/// On Linux, all timers of the calling thread are exact from then on.
+/// `attend` is called once per iteration, before the station may send: it drains the station's
+/// events, and may look at the link's counters and at the rest of the world (signals, files, other
+/// threads). It returns the time until which the loop may wait if no frame arrives. On Linux, all
+/// timers of the calling thread are exact from then on.
 ///
 /// # Errors
 ///

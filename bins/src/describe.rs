@@ -1,4 +1,4 @@
-//! All that can be said of an image, for programs to read.
+//! Everything known about an image, for programs.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub struct Description {
     image_sum: String,
     /// SHA-256 of header and payload.
     file_sum: Option<String>,
-    /// SHA-256 of the payload as it is stored.
+    /// SHA-256 of the stored payload.
     payload_sum: Option<String>,
     dataset_name: String,
     boot_sources: BTreeMap<String, SourceVerdict>,
@@ -34,16 +34,16 @@ struct SourceVerdict {
     reason: String,
 }
 
-/// The hashes of an image that its header does not tell.
+/// The hashes of an image that are not in its header.
 #[derive(Clone, Copy, Debug)]
 pub struct StoredHashes {
-    /// SHA-256 of the payload as it is stored.
+    /// SHA-256 of the stored payload.
     pub payload: Checksum,
     /// SHA-256 of header and payload.
     pub whole: Checksum,
 }
 
-/// The hashes of an image whose contents are known to be good: so its file is read.
+/// The hashes of an image whose contents are known to be good; reads the file.
 ///
 /// # Errors
 ///
@@ -95,7 +95,7 @@ impl Description {
     }
 }
 
-/// What each boot source says to `image`.
+/// Each boot source's verdict on `image`.
 pub fn verdicts(
     image: &ImageFile,
     hashes: Option<StoredHashes>,
@@ -110,18 +110,18 @@ pub fn verdicts(
     BootSource::ALL.into_iter().map(move |source| (source, source.verdict(&facts)))
 }
 
-/// Bytes of contents for each byte of payload.
+/// Bytes of contents per byte of payload.
 pub fn ratio(header: &Header) -> f64 {
     header.image_size as f64 / header.data_size.max(1) as f64
 }
 
-/// About how long a sled takes to get the image, each way: bytes by the speeds that sleds have
-/// been seen to reach, and the fixed waits of a network boot.
+/// About how long a sled takes to get the image from each source, at the speeds that sleds have
+/// been seen to reach (F20), with the fixed waits of a network boot.
 pub fn boot_times(header: &Header) -> [(&'static str, Duration); 4] {
     /// Payload bytes per second over the service processor's serial line.
     const SP: f64 = 147.0 * 1024.0;
     /// At best, over 1 Gbit/s; ten times that at 10 Gbit/s, where the sled's own checksum and
-    /// copying begin to tell.
+    /// copying begin to count.
     const GIGABIT: f64 = 115e6;
     const SLED: f64 = 900e6;
     const DISK: f64 = 2e9;

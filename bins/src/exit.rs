@@ -1,4 +1,4 @@
-//! How a tool ends: one line on stderr for a failure, and a status that scripts can tell apart.
+//! How a tool ends: one line on stderr for a failure, and an exit status for scripts.
 
 use std::error::Error;
 use std::io;
@@ -39,8 +39,8 @@ impl Termination for Exit {
 
 /// Runs a tool: reads the command line, calls `run`, and says on stderr what went wrong.
 ///
-/// Help and version count as success, a wrong command line as failure. A reader that closed
-/// our stdout has what it wanted: that is success too.
+/// Help and version count as success, a wrong command line as failure. A reader that has closed our
+/// stdout has what it wanted: that is success too.
 pub fn main_of<A: Parser>(run: impl FnOnce(A) -> anyhow::Result<Exit>) -> Exit {
     let arguments = match A::try_parse() {
         Ok(arguments) => arguments,
@@ -61,7 +61,7 @@ pub fn main_of<A: Parser>(run: impl FnOnce(A) -> anyhow::Result<Exit>) -> Exit {
 /// Says what is wrong with the command line, or the help that it asks for.
 fn refuse<A: Parser>(error: clap::Error) -> Exit {
     let asked_for = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-    // The error quotes arguments, which may be names of files: of escaped ones it says the same.
+    // The error quotes arguments, which may be names of files: so they are escaped first.
     let shown = std::env::args_os().map(|argument| Shown(argument.display()).to_string());
     let error = A::try_parse_from(shown).err().unwrap_or(error);
     // Nothing can be done about a closed stderr.

@@ -1,8 +1,8 @@
-//! What the boot tools share: how a command line is read, how a run ends, how sizes are said.
+//! What the boot tools share: how command lines are read, how a run ends, and how sizes are shown.
 //!
 //! Each tool stands in a folder of its own under `src/bin/`.
 
-// A stream that fails would make them panic: `say!` does not.
+// They panic if the stream fails: `say!` does not.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod csum;

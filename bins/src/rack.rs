@@ -11,8 +11,8 @@ use crate::units::{Bytes, megabytes_per_second};
 
 /// The table of boots: a row for each sled, and a last one for all together.
 ///
-/// Seconds run from accepting the offer to having everything; those of the last row from the
-/// first HELLO of any sled to the last one's end.
+/// The seconds count from accepting the offer to having everything; in the last row, from the first
+/// HELLO of any sled to the end of the last boot.
 pub fn table<'a>(sleds: impl Iterator<Item = (MacAddr, &'a Report)>) -> String {
     let mut text = format!(
         "{:<17} {:>9} {:>9} {:>8} {:>8}  checksum\n",

@@ -1,10 +1,10 @@
-//! What others named, made safe to show.
+//! Names made by others, made safe to show.
 
 use std::fmt::{self, Display, Write};
 
-/// Shows a value without what would act on a terminal or disguise the text: control characters
-/// (C0, DEL, C1), line and paragraph separators, and marks that change the direction of writing.
-/// Each stands there as its escape, such as `\u{1b}`.
+/// Shows a value without characters that would act on a terminal or disguise the text: control
+/// characters (C0, DEL, C1), line and paragraph separators, and marks that change the direction of
+/// writing. Each is shown as its escape, such as `\u{1b}`.
 #[derive(Clone, Copy, Debug)]
 pub struct Shown<T>(pub T);
 
@@ -28,7 +28,7 @@ impl Write for Escaping<'_, '_> {
     }
 }
 
-/// Whether a character does something else than show itself.
+/// Whether a character does more than show itself.
 fn acts(character: char) -> bool {
     // Unicode's Bidi_Control property, and the separators of UAX #14.
     character.is_control()

@@ -23,8 +23,8 @@ pub struct Signals {
 impl Signals {
     /// Begins to note SIGINT, SIGTERM, SIGHUP and SIGUSR1, on a thread beside.
     ///
-    /// In case nobody looks, another SIGINT or SIGTERM ends the process at once: but only a second
-    /// after the first. Who signals a group and its leader means one end, not two.
+    /// If the first has no effect, another SIGINT or SIGTERM ends the process at once, but only
+    /// from a second later on: a signal to a group and its leader comes twice.
     ///
     /// # Errors
     ///
@@ -48,7 +48,7 @@ impl Signals {
         Ok(signals)
     }
 
-    /// All that has to be done at an end takes less.
+    /// Everything that has to be done at an end takes less.
     const AGAIN: Duration = Duration::from_secs(1);
 
     fn note(&self, signal: i32) {

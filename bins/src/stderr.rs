@@ -1,4 +1,4 @@
-//! Lines on stderr, which can't end a tool, nor hold it up if a thread of their own writes them.
+//! Lines on stderr, which can't end a tool, nor delay it once a thread of their own writes them.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -12,8 +12,8 @@ use crossbeam::channel::{self, Receiver, Sender, TrySendError};
 use crate::patient::Patient;
 use crate::shown::Shown;
 
-/// Writes a line to stderr, as `say!` does, but what acts on a terminal is escaped, and a
-/// stderr that fails is no reason to panic.
+/// Writes a line to stderr like `eprintln!`, but escapes what would act on a terminal, and does not
+/// panic if stderr fails.
 #[macro_export]
 macro_rules! say {
     ($($text:tt)*) => { $crate::stderr::line(::std::format_args!($($text)*)) };
@@ -21,28 +21,28 @@ macro_rules! say {
 
 static QUEUE: OnceLock<Queue> = OnceLock::new();
 
-/// Lines that wait to be written: a burst of several seconds, in some 100 KiB.
+/// The most lines that wait to be written: a burst of several seconds, in some 100 KiB.
 const CAPACITY: usize = 1024;
 
 /// How long [`finish`] waits for a reader.
 const PATIENCE: Duration = Duration::from_millis(300);
 
-/// Writes a line, or has it written; see [`say!`].
+/// Writes a line, or queues it; see [`say!`].
 pub fn line(text: fmt::Arguments<'_>) {
     let text = format!("{}\n", Shown(text));
     match QUEUE.get() {
         Some(queue) => queue.put(text),
-        // Nobody can be told that stderr has failed.
+        // There is nowhere to report that stderr has failed.
         None => drop(Stderr.write_all(text.as_bytes())),
     }
 }
 
-/// From now on a thread writes all lines of this process, which is `tool`. What it can't write
-/// soon enough is dropped, and counted in a line as soon as there can be one.
+/// From now on a thread writes all lines of this process, which is `tool`. Lines that it can't
+/// write in time are dropped, and counted in a line once one can be written.
 ///
 /// # Errors
 ///
-/// If there can be no more threads.
+/// If the thread can't be started.
 pub fn write_beside(tool: &'static str) -> io::Result<()> {
     let (queue, writer) = queue(tool, CAPACITY, Stderr);
     if QUEUE.set(queue).is_ok() {
@@ -51,7 +51,7 @@ pub fn write_beside(tool: &'static str) -> io::Result<()> {
     Ok(())
 }
 
-/// Waits until all lines are written, but no longer than a moment: what nobody reads by then is
+/// Waits until all lines are written, but only for a moment: what has not been read by then is
 /// lost.
 pub fn finish() {
     if let Some(queue) = QUEUE.get() {
@@ -80,7 +80,7 @@ struct Writer<W> {
     tool: &'static str,
     items: Receiver<Item>,
     lost: Arc<AtomicU64>,
-    /// Lines that are lost, which has not been said.
+    /// Lines lost since the last report.
     untold: u64,
     out: W,
 }
@@ -130,7 +130,7 @@ impl<W: Write> Writer<W> {
         }
     }
 
-    /// Says what has been lost since the last line.
+    /// Reports what has been lost since the last line.
     fn tell_lost(&mut self) {
         let lost = self.lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
@@ -153,7 +153,7 @@ impl<W: Write> Writer<W> {
     }
 }
 
-/// The process's stderr, waited for also where somebody else has made it non-blocking.
+/// The process's stderr; waits for it even if another process has made it non-blocking.
 struct Stderr;
 
 impl Write for Stderr {

@@ -1,4 +1,4 @@
-//! Sizes, rates and times as people read them.
+//! Sizes, rates and times for people.
 
 use std::fmt;
 use std::str::FromStr;
@@ -25,7 +25,7 @@ impl fmt::Display for Bytes {
     }
 }
 
-/// Bits per second, as network people write them: `9.4Gbit`, `100Mbit`.
+/// Bits per second, as in `9.4Gbit` or `100Mbit`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BitRate(u64);
 

@@ -1,9 +1,9 @@
-//! libdlpi and bufmod as their manuals and headers have them: libdlpi(3LIB), dlpi(4P), bufmod(4M).
-//! The one room with unsafe code of this backend: declarations here, calls in `stream`.
+//! libdlpi and bufmod, after their manuals and headers: libdlpi(3LIB), dlpi(4P), bufmod(4M). This
+//! backend's unsafe code: declarations here, calls in `stream`.
 //!
 //! Layouts are those of a 64-bit system and are asserted below. Every function that the library
-//! offers to the public is declared, and imported whether it is used or not, so that a name that
-//! the library does not have can't be linked.
+//! offers to the public is declared, and imported whether it is used or not, so a name that the
+//! library lacks can't be linked.
 
 #![expect(unsafe_code, reason = "a C library on raw memory has no safe form")]
 
@@ -39,7 +39,7 @@ const DLPI_ENOTEINVAL: c_int = 10014;
 pub(super) const DLPI_ENOTENOTSUP: c_int = 10015;
 const DLPI_ENOTEIDINVAL: c_int = 10016;
 const DLPI_EIPNETINFONOTSUP: c_int = 10017;
-/// An address in a message is none.
+/// An address in a message is invalid.
 const DL_BADADDR: c_int = 1;
 /// The system refused; errno says why, or nothing if the link hung up.
 const DL_SYSERR: c_int = 4;
@@ -91,7 +91,7 @@ struct NotifyInfo {
     data: [c_uint; 17],
 }
 
-/// `dlpi_info_t`; what it says of the quality of service is nothing that Ethernet has.
+/// `dlpi_info_t`; its quality of service does not apply to Ethernet.
 #[repr(C)]
 struct Info {
     options: c_uint,
@@ -227,12 +227,12 @@ impl Failure {
         }
     }
 
-    /// Whether it says no more than that nothing was there, or that a signal came.
+    /// Whether it only means that nothing was there, or that a signal came.
     pub(super) fn is_nothing(self) -> bool {
         matches!(self, Self::Dlpi(DLPI_ETIMEDOUT) | Self::System(libc::EAGAIN | libc::EINTR))
     }
 
-    /// Whether a message came that was broken in itself: it is gone, and the next may be whole.
+    /// Whether a broken message came: it is gone, and the next may be good.
     pub(super) fn is_broken_message(self) -> bool {
         matches!(self, Self::Dlpi(DLPI_EINVAL | DLPI_EBADMSG | DL_BADADDR))
     }
@@ -270,7 +270,7 @@ pub(super) fn link_names() -> Vec<String> {
         0
     }
     let mut names = Vec::<String>::new();
-    // SAFETY: the library calls `add` with our vector, and not any more once it returns.
+    // SAFETY: the library calls `add` with our vector, and never after it returns.
     unsafe { dlpi_walk(add, (&raw mut names).cast(), 0) };
     names
 }

@@ -1,8 +1,8 @@
-//! The two handles that a link is used through, opened and set up.
+//! The two handles of a link, opened and set up.
 //!
-//! Everything is asked of the driver here, before there is any traffic: a control call throws
-//! away whatever else it comes upon while it waits for its answer. An answer can be lost; what
-//! the driver has done by then nobody knows, so the handle is closed and all begins anew.
+//! All control calls are made here, before there is any traffic, since a control call discards
+//! everything that arrives while it waits for its answer. An answer can be lost, and then the
+//! driver's state is unknown: so the handle is closed, and opening starts over.
 
 use std::ffi::CString;
 use std::io;
@@ -18,13 +18,13 @@ use super::ffi::{
 pub(super) struct Receiving {
     pub(super) stream: Stream,
     pub(super) address: [u8; 6],
-    /// The most bytes behind the Ethernet header.
+    /// The most bytes after the Ethernet header.
     pub(super) max_sdu: usize,
-    /// Why the read queue is no deeper than it is by default, if it is not.
+    /// Why the read queue has only its default depth, if it does.
     pub(super) shallow: Option<io::Error>,
 }
 
-/// Why a handle can't be had.
+/// Why a handle can't be opened.
 #[derive(Debug)]
 pub(super) enum Trouble {
     /// No link has this name.
@@ -36,14 +36,14 @@ pub(super) enum Trouble {
     Failed(&'static str, Failure),
 }
 
-/// How often to begin anew if an answer is lost, and with what to give up.
+/// How often to start over if an answer is lost, and the error after that.
 const ATTEMPTS: usize = 3;
 /// A quarter of the bytes that may wait in the read queue: room for the READs of a rack, or for
 /// the batches of a simulated one.
 const CHUNK: u32 = 2 << 20;
 /// The ethertype that the sending handle is bound to, for it has to be bound: one of those for
-/// local experiments, so that no frame ever arrives there, and what the driver says of the link
-/// is all that its queue has to hold.
+/// local experiments, so that no frame ever arrives there, and its queue holds only the driver's
+/// notifications.
 const NOBODYS: u16 = 0x88b5;
 
 impl Receiving {
@@ -78,14 +78,14 @@ impl Receiving {
     }
 }
 
-/// Opens the handle that frames leave by, and that hears of the link's going down and up; if
-/// `raw`, frames can bear any source address.
+/// Opens the handle that sends, and that is notified when the link goes down or up; if `raw`,
+/// frames can have any source address.
 pub(super) fn open_sending(link: &str, raw: bool) -> Result<Stream, Trouble> {
     persistently(|| {
         let mut stream = open(link, if raw { DLPI_RAW } else { 0 })?;
         stream.bind(NOBODYS).map_err(failed("bind to an ethertype"))?;
         match stream.watch_link() {
-            // Then frames are lost unseen while the link is down.
+            // Then frames are lost unnoticed while the link is down.
             Ok(()) | Err(Failure::Dlpi(DLPI_ENOTENOTSUP)) => {}
             Err(failure) => return Err(Trouble::Failed("watch the link", failure)),
         }
@@ -94,7 +94,7 @@ pub(super) fn open_sending(link: &str, raw: bool) -> Result<Stream, Trouble> {
     })
 }
 
-/// The names of all links, for those who got one wrong.
+/// The names of all links, for an error about a wrong one.
 pub(super) fn known_links() -> String {
     let mut names = link_names();
     names.sort();

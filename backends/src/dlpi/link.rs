@@ -14,39 +14,40 @@ use crate::{Datalink, LinkCounters, LinkError, Sent};
 
 /// A link of illumos, through a handle to receive and one to send.
 ///
-/// Nothing sends more than a frame with one call, so none is saved by handing over many: the
-/// frame's head and payload are gathered once, into a buffer that the kernel then copies.
-/// Nobody tells how many frames were lost while the read queue was full.
+/// One call sends one frame, so handing over many saves nothing: the frame's head and payload are
+/// gathered once, into a buffer that the kernel then copies. The system does not say how many
+/// frames were lost while the read queue was full.
 pub(super) struct DlpiLink {
     name: String,
     address: MacAddr,
     max_sdu: usize,
     receiving: Stream,
     sending: Stream,
-    /// Frames keep the source address that they have; else it is the link's.
+    /// Whether frames keep their source address; otherwise it is the link's.
     raw: bool,
     share: Share,
     described: String,
-    /// The addresses that frames were sent from: for all addresses, one's own frames arrive too.
+    /// The addresses that frames were sent from: a link that receives for all addresses gets its
+    /// own frames too.
     own: HashSet<MacAddr>,
     incoming: Box<[u8; ETHERNET_LEN + INCOMING]>,
     outgoing: Vec<u8>,
-    /// The system had no memory for a frame; nothing tells when it has some.
+    /// The system had no memory for a frame; there is no notice when it has.
     starved: bool,
     counters: LinkCounters,
     /// Since when the link has been down.
     down_since: Option<Instant>,
 }
 
-/// Bytes kept behind the Ethernet header; no frame of the protocol has as many.
+/// Bytes kept after the Ethernet header; no frame of the protocol has as many.
 const INCOMING: usize = 2048;
-/// Frames received at once at most.
+/// The most frames received at once.
 const MOST: usize = 64;
-/// How long to wait for what nothing tells of.
+/// How long to wait where there is no notice.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// Which of the frames that arrive at all workers of a link are one worker's: all from one
-/// address are the same one's.
+/// Which of the frames that arrive at all workers of a link belong to one worker: all from one
+/// address belong to the same.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Share {
     pub(super) index: u32,
@@ -97,7 +98,7 @@ impl DlpiLink {
     fn fail(&self, what: &'static str, failure: Failure) -> LinkError {
         let link = self.name.clone();
         match failure {
-            // A stream that hung up says nothing, or one of these.
+            // A stream that has hung up reports nothing, or one of these.
             Failure::System(0 | libc::ENXIO | libc::ENODEV | libc::EIO) => LinkError::Gone { link },
             _ => LinkError::System { link, what, cause: failure.into_error() },
         }
@@ -128,12 +129,12 @@ impl DlpiLink {
         self.sending.send(&to, sap, &self.outgoing)
     }
 
-    /// Hears what the driver has to say on the sending handle.
+    /// Takes the driver's notifications from the sending handle.
     fn take_notes(&mut self) -> Result<(), LinkError> {
         for _ in 0..MOST {
             match self.sending.take_note() {
-                // So it says too when there was a note, and whatever is left then wakes the
-                // next wait.
+                // It says the same after a notification; if any is left, the next wait wakes at
+                // once.
                 Err(failure) if failure.is_nothing() => return Ok(()),
                 Ok(()) => {}
                 Err(failure) if failure.is_broken_message() => {}
@@ -156,7 +157,7 @@ impl DlpiLink {
         Ok(())
     }
 
-    /// Gives a frame its Ethernet header back and hands it on, if it is one for this worker.
+    /// Restores a frame's Ethernet header and hands it on, if it belongs to this worker.
     fn hand_over(
         &mut self,
         source: &[u8; DLPI_PHYSADDR_MAX],
@@ -164,7 +165,7 @@ impl DlpiLink {
         sink: &mut dyn FnMut(&[u8]),
     ) {
         const ADDRESS: usize = 6;
-        // Without whole addresses it can't be answered, and a part of a frame is none.
+        // Without complete addresses it can't be answered, and a part of a frame is useless.
         if received.source_length != ADDRESS
             || received.destination_length != ADDRESS
             || received.total_length > received.length
@@ -172,7 +173,7 @@ impl DlpiLink {
             self.counters.missed += 1;
             return;
         }
-        // A frame that arrives says that the link is up, if nobody else does.
+        // A frame that arrives shows that the link is up, even without a notification.
         self.sending.notes().down.store(false, Ordering::Relaxed);
         self.incoming[..6].copy_from_slice(&received.destination[..ADDRESS]);
         self.incoming[6..12].copy_from_slice(&source[..ADDRESS]);
@@ -210,7 +211,7 @@ impl Datalink for DlpiLink {
             batch.clear();
         }
         while let Some(frame) = batch.get(0) {
-            // The library would say that it was sent.
+            // The library would report it as sent.
             if frame.len() > ETHERNET_LEN + self.max_sdu {
                 batch.consume(1);
                 sent.dropped += 1;
@@ -246,7 +247,7 @@ impl Datalink for DlpiLink {
             timeout = timeout.min(PAUSE);
         }
         if timeout < Duration::from_millis(1) && !timeout.is_zero() {
-            // Polling knows whole milliseconds only.
+            // Polling takes whole milliseconds.
             thread::sleep(timeout);
             timeout = Duration::ZERO;
         }

@@ -1,9 +1,8 @@
-//! illumos DLPI: frames on an Ethernet link through libdlpi, for whoever has the privilege
-//! `net_rawaccess`.
+//! illumos DLPI: frames on an Ethernet link through libdlpi, with the privilege `net_rawaccess`.
 //!
-//! A link is used through two handles, since one serves one thread at a time: one receives
-//! ([`handle::Receiving`]), one sends and hears of the link's going down and up. Both are bound
-//! and set up before the first frame, and only sent to and received from hereafter.
+//! A link is used through two handles, since a handle serves one thread at a time: one receives
+//! ([`handle::Receiving`]), the other sends and is notified when the link goes down or up. Both are
+//! set up and bound before the first frame; after that they only send and receive.
 
 mod ffi;
 mod handle;
@@ -15,19 +14,19 @@ use self::handle::{Receiving, Trouble, known_links, open_sending};
 use self::link::{DlpiLink, Share};
 use crate::{Datalink, LEAST_MTU, LinkError, OpenOptions};
 
-/// Frames wake every worker, so that many would only keep each other awake.
+/// Frames wake every worker, so more would only keep each other awake.
 const MOST_WORKERS: usize = 8;
 
-/// Opens the link `name` once for each worker, but for no more than eight. All frames arrive at
-/// all of them: they are few, and each worker takes those that are its own.
+/// Opens the link `name` once for each worker, of at most eight. Every frame arrives at all of
+/// them, and each worker takes its own; there are few.
 ///
-/// There is one way to send here, whichever the options ask for. It gathers frames in this
-/// process, which must not read what is mapped from a file.
+/// There is one way to send here, whatever the options ask for. It gathers frames in this process,
+/// which must not read what is mapped from a file.
 ///
 /// # Errors
 ///
-/// If there is no such link, it is none of Ethernet, can't carry the protocol's frames, or the
-/// process lacks the privilege; and if payloads are mapped.
+/// If there is no such link, it is not Ethernet, can't carry the protocol's frames, or the process
+/// lacks the privilege; or if payloads are mapped.
 pub(crate) fn open(
     name: &str,
     options: OpenOptions,

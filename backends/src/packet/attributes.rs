@@ -1,5 +1,5 @@
-//! What the kernel says of a link over netlink: its queueing discipline, its XDP program, and
-//! whether its driver has zero-copy AF_XDP.
+//! What netlink says about a link: its queueing discipline, its XDP program, and whether its driver
+//! has zero-copy AF_XDP.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -8,8 +8,8 @@ use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket,
 };
 
-/// Disciplines that only queue, such as the system's defaults: nobody asked for them to shape or
-/// to sort, so nothing is lost by going past them.
+/// Disciplines that only queue, such as the system's defaults: no one asked for shaping or sorting,
+/// so bypassing them loses nothing.
 const PLAIN: [&str; 8] =
     ["noqueue", "noop", "mq", "pfifo_fast", "pfifo", "bfifo", "fq_codel", "fq"];
 
@@ -25,7 +25,7 @@ pub(super) fn shaping(link: i32) -> io::Result<Option<String>> {
     Ok((!PLAIN.contains(&name)).then(|| name.to_owned()))
 }
 
-/// Whether the link with this index has an XDP program, of whatever kind.
+/// Whether the link with this index has an XDP program of any kind.
 ///
 /// # Errors
 ///
@@ -79,7 +79,7 @@ fn ask(whom: SockProtocol, request: &[u8]) -> io::Result<Vec<u8>> {
     }
 }
 
-/// The number of the error that an answer is.
+/// The error number in an answer, if it is an error.
 fn refusal(answer: &[u8]) -> Option<i32> {
     (answer.get(4..6)? == (libc::NLMSG_ERROR as u16).to_ne_bytes()).then_some(())?;
     let errno = i32::from_ne_bytes(answer.get(HEADER..HEADER + 4)?.try_into().ok()?);
@@ -90,7 +90,7 @@ fn refusal(answer: &[u8]) -> Option<i32> {
 ///
 /// # Errors
 ///
-/// ENODEV if there is none.
+/// ENODEV if there is no such link.
 pub(super) fn link_at(index: i32) -> io::Result<Vec<u8>> {
     ask(SockProtocol::NetlinkRoute, &about(index))
 }
@@ -99,14 +99,15 @@ pub(super) fn link_at(index: i32) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 ///
-/// ENODEV if there is none.
+/// ENODEV if there is no such link.
 pub(super) fn link_named(name: &str) -> io::Result<Vec<u8>> {
     /// ALTIFNAMSIZ of linux/if.h, with the NUL at the end.
     const LONGEST: usize = 128;
     if name.is_empty() || name.len() >= LONGEST {
         return Err(io::Error::from_raw_os_error(libc::ENODEV));
     }
-    // Systems before Linux 5.5 know the first attribute alone; it is looked for among all names.
+    // Systems before Linux 5.5 know only the first attribute; the name is looked for among all
+    // names.
     let is_short = name.len() < libc::IFNAMSIZ;
     let attribute = if is_short { libc::IFLA_IFNAME } else { libc::IFLA_ALT_IFNAME };
     let name = [name.as_bytes(), &[0]].concat();
@@ -121,7 +122,7 @@ pub(super) fn link_named(name: &str) -> io::Result<Vec<u8>> {
 pub(super) const HEADER: usize = 16;
 pub(super) const INFO: usize = 16;
 
-/// A request of this kind: what comes before its attributes, and these.
+/// A request of this kind: the headers, and its attributes.
 fn message(kind: u16, fixed: &[u8], attributes: &[(u16, &[u8])]) -> Vec<u8> {
     let mut bytes = vec![0; HEADER];
     bytes[4..6].copy_from_slice(&kind.to_ne_bytes());
@@ -154,9 +155,9 @@ fn discipline(answer: &[u8]) -> Option<&str> {
     std::str::from_utf8(find(of_link(answer)?, libc::IFLA_QDISC)?.strip_suffix(&[0])?).ok()
 }
 
-/// Whether the attribute IFLA_XDP of an RTM_NEWLINK tells of a program.
+/// Whether the attribute IFLA_XDP of an RTM_NEWLINK names a program.
 fn program(answer: &[u8]) -> Option<bool> {
-    /// IFLA_XDP_ATTACHED of linux/if_link.h: 0 is none, and else where it runs.
+    /// IFLA_XDP_ATTACHED of linux/if_link.h: 0 for none, otherwise where it runs.
     const ATTACHED: u16 = 2;
     let attached = find(find(of_link(answer)?, libc::IFLA_XDP)?, ATTACHED)?;
     Some(*attached.first()? != 0)
@@ -168,7 +169,7 @@ fn of_link(answer: &[u8]) -> Option<&[u8]> {
     answer.get(HEADER + INFO..)
 }
 
-/// The value of the first attribute of this kind. The upper two bits of a kind tell of its form.
+/// The value of the first attribute of this kind. The upper two bits of a kind are flags.
 pub(super) fn find(mut attributes: &[u8], wanted: u16) -> Option<&[u8]> {
     loop {
         let (length, kind) = (attributes.get(..2)?, attributes.get(2..4)?);

@@ -2,14 +2,12 @@
 
 use boot_format::wire::{ETHERTYPE, MAGIC, MacAddr};
 
-/// Accepts frames of the boot protocol, its ethertype and its magic behind that, which are for
-/// the link's own address, for one of those that it had before, or for all, and those that
-/// somebody else sends with `own` as their source.
+/// Accepts frames of the boot protocol (ethertype and magic) for the link's own address, for one of
+/// its former ones, or for all; and those that come from outside with `own` as their source.
 ///
-/// Frames with a VLAN tag are not for us: a tagged segment is served on its VLAN's own link. A
-/// tag with the VID 0 names no VLAN, only a priority. The kernel takes tags out of frames; of
-/// those with a VID that has no link here it may tell no more than that they are for another
-/// host, whatever their destination.
+/// Frames with a VLAN tag are not for us: a tagged segment is served on its VLAN's own link. A tag
+/// with the VID 0 names no VLAN, only a priority. The kernel strips tags from frames; if a VID has
+/// no link here, it may say only that the frame is for another host, whatever its destination.
 pub(super) fn frames_for(own: MacAddr, former: &[MacAddr]) -> Vec<libc::sock_filter> {
     const DESTINATION: u32 = 0;
     const SOURCE: u32 = 6;
@@ -22,7 +20,7 @@ pub(super) fn frames_for(own: MacAddr, former: &[MacAddr]) -> Vec<libc::sock_fil
     boot_frames_and(&others)
 }
 
-/// Accepts frames that have `address` at this place, and goes on with others.
+/// Accepts frames that have `address` at this place, and continues with others.
 fn give_if(at: u32, address: MacAddr) -> [libc::sock_filter; 5] {
     let [a, b, c, d, e, f] = address.octets();
     [
@@ -55,7 +53,7 @@ fn boot_frames_and(others: &[libc::sock_filter]) -> Vec<libc::sock_filter> {
         jump_unless(ETHERTYPE.into(), 6),
         load(libc::BPF_W, 14),
         jump_unless(MAGIC, 4),
-        // Without a tag, this is 0 too.
+        // This is 0 without a tag, too.
         load(libc::BPF_H, ancillary(libc::SKF_AD_VLAN_TAG)),
         op(libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K, 2, 0, VID),
         load(libc::BPF_H, ancillary(libc::SKF_AD_PKTTYPE)),
@@ -67,7 +65,7 @@ fn boot_frames_and(others: &[libc::sock_filter]) -> Vec<libc::sock_filter> {
     program
 }
 
-/// Where the kernel shows what it knows of a frame beside its bytes.
+/// Where the kernel shows metadata of a frame.
 fn ancillary(what: libc::c_int) -> u32 {
     (libc::SKF_AD_OFF + what).cast_unsigned()
 }
@@ -80,14 +78,14 @@ pub(super) fn nothing() -> [libc::sock_filter; 1] {
 /// Picks a worker for a frame by its source address: the kernel takes the answer modulo the
 /// number of workers.
 ///
-/// A vendor's addresses are handed out in steps, of two or four for cards with several ports,
-/// so they are multiplied by a constant that spreads any step evenly, and the upper half of the
-/// product is used. The vendor's own two first bytes say nothing.
+/// Vendors assign addresses in steps, of two or four for cards with several ports. So the address
+/// is multiplied by a constant that spreads any step evenly, and the upper half of the product is
+/// used. The first two bytes are the vendor's and are ignored.
 pub(super) fn worker_of_source() -> [libc::sock_filter; 4] {
     /// 2^32 divided by the golden ratio.
     const SPREAD: u32 = 0x9e37_79b1;
     [
-        // While workers are picked, offsets count from behind the Ethernet header.
+        // While workers are picked, offsets count from the end of the Ethernet header.
         load(libc::BPF_W, libc::SKF_LL_OFF.cast_unsigned() + 8),
         op(libc::BPF_ALU | libc::BPF_MUL | libc::BPF_K, 0, 0, SPREAD),
         op(libc::BPF_ALU | libc::BPF_RSH | libc::BPF_K, 0, 0, 16),

@@ -1,4 +1,4 @@
-//! A packet socket as a datalink, whatever way its frames go out.
+//! A packet socket as a datalink, whichever path its frames take.
 
 use std::io;
 use std::mem;
@@ -18,37 +18,37 @@ use crate::{Datalink, LinkCounters, LinkError, OpenOptions, Sent};
 
 /// One way to hand frames to the kernel.
 pub(super) trait Transmit: Send {
-    /// Sends frames from the front of `batch`, as many as go at once, and consumes those that
-    /// are done with.
+    /// Sends frames from the front of `batch`, as many as the kernel takes at once, and consumes
+    /// those that are done with.
     ///
     /// # Errors
     ///
-    /// If the link can't be used any more.
+    /// If the link is gone for good.
     fn transmit(&mut self, socket: &Socket, batch: &mut Batch) -> io::Result<Round>;
 
-    /// Frames can have so many bytes behind their Ethernet header from now on.
+    /// From now on, frames may have `mtu` bytes after the Ethernet header.
     fn fit(&mut self, _mtu: usize) {}
 
-    /// Frames that were consumed but that the kernel has not taken yet, for want of room.
+    /// Frames that were consumed but that the kernel has had no room for yet.
     fn pending(&self) -> usize {
         0
     }
 
-    /// Has the kernel try pending frames again.
+    /// Makes the kernel try pending frames again.
     ///
     /// # Errors
     ///
-    /// If the link can't be used any more.
+    /// If the link is gone for good.
     fn flush(&mut self) -> io::Result<Round> {
         Ok(Round::default())
     }
 }
 
-/// What one attempt at sending came to.
+/// The result of one attempt at sending.
 #[derive(Debug, Default)]
 pub(super) struct Round {
     pub(super) sent: Sent,
-    /// Those of the dropped frames whose payload could not be read.
+    /// Dropped frames whose payload could not be read.
     pub(super) unreadable: usize,
     /// Why no more went out, if it is known that no more would.
     pub(super) stop: Option<Stop>,
@@ -68,11 +68,11 @@ pub(super) enum Stop {
 /// What the kernel means by refusing a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// Nothing: a signal came.
+    /// A signal came.
     Interrupted,
-    /// This frame can't ever go out: it is longer than the link's MTU.
+    /// The frame can never go out: it is longer than the link's MTU.
     Lost,
-    /// Its payload can't be read: the file that it is mapped from has become shorter.
+    /// Its payload can't be read: the file that it is mapped from was cut short.
     Unreadable,
     BufferFull,
     QueueFull,
@@ -101,8 +101,8 @@ const SOURCE: Range<usize> = 6..12;
 pub(super) struct PacketLink {
     name: String,
     watch: Watch,
-    /// The address for which the filter lets frames through, and those that the link had before;
-    /// unless it does for all.
+    /// The addresses that the filter accepts frames for: the link's own, and its former ones;
+    /// `None` if all.
     filtered: Option<(MacAddr, Vec<MacAddr>)>,
     /// The former addresses for which the link delivers frames.
     former: Vec<MacAddr>,
@@ -157,8 +157,8 @@ impl PacketLink {
         }
     }
 
-    /// Takes the error that waits at the socket: a link that is down is no failure, one that
-    /// has been removed is.
+    /// Takes the socket's pending error: that the link is down is not a failure, that it was
+    /// removed is.
     fn take_error(&mut self) -> Result<(), LinkError> {
         let waiting =
             self.socket.take_error().map_err(|error| self.fail("look for errors", error))?;
@@ -171,7 +171,7 @@ impl PacketLink {
         self.look_for_link()
     }
 
-    /// A link that is removed goes down first, and the socket says no more than that.
+    /// A link that is removed goes down first, and that is all the socket reports.
     fn look_for_link(&self) -> Result<(), LinkError> {
         match self.socket.link_exists() {
             Ok(true) => Ok(()),
@@ -180,12 +180,12 @@ impl PacketLink {
         }
     }
 
-    /// Takes in what has changed about the link, which costs next to nothing if nothing has.
+    /// Takes in what has changed about the link; costs hardly anything if nothing has.
     fn look(&mut self) {
         self.watch.look();
         self.path.fit(self.watch.facts().mtu);
         let wanted = (self.watch.facts().address, &self.former);
-        // A filter that can't be had now is asked for again.
+        // A filter that can't be attached now is tried again later.
         if let Some((address, former)) = &mut self.filtered
             && (*address, &*former) != wanted
             && self.socket.attach_filter(&filter::frames_for(wanted.0, wanted.1)).is_ok()
@@ -247,7 +247,7 @@ impl Datalink for PacketLink {
         if self.filtered.is_none() || self.former == former {
             return;
         }
-        // Without, a card or bridge may keep such frames to itself: then sleds start over.
+        // If this fails, a card or bridge may not deliver such frames: then sleds start over.
         for address in self.former.iter().filter(|address| !former.contains(address)) {
             let _ = self.socket.receive_for(*address, false);
         }
@@ -300,7 +300,7 @@ impl Datalink for PacketLink {
     ) -> Result<(), LinkError> {
         let mut timeout = timeout;
         let mut writable = want_room;
-        // What a link takes that has no carrier is lost.
+        // A link without carrier accepts frames and loses them.
         let late = self.path.pending() > 0;
         let pending = late && self.runs();
         let down = late && !pending || want_room && self.blocked == Some(Stop::Down);
@@ -309,8 +309,8 @@ impl Datalink for PacketLink {
             writable = false;
             timeout = timeout.min(Outage::PAUSE);
         } else if pausing {
-            // The socket calls itself writable while the queue behind it is full: so wait for
-            // a little time instead.
+            // The socket calls itself writable while the queue behind it is full: so wait for a
+            // short time instead.
             writable = false;
             timeout = timeout.min(self.room.pause());
         }
@@ -370,7 +370,7 @@ impl Datalink for PacketLink {
             self.note_down();
         }
         self.holding.look();
-        // Nothing is lost by not knowing: the sled asks again.
+        // Missing it does no harm: the sled asks again.
         self.counters.missed += self.socket.take_missed().unwrap_or(0);
         LinkCounters {
             down_time: self.counters.down_time + self.outage.time(),

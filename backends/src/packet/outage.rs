@@ -12,7 +12,7 @@ pub(super) struct Outage {
 }
 
 impl Outage {
-    /// Nothing tells that a link is up again, so it is looked at this often.
+    /// There is no notice when a link is up again, so it is polled this often.
     pub(super) const PAUSE: Duration = Duration::from_millis(5);
 
     /// The link is up.
@@ -27,20 +27,20 @@ impl Outage {
         news
     }
 
-    /// Frames have found the link down. Says whether they may wait, and whether they are the
-    /// first that do.
+    /// Frames have found the link down. Says whether they may wait, and whether they are the first
+    /// to.
     pub(super) fn wait(&mut self) -> (bool, bool) {
         let first = self.waiting.is_none();
         let waiting = self.waiting.get_or_insert_with(Instant::now);
         (waiting.elapsed() < self.patience, first)
     }
 
-    /// Whether the link is down, as far as is known.
+    /// Whether the link is known to be down.
     pub(super) fn is_on(&self) -> bool {
         self.since.is_some()
     }
 
-    /// The link is up again. Returns for how long it was not.
+    /// The link is up again. Returns how long it was down.
     pub(super) fn end(&mut self) -> Duration {
         self.waiting = None;
         self.since.take().map_or(Duration::ZERO, |since| since.elapsed())

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// A wait that grows and shrinks, so that each one makes room for a handful of frames: long
-/// enough that waiting costs next to nothing, short enough that the queue does not run dry.
+/// A wait that grows and shrinks, so that each one makes room for a handful of frames: long enough
+/// that waiting costs hardly anything, short enough that the queue does not run dry.
 #[derive(Debug)]
 pub(super) struct Room {
     pause: Duration,
@@ -12,8 +12,8 @@ pub(super) struct Room {
 impl Room {
     const LEAST: Duration = Duration::from_micros(100);
     const MOST: Duration = Duration::from_millis(5);
-    /// Frames that a wait should make room for, at least and at most. A link's queue rarely
-    /// holds fewer than 60.
+    /// The least and the most frames that a wait should make room for. A link's queue rarely holds
+    /// fewer than 60.
     const FEW: usize = 8;
     const MANY: usize = 24;
 
@@ -26,7 +26,7 @@ impl Room {
         self.pause
     }
 
-    /// Learns from a wait that went its full length: it made room for so many frames.
+    /// Learns from a wait that ran its full length, and made room for this many frames.
     pub(super) fn made(&mut self, frames: usize) {
         if frames < Self::FEW {
             self.pause = (self.pause * 2).min(Self::MOST);

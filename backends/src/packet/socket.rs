@@ -1,4 +1,4 @@
-//! The AF_PACKET socket: the one room with unsafe code of this backend.
+//! The AF_PACKET socket: the file with this backend's unsafe code.
 
 #![expect(unsafe_code, reason = "system calls on raw memory have no safe form")]
 
@@ -45,7 +45,7 @@ impl Socket {
         Ok(())
     }
 
-    /// Whether the link that the socket is bound to still exists, under whatever name.
+    /// Whether the link that the socket is bound to still exists, under any name.
     pub(super) fn link_exists(&self) -> io::Result<bool> {
         let mut name = [0; libc::IFNAMSIZ];
         // SAFETY: the kernel's names, with their NUL, fit.
@@ -74,7 +74,7 @@ impl Socket {
         usize::try_from(rings[RECEIVE]).ok().filter(|&frames| frames > 0)
     }
 
-    /// Has the kernel drop, before it costs anything, what this program does not accept.
+    /// Makes the kernel drop what this program does not accept, before it costs anything.
     pub(super) fn attach_filter(&self, program: &[libc::sock_filter]) -> io::Result<()> {
         self.set(libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &as_program(program))
     }
@@ -84,7 +84,7 @@ impl Socket {
         self.set(libc::SOL_PACKET, libc::PACKET_IGNORE_OUTGOING, &1_i32)
     }
 
-    /// Has the link deliver frames for other addresses than its own too, for as long as the
+    /// Makes the link deliver frames for other addresses than its own too, for as long as the
     /// socket lives.
     pub(super) fn receive_for_all_addresses(&self) -> io::Result<()> {
         // SAFETY: all zeros is a valid request.
@@ -94,7 +94,7 @@ impl Socket {
         self.set(libc::SOL_PACKET, libc::PACKET_ADD_MEMBERSHIP, &request)
     }
 
-    /// Has the link deliver frames for `address` too, or no more, whatever its own is.
+    /// Makes the link deliver frames for `address` too, or no longer, whatever its own is.
     pub(super) fn receive_for(&self, address: MacAddr, wanted: bool) -> io::Result<()> {
         // SAFETY: all zeros is a valid request.
         let mut request: libc::packet_mreq = unsafe { mem::zeroed() };
@@ -130,7 +130,7 @@ impl Socket {
         Ok(joined as u16)
     }
 
-    /// How many frames have been lost for want of buffer since this was last asked.
+    /// How many frames have been lost to a full buffer since the last call.
     pub(super) fn take_missed(&self) -> io::Result<u64> {
         /// `tp_packets` and `tp_drops` of linux/if_packet.h.
         const PACKET_STATISTICS: i32 = 6;
@@ -138,7 +138,7 @@ impl Socket {
         Ok(missed.into())
     }
 
-    /// Asks for buffers of these sizes in bytes, past the system's limits where we may.
+    /// Asks for buffers of these sizes in bytes, beyond the system's limits if permitted.
     pub(super) fn set_buffers(&self, send: i32, receive: i32) -> io::Result<()> {
         if self.set(libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, &send).is_err() {
             self.set(libc::SOL_SOCKET, libc::SO_SNDBUF, &send)?;
@@ -173,8 +173,8 @@ impl Socket {
         }
     }
 
-    /// Sends frames with one call, their bytes straight from where they live. Returns how many
-    /// the kernel took; an error concerns the first.
+    /// Sends frames with one call, straight from where their bytes are. Returns how many the kernel
+    /// took; an error concerns the first.
     pub(super) fn send<'a>(
         &self,
         scratch: &mut SendScratch,
@@ -237,7 +237,7 @@ impl Socket {
 
     fn ioctl(&self, number: libc::Ioctl, request: &mut libc::ifreq) -> io::Result<()> {
         // SAFETY: the number used here, SIOCETHTOOL, reads and writes one `ifreq` and what it
-        // points to, which the caller sees to.
+        // points to, which the caller guarantees.
         check(unsafe { libc::ioctl(self.fd.as_raw_fd(), number, std::ptr::from_mut(request)) })?;
         Ok(())
     }
@@ -268,7 +268,7 @@ impl AsRawFd for Socket {
     }
 }
 
-/// The program as the kernel wants to be shown it, which only reads it.
+/// The program in the kernel's form; the kernel only reads it.
 fn as_program(program: &[libc::sock_filter]) -> libc::sock_fprog {
     libc::sock_fprog { len: program.len() as u16, filter: program.as_ptr().cast_mut() }
 }
@@ -283,7 +283,7 @@ pub(super) struct SendScratch {
 unsafe impl Send for SendScratch {}
 
 impl SendScratch {
-    /// Frames in a call at most.
+    /// The most frames in a call.
     pub(super) const MOST: usize = 128;
 
     pub(super) fn new() -> Self {
@@ -302,7 +302,7 @@ pub(super) struct ReceiveScratch {
 unsafe impl Send for ReceiveScratch {}
 
 impl ReceiveScratch {
-    /// Frames in a call at most.
+    /// The most frames in a call.
     pub(super) const MOST: usize = 64;
     /// Bytes kept of a frame; no frame of the protocol is longer, and what is longer is cut.
     const FRAME: usize = 2048;

@@ -1,4 +1,4 @@
-//! What the kernel says of one link, found by its number and kept current.
+//! What the kernel knows of one link, found by its index and kept current.
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -33,7 +33,7 @@ impl LinkFacts {
     ///
     /// # Errors
     ///
-    /// ENODEV if there is none.
+    /// ENODEV if there is no such link.
     pub(super) fn of(name: &str) -> io::Result<Self> {
         let answer = link_named(name)?;
         let mut facts = Self {
@@ -50,7 +50,7 @@ impl LinkFacts {
         Ok(facts)
     }
 
-    /// Asks the kernel anew.
+    /// Asks the kernel again.
     fn ask(&mut self) -> io::Result<()> {
         match link_at(self.index) {
             Ok(answer) => self.take(&answer),
@@ -92,8 +92,8 @@ impl LinkFacts {
     }
 }
 
-/// The number of the link that an RTM_NEWLINK or RTM_DELLINK is about. What a bridge says of its
-/// ports, also in such messages, is of another family.
+/// The number of the link that an RTM_NEWLINK or RTM_DELLINK is about. A bridge reports on its
+/// ports in such messages too, of another family.
 fn index_in(message: &[u8]) -> Option<i32> {
     let kind = u16::from_ne_bytes(message.get(4..6)?.try_into().ok()?);
     let is_of_link = [libc::RTM_NEWLINK, libc::RTM_DELLINK].contains(&kind)
@@ -102,7 +102,7 @@ fn index_in(message: &[u8]) -> Option<i32> {
     is_of_link.then_some(i32::from_ne_bytes(index))
 }
 
-/// A link's facts, and the socket at which the kernel tells what changes.
+/// A link's facts, and the socket at which the kernel reports changes.
 #[derive(Debug)]
 pub(super) struct Watch {
     facts: LinkFacts,
@@ -114,20 +114,20 @@ impl Watch {
     /// Bytes kept of a message: four times what links without virtual functions have been seen
     /// to need.
     const MESSAGE: usize = 8 << 10;
-    /// Messages taken at once, so that a storm of them holds nobody up.
+    /// Messages taken at once, so that a storm of them delays nothing.
     const MOST: usize = 64;
 
-    /// Watches the link that `facts` are of.
+    /// Watches the link that `facts` describe.
     ///
     /// # Errors
     ///
-    /// If the kernel does not tell.
+    /// If the kernel refuses.
     pub(super) fn new(mut facts: LinkFacts) -> io::Result<Self> {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let route = SockProtocol::NetlinkRoute;
         let news = socket(AddressFamily::Netlink, SockType::Raw, flags, route)?;
         bind(news.as_raw_fd(), &NetlinkAddr::new(0, libc::RTMGRP_LINK as u32))?;
-        // It may have changed before anybody told.
+        // It may have changed before the watch began.
         facts.ask()?;
         Ok(Self { facts, news, message: vec![0; Self::MESSAGE].into() })
     }
@@ -137,21 +137,21 @@ impl Watch {
         &self.facts
     }
 
-    /// Takes in what the kernel has told since: one call that finds nothing, as a rule.
+    /// Takes in what the kernel has reported since: usually one call that finds nothing.
     pub(super) fn look(&mut self) {
         for _ in 0..Self::MOST {
             match recv(self.news.as_raw_fd(), &mut self.message, MsgFlags::MSG_DONTWAIT) {
                 Ok(length) if self.take(length) => {}
                 Err(Errno::EINTR) => {}
-                // Some of it is lost.
+                // Some messages are lost.
                 Ok(_) | Err(Errno::ENOBUFS) => self.ask(),
                 Err(_) => return,
             }
         }
     }
 
-    /// Whether the link runs, asked anew if it seems to: the kernel tells of a link that goes
-    /// down a moment after it has.
+    /// Whether the link is running, asked anew if it seems to be: the kernel reports a link that
+    /// goes down a moment late.
     pub(super) fn runs_again(&mut self) -> bool {
         self.look();
         if self.facts.runs {
@@ -161,7 +161,7 @@ impl Watch {
     }
 
     fn ask(&mut self) {
-        // What the kernel does not tell now, it tells next time.
+        // What the kernel does not say now, it says next time.
         let _ = self.facts.ask();
     }
 

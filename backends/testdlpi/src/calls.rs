@@ -69,7 +69,7 @@ unsafe extern "C" fn dlpi_open(
 unsafe extern "C" fn dlpi_close(handle: *mut Handle) {
     // SAFETY: the handle is open, or null.
     if unsafe { Handle::with(handle, |_| ()) }.is_some() {
-        // SAFETY: it came from a box, and nobody uses it any more.
+        // SAFETY: it came from a box, and is no longer used.
         let handle = unsafe { Box::from_raw(handle) };
         modules::closed(handle.inner.queue.fd());
     }

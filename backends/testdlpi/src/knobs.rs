@@ -1,4 +1,4 @@
-//! What a test can ask of the library, for one link by its name, and ask it afterwards.
+//! What a test can ask the library to do for a link, by name, and what it can read afterwards.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -9,29 +9,29 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Fault {
-    /// The next so many answers to control calls are lost.
+    /// The next N answers to control calls are lost.
     LoseAcks,
-    /// Every so manyth call to receive is interrupted by a signal.
+    /// Every Nth call to receive is interrupted by a signal.
     InterruptReceive,
-    /// Every so manyth call to receive finds nothing, although it was told that there is.
+    /// Every Nth call to receive finds nothing, although it was told that there is.
     EmptyReceive,
-    /// Every so manyth call to send is interrupted by a signal.
+    /// Every Nth call to send is interrupted by a signal.
     InterruptSend,
-    /// Every so manyth call to send finds the queue full, for a few milliseconds.
+    /// Every Nth call to send finds the queue full, for a few milliseconds.
     FullSend,
-    /// Every so manyth call to send finds no memory.
+    /// Every Nth call to send finds no memory.
     NoMemory,
-    /// Every so manyth frame arrives with half an address.
+    /// Every Nth frame arrives with half an address.
     ShortAddress,
-    /// Every so manyth frame arrives broken.
+    /// Every Nth frame arrives broken.
     BadMessage,
-    /// Every so manyth frame arrives with addresses that are none.
+    /// Every Nth frame arrives with invalid addresses.
     BadAddress,
-    /// Every so manyth frame that arrives is lost.
+    /// Every Nth frame that arrives is lost.
     LoseIncoming,
-    /// Every so manyth frame that is sent is lost.
+    /// Every Nth frame that is sent is lost.
     LoseOutgoing,
-    /// Every so manyth frame has a message before it that is none.
+    /// Every Nth frame follows a message that is invalid.
     Stray,
     /// The link is down if not 0, and says so.
     Down,

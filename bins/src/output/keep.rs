@@ -1,4 +1,4 @@
-//! What a new file takes over from the one that it replaces.
+//! What a new file inherits from the one that it replaces.
 
 use std::fs::{File, Metadata, Permissions};
 use std::io;
@@ -15,7 +15,7 @@ pub(super) fn keep_attributes(file: &File, old: &Metadata, place: &Path) -> io::
         keeps_owner = fchown(file, Some(old.uid()), Some(old.gid())).is_ok();
     }
     if !keeps_owner {
-        // Anybody may give a file to a group that he is in.
+        // Anyone may give a file to a group that they are in.
         let _ = fchown(file, None, Some(old.gid()));
     }
     // Set-id bits say something about the owner.
@@ -34,7 +34,7 @@ fn keep_extended(file: &File, place: &Path) {
     let Ok(length) = listxattr(place, &mut names[..]) else {
         return;
     };
-    // Others are about the contents, as signatures are, or nobody but the system may set them.
+    // Others are about the contents, as signatures are, or only the system may set them.
     let is_kept = |name: &[u8]| {
         name.starts_with(b"user.")
             || [&b"system.posix_acl_access"[..], b"security.selinux"].contains(&name)

@@ -1,4 +1,4 @@
-//! Files that appear whole, or not at all.
+//! Files that appear complete, or not at all.
 
 mod keep;
 mod place;
@@ -19,7 +19,7 @@ use self::unnamed::Unnamed;
 use self::place::Identity;
 use crate::patient::Patient;
 
-/// A file in the making.
+/// An unfinished file.
 #[derive(Debug)]
 pub struct Output {
     /// As the user calls it.
@@ -29,17 +29,17 @@ pub struct Output {
 
 #[derive(Debug)]
 enum Kind {
-    /// It grows in the folder in which it will be.
+    /// It grows in its final folder.
     File { growing: Growing, place: Place },
-    /// A device has no place beside it.
+    /// A device is written in place.
     Device { device: File, path: PathBuf },
     /// It grows among the temporary files, since its start is written last.
     Stdout { growing: Growing },
 }
 
 impl Output {
-    /// Begins the file that will stand at `path`, or where the symlink at `path` leads; `-` is
-    /// standard output.
+    /// Begins the file for `path`, or for where the symlink at `path` leads; `-` is standard
+    /// output.
     ///
     /// # Errors
     ///
@@ -84,7 +84,7 @@ impl Output {
         }
     }
 
-    /// Whether it goes to standard output, which then is for nothing else.
+    /// Whether it goes to standard output, which then is used for nothing else.
     pub fn is_stdout(&self) -> bool {
         matches!(self.kind, Kind::Stdout { .. })
     }
@@ -108,7 +108,7 @@ impl Output {
         finish_all(vec![self], || Ok(()))
     }
 
-    /// Does what can fail before the first file is in place.
+    /// Does everything that can fail before the first file is in place.
     fn prepare(&self) -> anyhow::Result<()> {
         match &self.kind {
             Kind::File { growing, place } => {
@@ -123,12 +123,12 @@ impl Output {
         Ok(())
     }
 
-    /// Makes a device no image: what it had is gone, and what it has is half of a result.
+    /// Invalidates a device: its old contents are gone, and the new ones are incomplete.
     fn spoil(&self) {
         if let Kind::Device { device, .. } = &self.kind
             && is_block_device(device)
         {
-            // It has failed already, and this may too.
+            // The run has failed already; this may fail too.
             let _ = device.write_all_at(&[0; 4096], 0).and_then(|()| device.sync_all());
         }
     }
@@ -187,7 +187,7 @@ fn copy_to_stdout(mut file: &File) -> anyhow::Result<()> {
     file.rewind()?;
     let mut out = Patient(io::stdout().lock());
     match io::copy(&mut BufReader::with_capacity(BLOCK, file), &mut out).and_then(|_| out.flush()) {
-        // Who reads an image has not got it: to be told so is no success.
+        // The reader has not got the image: that is a failure.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
             Err(anyhow!("the reader has gone"))
         }
@@ -199,7 +199,7 @@ fn grow_in(folder: &Path) -> anyhow::Result<Growing> {
     if let Some(unnamed) = Unnamed::new(folder) {
         return Ok(Growing::Unnamed(unnamed));
     }
-    // Asked for as any new file is, so that the umask applies.
+    // With the mode of any new file, so that the umask applies.
     let made = tempfile::Builder::new()
         .prefix(PREFIX)
         .permissions(Permissions::from_mode(0o666))
@@ -218,7 +218,7 @@ fn shown(path: &Path) -> String {
     if place::is_stdout(path) { "standard output".to_owned() } else { path.display().to_string() }
 }
 
-/// Why no file can be made in `folder`, without the name that it would have had.
+/// Why a file can't be created in `folder`, without its temporary name.
 fn reason(folder: &Path, error: &io::Error) -> io::Error {
     fs::read_dir(folder).err().unwrap_or_else(|| error.kind().into())
 }
@@ -227,7 +227,7 @@ fn reason(folder: &Path, error: &io::Error) -> io::Error {
 ///
 /// # Errors
 ///
-/// That they are the same, existing or not.
+/// If they are the same, existing or not.
 pub fn ensure_distinct(input: &Path, outputs: &[&Path]) -> anyhow::Result<()> {
     let read = Identity::of_input(input);
     let mut written = Vec::new();

@@ -1,4 +1,4 @@
-//! Where an output goes, and whether it can go there: asked before the work, not after it.
+//! Where an output goes, and whether it can: checked before the work, not after it.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, IsTerminal};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 
-/// What a path that is written to leads to.
+/// The target of an output path.
 #[derive(Debug)]
 pub(super) enum Target {
     /// A name in a folder.
@@ -28,7 +28,7 @@ pub(super) struct Place {
     pub(super) path: PathBuf,
 }
 
-/// The paths that mean standard output, whatever that is.
+/// The paths that mean standard output.
 const STDOUT: [&str; 4] = ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
 const STDIN: [&str; 4] = ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
 
@@ -57,7 +57,7 @@ impl Target {
 
 impl Place {
     fn new(path: PathBuf) -> anyhow::Result<Self> {
-        // A path drops these by itself, and the system does not.
+        // `Path` drops these, and the system does not.
         let names_a_folder = [&b"/"[..], b"/."].iter().any(|end| bytes(&path).ends_with(end));
         ensure!(path.file_name().is_some() && !names_a_folder, "does not name a file");
         let folder = folder_of(&path).to_owned();
@@ -86,7 +86,7 @@ impl Place {
         let me = rustix::process::geteuid().as_raw();
         ensure!(
             !is_sticky(&of_folder) || [0, old.uid(), of_folder.uid()].contains(&me),
-            "it belongs to somebody else, and the folder {} is sticky: only its owner can \
+            "it belongs to another user, and the folder {} is sticky: only its owner can \
              replace it",
             folder()
         );
@@ -143,7 +143,7 @@ impl Traits {
     #[cfg(target_os = "linux")]
     fn of(path: &Path) -> Self {
         use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
-        // An old kernel does not say: then the end of the work tells.
+        // An old kernel does not say: then it shows at the end.
         let Ok(found) = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty()) else {
             return Self::default();
         };
@@ -174,7 +174,7 @@ fn follow(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::other("too many levels of symbolic links"))
 }
 
-/// By what two paths are known to lead to the same file, whether it exists or not.
+/// What tells whether two paths lead to the same file, existing or not.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Identity(Known);
 
@@ -184,20 +184,20 @@ enum Known {
     There(u64, u64),
     /// The folder's device and inode, and a name in it.
     NotYet(u64, u64, PathBuf),
-    /// A pipe or the like, which is one of the process's own.
+    /// A pipe or the like.
     Stdout,
 }
 
 impl Identity {
-    /// The file that is read from `path`; `-` is standard input. None of what is no file and no
+    /// The file that is read from `path`; `-` is standard input. `None` unless it is a file or a
     /// block device.
     pub(super) fn of_input(path: &Path) -> Option<Self> {
         let is_stdin = STDIN.iter().any(|name| path == Path::new(name));
         Self::of_there(&if is_stdin { of_stream(io::stdin()) } else { fs::metadata(path) }.ok()?)
     }
 
-    /// The file that would be written to `path`; `-` is standard output. None of a character
-    /// device: it keeps nothing.
+    /// The file that would be written to `path`; `-` is standard output. `None` for a character
+    /// device, which keeps nothing.
     pub(super) fn of_output(path: &Path) -> Option<Self> {
         if is_stdout(path) {
             let there = of_stream(io::stdout()).ok()?;

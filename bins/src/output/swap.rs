@@ -1,4 +1,4 @@
-//! Finished files put in place so that it can be undone.
+//! Putting finished files in place, so that it can be undone.
 
 use std::fs::{self, File};
 use std::io;
@@ -9,11 +9,11 @@ use tempfile::{Builder, NamedTempFile, TempPath};
 use super::place::Place;
 use super::unnamed::Unnamed;
 
-/// How the names of files begin that are not finished, or not yet given up.
+/// The start of the names of files that are unfinished, or kept to undo.
 pub(super) const PREFIX: &str = ".unfinished-";
 
-/// A file in the making: under no name where the system can do that, so that whatever ends the
-/// process, nothing of it stays behind.
+/// A file in the making: without a name where the system supports that, so that it vanishes however
+/// the process ends.
 #[derive(Debug)]
 pub(super) enum Growing {
     Unnamed(Unnamed),
@@ -73,7 +73,7 @@ impl Placed {
     }
 }
 
-/// Gives what is at `place` a second name, or a different one where there are no second names.
+/// Gives the file at `place` a second name, or renames it where there are no hard links.
 fn set_aside(place: &Place) -> io::Result<(Option<TempPath>, bool)> {
     if place.old()?.is_none() {
         return Ok((None, false));
@@ -81,7 +81,7 @@ fn set_aside(place: &Place) -> io::Result<(Option<TempPath>, bool)> {
     if let Ok(old) = name_in(&place.folder, |path| fs::hard_link(&place.path, path)) {
         return Ok((Some(old), false));
     }
-    // A folder is never moved away: what is put there then fails.
+    // A folder is never moved away: putting a file there then fails.
     if place.old()?.is_some_and(|old| old.is_dir()) {
         return Ok((None, false));
     }
@@ -89,14 +89,14 @@ fn set_aside(place: &Place) -> io::Result<(Option<TempPath>, bool)> {
     Ok((Some(old), true))
 }
 
-/// Has `make` make a file in `folder`, under a name that is free.
+/// Creates a file in `folder` with `make`, under a free name.
 fn name_in(folder: &Path, make: impl FnMut(&Path) -> io::Result<()>) -> io::Result<TempPath> {
     Ok(Builder::new().prefix(PREFIX).make_in(folder, make)?.into_temp_path())
 }
 
 fn put_back(mut old: TempPath, path: &Path) -> io::Result<()> {
     fs::rename(&old, path).inspect_err(|_| {
-        // It is all that there is of it.
+        // It is the only copy.
         old.disable_cleanup(true);
     })
 }

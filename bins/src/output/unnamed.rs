@@ -1,4 +1,4 @@
-//! Files without a name: whatever ends the process, nothing of them stays behind.
+//! Files without a name: they vanish however the process ends.
 
 use std::fs::File;
 use std::io;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub(super) struct Unnamed {
     file: File,
-    /// Where the process can open it nevertheless.
+    /// Where the process can still open it.
     path: PathBuf,
 }
 
@@ -30,7 +30,7 @@ impl Unnamed {
         path.exists().then_some(Self { file, path })
     }
 
-    /// As on Linux, but nothing else can do that.
+    /// As on Linux, but other systems can't.
     #[cfg(not(target_os = "linux"))]
     pub(super) fn new(_: &Path) -> Option<Self> {
         None
@@ -46,7 +46,7 @@ impl Unnamed {
         &self.path
     }
 
-    /// Gives it the name `path`, where nothing may be.
+    /// Names it `path`, which must be free.
     ///
     /// # Errors
     ///
@@ -57,7 +57,7 @@ impl Unnamed {
         Ok(linkat(CWD, &self.path, CWD, path, AtFlags::SYMLINK_FOLLOW)?)
     }
 
-    /// As on Linux, but there is none that could be linked.
+    /// As on Linux, but there is never such a file.
     ///
     /// # Errors
     ///

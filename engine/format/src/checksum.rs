@@ -34,7 +34,7 @@ impl fmt::Debug for Checksum {
     }
 }
 
-/// A text that is no checksum.
+/// A text that is not a checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ParseChecksumError {
     /// Characters in the text.

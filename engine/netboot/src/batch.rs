@@ -1,5 +1,5 @@
-//! Frames on their way out, as descriptors: a small head built here, and a payload that is a
-//! slice of memory which nobody copies.
+//! Outgoing frames as descriptors: a small head built here, and a payload that is a slice of memory
+//! and is never copied.
 
 use boot_format::wire::{Head, MacAddr};
 use boot_image::Contents;
@@ -15,11 +15,11 @@ pub struct Batch {
     /// Slots before this one have been consumed.
     taken: usize,
     capacity: usize,
-    /// The images that the slots' payloads are slices of.
+    /// The images that the payloads are slices of.
     contents: Vec<Contents>,
-    /// Bodies that are no image's bytes: offers and a sled's own frames.
+    /// Bodies that are not bytes of an image: offers, and a sled's own frames.
     bodies: Vec<u8>,
-    /// Where frames would have gone whose payload the system could not read.
+    /// Destinations of frames whose payload the system could not read.
     unreadable: Vec<MacAddr>,
 }
 
@@ -40,7 +40,7 @@ enum Payload {
 pub struct FrameSlices<'a> {
     /// Ethernet header, protocol header and, for DATA, the offset: 26 or 34 bytes.
     pub head: &'a [u8],
-    /// The rest, straight from where it lives; may be empty.
+    /// The rest, in place; may be empty.
     pub payload: &'a [u8],
 }
 
@@ -62,7 +62,7 @@ impl FrameSlices<'_> {
         MacAddr::new(octets)
     }
 
-    /// The frame in one piece, copied: for links that are not measured by their speed.
+    /// A copy of the frame in one piece, for links that need not be fast.
     pub fn to_vec(&self) -> Vec<u8> {
         [self.head, self.payload].concat()
     }
@@ -96,8 +96,8 @@ impl Batch {
         self.capacity
     }
 
-    /// How many more frames can be appended. Room taken by consumed frames comes back when
-    /// the last frame is consumed, so that a batch is sent whole before the next is filled.
+    /// How many more frames can be appended. The room of consumed frames is free again once the
+    /// last frame is consumed, so a batch is sent completely before the next is filled.
     pub fn room(&self) -> usize {
         self.capacity - self.slots.len()
     }
@@ -143,7 +143,7 @@ impl Batch {
         self.slots.push(Slot { head, payload });
     }
 
-    /// The frame that is `index` places behind the front.
+    /// The frame `index` places from the front.
     pub fn get(&self, index: usize) -> Option<FrameSlices<'_>> {
         self.slots.get(self.taken + index).map(|slot| self.slices(slot))
     }
@@ -167,7 +167,7 @@ impl Batch {
     }
 
     /// Removes those of the first `count` frames that `done` picks by their place, and keeps the
-    /// others at the front in their order: for links that can refuse one frame and take the next.
+    /// others at the front in order: for links that can refuse one frame and take the next.
     ///
     /// # Panics
     ///
@@ -184,8 +184,8 @@ impl Batch {
         self.consume(end - self.taken);
     }
 
-    /// Notes that the payload of the frame `index` places behind the front can't be read: the
-    /// file that it was mapped from has become shorter. The frame is still to be consumed.
+    /// Notes that the payload of the frame `index` places from the front can't be read: the file
+    /// that it is mapped from was cut short. The frame must still be consumed.
     ///
     /// # Panics
     ///
@@ -198,12 +198,12 @@ impl Batch {
         }
     }
 
-    /// Where the frames noted as unreadable since the last call would have gone.
+    /// The destinations of the frames noted as unreadable since the last call.
     pub fn take_unreadable(&mut self) -> Vec<MacAddr> {
         std::mem::take(&mut self.unreadable)
     }
 
-    /// Removes all frames and lets go of the images.
+    /// Removes all frames and releases the images.
     pub fn clear(&mut self) {
         self.slots.clear();
         self.taken = 0;

@@ -12,8 +12,8 @@ use crate::time::Instant;
 /// has room, and calls again at [`Station::poll_timeout`] if nothing arrives before. The real
 /// loop and the simulated segment drive every station through this trait alone.
 pub trait Station {
-    /// A frame arrived: all its bytes from the destination address on, without the FCS. Any
-    /// bytes are allowed; what is not understood is counted and dropped.
+    /// A frame arrived: all its bytes from the destination address on, without the FCS. Any bytes
+    /// are allowed; what is not a frame of the protocol is counted and dropped.
     fn handle_frame(&mut self, now: Instant, frame: &[u8]);
 
     /// Does what has become due by `now` and appends the frames that should go out, until
@@ -21,8 +21,8 @@ pub trait Station {
     /// not touched.
     fn poll_transmit(&mut self, now: Instant, batch: &mut Batch);
 
-    /// A frame to `destination` could not be sent because its payload can't be read any more, and
-    /// never will be: the mapped file has become shorter.
+    /// A frame to `destination` could not be sent, and never can be: the mapped file that has its
+    /// payload was cut short.
     fn handle_unreadable(&mut self, destination: MacAddr) {
         let _ = destination;
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
 use std::time::Duration;
 
-/// A moment, in nanoseconds since an epoch that the caller chose.
+/// A moment, in nanoseconds since an epoch of the caller's choice.
 ///
 /// A real loop counts from its own start, a simulation from zero. Arithmetic saturates, so
 /// no deadline computed from a hostile or absurd duration can overflow.
@@ -28,7 +28,7 @@ impl Instant {
         self.0
     }
 
-    /// The time from `earlier` to here; zero if `earlier` is later.
+    /// The time since `earlier`; zero if `earlier` is later.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }

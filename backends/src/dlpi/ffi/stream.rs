@@ -20,7 +20,7 @@ use super::{
 #[derive(Clone, Debug)]
 pub(in super::super) struct LinkInfo {
     pub(in super::super) mac_type: u32,
-    /// The most bytes behind the Ethernet header.
+    /// The most bytes after the Ethernet header.
     pub(in super::super) max_sdu: usize,
     /// Six bytes, if the link is an Ethernet.
     pub(in super::super) address: Vec<u8>,
@@ -38,7 +38,7 @@ pub(in super::super) struct Received {
     pub(in super::super) destination_length: usize,
 }
 
-/// What the link said about itself, as far as calls on its handle have come upon it.
+/// What the link has reported, as far as calls on its handle have seen.
 #[derive(Debug, Default)]
 pub(in super::super) struct Notes {
     pub(in super::super) down: AtomicBool,
@@ -83,13 +83,13 @@ impl Stream {
         Failure::of(unsafe { dlpi_bind(self.handle.as_ptr(), sap.into(), ptr::null_mut()) })
     }
 
-    /// Has frames for every address arrive, those that this host sends too.
+    /// Receives frames for every address, including those that this host sends.
     pub(in super::super) fn receive_for_all_addresses(&mut self) -> Result<(), Failure> {
         // SAFETY: the handle is open.
         Failure::of(unsafe { dlpi_promiscon(self.handle.as_ptr(), DL_PROMISC_PHYS) })
     }
 
-    /// Has calls on this handle take note of the link's going down and up.
+    /// Makes calls on this handle note when the link goes down or up.
     pub(in super::super) fn watch_link(&mut self) -> Result<(), Failure> {
         let notes = ptr::from_ref(&*self.notes).cast_mut().cast();
         let mut id = ptr::null_mut();
@@ -104,14 +104,14 @@ impl Stream {
         &self.notes
     }
 
-    /// Puts bufmod on the stream. As it is then, it hands up no frames: it has to be told how.
+    /// Puts bufmod on the stream. It delivers no frames until it is set up.
     pub(in super::super) fn push_bufmod(&mut self) -> io::Result<()> {
         // SAFETY: the name of the module ends in NUL, and the kernel only reads it.
         check(unsafe { libc::ioctl(self.fd(), I_PUSH as _, c"bufmod".as_ptr()) })?;
         Ok(())
     }
 
-    /// Has bufmod hand up messages as they are, one by one and at once, and let the read queue
+    /// Makes bufmod deliver messages unchanged, one by one and at once, and lets the read queue
     /// hold about four times `chunk` bytes.
     pub(in super::super) fn deepen_queue(&mut self, chunk: u32) -> io::Result<()> {
         self.tell_module(SBIOCSFLAGS, &mut (SB_NO_HEADER | SB_NO_PROTO_CVT))?;
@@ -143,7 +143,7 @@ impl Stream {
     }
 
     /// Sends a message, behind an Ethernet header made from these addresses; in raw mode, as it
-    /// stands. One that is too long is lost without a word.
+    /// stands. One that is too long is lost silently.
     pub(in super::super) fn send(
         &mut self,
         to: &[u8],
@@ -197,7 +197,7 @@ impl Stream {
         })
     }
 
-    /// Takes the next message for what it says of the link, and throws it away.
+    /// Takes notifications from the next message, and discards it.
     pub(in super::super) fn take_note(&mut self) -> Result<(), Failure> {
         clear_errno();
         // SAFETY: the handle is open; a call without buffers takes note and no more.
@@ -239,7 +239,7 @@ pub(in super::super) fn wait(
     want_room: bool,
     timeout: Duration,
 ) -> io::Result<Ready> {
-    // In whole milliseconds; a longer time is as good as an hour.
+    // In whole milliseconds, at most an hour.
     let timeout = timeout.min(Duration::from_hours(1)).as_millis() as c_int;
     let come = libc::POLLIN | libc::POLLPRI;
     let room = if want_room { libc::POLLOUT } else { 0 };

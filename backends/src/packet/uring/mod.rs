@@ -20,15 +20,15 @@ use super::socket::Socket;
 
 /// Queues a batch of sends and submits them at once.
 ///
-/// A packet socket completes a send that must not wait while it is submitted, and entries are
-/// taken up in their order; so when the last one has completed, the kernel is done with the
-/// memory of all, and a batch need be borrowed for no longer than one call. Only refused
-/// entries and the last report their completion.
+/// A packet socket completes a non-blocking send at submission, and entries are taken in order. So
+/// when the last one has completed, the kernel is done with the memory of all, and a batch need not
+/// be borrowed for longer than one call. Only refused entries and the last one report their
+/// completion.
 pub(super) struct Uring {
-    /// Made by the thread that sends, since the kernel then takes no other.
+    /// Made by the thread that sends, the only one that the kernel then accepts.
     ring: Option<Ring>,
     entries: Entries,
-    /// Frames to try at once: few while the queue is full, for each that does not fit is paid for.
+    /// Frames to try at once: few while the queue is full, since each that does not fit costs time.
     burst: usize,
     results: Vec<(usize, i32)>,
 }
@@ -37,7 +37,7 @@ impl Uring {
     const MOST: usize = 128;
     const LEAST: usize = 8;
 
-    /// A ring, after trying that this kernel lets us use one.
+    /// A ring, if a trial shows that it works here.
     ///
     /// # Errors
     ///
@@ -58,12 +58,12 @@ impl Uring {
         })
     }
 
-    /// Which kind of entry is used.
+    /// The kind of entry in use.
     pub(super) fn flavour(&self) -> &'static str {
         if self.entries.vectorized { "vectorized sends" } else { "SendMsg" }
     }
 
-    /// Consumes the first `count` frames but for those whose results say that they can be sent
+    /// Consumes the first `count` frames, except those whose results say that they can be sent
     /// later.
     fn settle(&mut self, batch: &mut Batch, count: usize) -> io::Result<Round> {
         let mut round = Round::default();
@@ -118,9 +118,10 @@ impl Transmit for Uring {
     }
 }
 
-/// The memory behind a batch of entries, kept from call to call.
+/// The memory that a batch of entries refers to, kept from call to call.
 struct Entries {
-    /// Whether the kernel knows vectorized sends (Linux 6.17); else a message header is needed.
+    /// Whether the kernel knows vectorized sends (Linux 6.17); otherwise a message header is
+    /// needed.
     vectorized: bool,
     vectors: Vec<libc::iovec>,
     headers: Vec<libc::msghdr>,
@@ -209,7 +210,7 @@ impl Entries {
         }
     }
 
-    /// Tries that a frame in two pieces arrives as one.
+    /// Checks that a frame in two pieces arrives as one.
     fn gathers(mut self) -> io::Result<()> {
         let (near, far) = UnixDatagram::pair()?;
         far.set_nonblocking(true)?;

@@ -1,5 +1,5 @@
-//! The ring itself. It belongs to the thread that made it, which alone may submit to it, and which
-//! finds it among descriptors of its own: so no file has to be looked up for a batch.
+//! The ring itself. It belongs to the thread that made it, which alone may submit to it and has it
+//! registered, so no file has to be looked up for a batch.
 
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
@@ -12,7 +12,7 @@ use io_uring::{CompletionQueue, IoUring, SubmissionQueue};
 pub(super) struct Ring {
     uring: IoUring,
     owner: ThreadId,
-    /// The ring's place among the owner's registered descriptors, if it could be had.
+    /// The ring's place among the owner's registered descriptors, if it could be registered.
     place: Option<u32>,
 }
 

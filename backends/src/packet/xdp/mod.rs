@@ -2,9 +2,9 @@
 //!
 //! A frame is copied into a slot of the UMEM. In copy mode, which every driver has, the kernel
 //! copies it from there into a socket buffer and hands that to the driver, past the queueing
-//! discipline: its share is so much less than on an AF_PACKET socket's way that the second copy
-//! is well spent. In zero-copy mode the card reads the slot itself; which drivers do and what
-//! that takes is [`open`]'s to find out. Receiving stays with the AF_PACKET socket.
+//! discipline: the kernel's work is so much less than for an AF_PACKET socket that it outweighs the
+//! second copy. In zero-copy mode the card reads the slot itself; [`open`] finds out which drivers
+//! can and what they need. Receiving stays with the AF_PACKET socket.
 
 #![expect(unsafe_code, reason = "memory and rings are shared with the kernel")]
 
@@ -59,7 +59,7 @@ impl Xdp {
     const LEAST_BURST: usize = 32;
     /// While a frame is copied, this many frames ahead the next one is on its way from memory.
     const AHEAD: usize = 4;
-    /// A card makes room a frame at a time; it is worth while to send for so many.
+    /// A card makes room a frame at a time; sending pays off from this many on.
     const LEAST_ROOM: usize = 32;
 
     /// How frames go out by this queue, in words, with what is `said` of it.

@@ -1,16 +1,17 @@
-//! Getting an AF_XDP socket for a queue, in the best mode that can be had.
+//! Getting an AF_XDP socket for a queue, in the best mode that works.
 //!
 //! In zero-copy mode the queue receives into the socket's UMEM and nowhere else. So the fill ring
 //! gets as many frames as the driver's own ring has, once: a driver that passes a frame on to the
 //! kernel copies it into a socket buffer and takes the frame back for the next, and none ever
-//! comes to us. No XDP program has to send frames our way, and the AF_PACKET socket hears all.
+//! reaches us. No XDP program has to redirect frames to us, and the AF_PACKET socket receives
+//! everything.
 //!
 //! Some drivers (virtio_net) need no more. Most send only once the card has an XDP program, and
-//! reset it when one comes or goes: its link may be down for seconds, for everybody. So one is
-//! attached only on request, and only after the driver has taken the socket, so that it costs
-//! nobody anything to find out that there is no such mode. It takes CAP_NET_ADMIN and CAP_BPF,
-//! where all else takes CAP_NET_RAW. A program that somebody else has attached stays, and this
-//! mode is done without: it may have other plans for the queue's frames than to pass them on.
+//! reset it when one comes or goes: the link may be down for seconds, for everyone. So one is
+//! attached only on request, and only after the driver has accepted the socket: finding out that
+//! there is no such mode costs nothing. Attaching needs CAP_NET_ADMIN and CAP_BPF, where everything
+//! else needs CAP_NET_RAW. An XDP program that is already attached stays in place, and this mode is
+//! not used: the program may do more with the queue's frames than pass them on.
 
 use std::fmt;
 use std::io;
@@ -37,7 +38,7 @@ pub(in crate::packet) struct Opener {
     program: Option<Arc<PassAll>>,
     /// Whether the driver has zero-copy mode, once that is known.
     pub(super) has_mode: Option<bool>,
-    /// Whether the link has one of somebody else's, once that is known.
+    /// Whether the link has another program already, once that is known.
     has_other: Option<bool>,
 }
 
@@ -62,7 +63,7 @@ impl Opener {
     ) -> io::Result<Xdp> {
         let no_zero_copy = match self.zero_copy(link, facts, queue) {
             Ok(xdp) => return Ok(xdp),
-            // It is no more to be had in copy mode.
+            // Copy mode would fail in the same way.
             Err(Hindrance::Bind(error)) if is_busy(&error) => return Err(error),
             Err(hindrance) => hindrance.to_string(),
         };
@@ -77,7 +78,7 @@ impl Opener {
         facts: &LinkFacts,
         queue: u32,
     ) -> Result<Xdp, Hindrance> {
-        // Where nobody says, the driver will.
+        // If the kernel does not say, the driver will.
         let has_mode = || attributes::has_zero_copy(facts.index).unwrap_or(true);
         if !*self.has_mode.get_or_insert_with(has_mode) {
             return Err(Hindrance::Driver);
@@ -93,7 +94,7 @@ impl Opener {
             return Err(Hindrance::Ring(frames));
         }
         let mut xdp = bound(How::ZeroCopy, facts, queue, frames).map_err(Hindrance::Bind)?;
-        // Without what it needs, the driver refuses also when there is nothing to send.
+        // A driver that lacks something refuses even when there is nothing to send.
         if self.program.is_none() && xdp.socket.kick().is_err() {
             if !self.may_attach {
                 return Err(Hindrance::NoProgram);
@@ -103,7 +104,7 @@ impl Opener {
         }
         match xdp.socket.kick() {
             Ok(()) => {}
-            // As a link is that has no carrier, or has just been reset.
+            // The link has no carrier, or has just been reset.
             Err(error) if error.raw_os_error() == Some(libc::ENETDOWN) => {}
             Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => {}
             Err(error) => {
@@ -121,10 +122,10 @@ impl Opener {
 const USUAL_RING: usize = 1024;
 const LEAST_RING: usize = 64;
 /// Each takes 4 KiB of locked memory. With fewer frames than its ring has room for, a driver may
-/// not begin to receive before somebody sends (ice).
+/// not begin to receive before something is sent (ice).
 const MOST_RING: usize = 2048;
 
-/// Why frames can't leave without a copy.
+/// Why zero-copy mode is not used.
 #[derive(Debug)]
 enum Hindrance {
     /// The driver has no zero-copy mode.
@@ -133,10 +134,10 @@ enum Hindrance {
     Mtu(usize),
     /// The driver's receive ring is too long.
     Ring(usize),
-    /// The link has a program of somebody else's, who may need the queue's frames elsewhere.
+    /// An XDP program is already attached, which may send the queue's frames elsewhere.
     Program,
     Bind(io::Error),
-    /// The driver sends nothing without a program, and none is to be attached.
+    /// The driver sends nothing without a program, and none may be attached.
     NoProgram,
     Attach(io::Error),
     Kick(io::Error),
@@ -171,12 +172,12 @@ impl fmt::Display for Hindrance {
     }
 }
 
-/// A socket bound to queue `queue`, with so many frames to receive into.
+/// A socket bound to queue `queue`, with `receive` frames to receive into.
 fn bound(how: How, facts: &LinkFacts, queue: u32, receive: usize) -> io::Result<Xdp> {
     let socket = XdpSocket::new()?;
     let umem = Umem::new(receive)?;
     patiently(libc::ENOBUFS, || socket.register(&umem))?;
-    // The kernel wants a fill ring also if nothing will be received.
+    // The kernel wants a fill ring even if nothing will be received.
     let frames = (receive.max(1) as u32).next_power_of_two();
     socket.make_ring(libc::XDP_UMEM_FILL_RING, frames)?;
     let slots = Umem::SLOTS as u32;
@@ -185,7 +186,7 @@ fn bound(how: How, facts: &LinkFacts, queue: u32, receive: usize) -> io::Result<
     let offsets = socket.ring_offsets()?;
     let completions = CompletionRing::map(socket.as_fd(), &offsets, slots)?;
     let tx = TxRing::map(socket.as_fd(), &offsets)?;
-    // Before the queue is bound: drivers look for frames there and then.
+    // Before the queue is bound, since that is when drivers look for frames.
     FillRing::map(socket.as_fd(), &offsets, frames)?.publish(umem.receive_frames());
     patiently(libc::EBUSY, || socket.bind(facts.index, queue, how))?;
     let burst = match (how, socket.set_budget(TxRing::SIZE)) {
@@ -196,12 +197,12 @@ fn bound(how: How, facts: &LinkFacts, queue: u32, receive: usize) -> io::Result<
     Ok(Xdp { tx, completions, socket, umem, mode, longest, burst, pending: 0 })
 }
 
-/// A queue, locked memory or a program that was let go of a moment ago may still be taken: the
-/// kernel does the rest in its own time.
+/// A queue, locked memory or a program that was released a moment ago may still be taken: the
+/// kernel cleans up later.
 const PAUSE: Duration = Duration::from_millis(5);
 const PATIENCE: u32 = 40;
 
-/// Tries again for a while what fails with `passing`.
+/// Retries for a while what fails with `passing`.
 fn patiently(passing: i32, mut attempt: impl FnMut() -> io::Result<()>) -> io::Result<()> {
     for _ in 0..PATIENCE {
         match attempt() {
@@ -213,7 +214,7 @@ fn patiently(passing: i32, mut attempt: impl FnMut() -> io::Result<()>) -> io::R
 }
 
 /// Whether the link has an XDP program that stays. If the kernel does not say, attaching one will
-/// tell.
+/// show.
 fn has_program(link: i32) -> bool {
     let look = || match attributes::has_xdp_program(link) {
         Ok(true) => Err(io::Error::from_raw_os_error(libc::EBUSY)),

@@ -1,7 +1,7 @@
 //! An XDP program that passes every frame on.
 //!
 //! Most drivers make the rings that zero-copy frames go out from only once the card has an XDP
-//! program, whatever it does. This one is the least that there is.
+//! program, whatever it does. This is the smallest one.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -63,10 +63,10 @@ const PROGRAM_LOAD: i32 = 5;
 const LINK_CREATE: i32 = 28;
 const TYPE_XDP: u32 = 6;
 const ATTACH_XDP: u32 = 37;
-/// XDP_FLAGS_DRV_MODE: not into the kernel's own receive path, where nobody gains by it.
+/// XDP_FLAGS_DRV_MODE: not in the kernel's own receive path, where it would gain nothing.
 const IN_DRIVER: u32 = 1 << 2;
 
-/// The part of `bpf_attr` for BPF_PROG_LOAD that was there when attachments came.
+/// The part of `bpf_attr` for BPF_PROG_LOAD as of the kernel that introduced links.
 #[repr(C)]
 struct ProgramLoad {
     kind: u32,

@@ -1,5 +1,4 @@
-//! When zero-copy mode is not had, on links whose driver has none; scripts/try-zero-copy is for
-//! those that have it.
+//! Links whose driver has no zero-copy mode; scripts/try-zero-copy is for those that have.
 
 use std::time::Duration;
 

@@ -3,11 +3,11 @@
 use std::io;
 use std::ptr::{self, NonNull};
 
-/// Pinned memory in slots of one frame each, and behind them frames for a card to receive into,
-/// which are none of our business.
+/// Pinned memory in slots of one frame each, followed by frames for a card to receive into, which
+/// this process never touches.
 ///
-/// Whoever holds a [`Slot`] may write to it; a slot whose frame is under way is held by nobody,
-/// until the kernel gives it back as an address.
+/// The holder of a [`Slot`] may write to it; a slot whose frame is in flight has no holder until
+/// the kernel returns it as an address.
 pub(super) struct Umem {
     start: NonNull<u8>,
     length: usize,
@@ -17,7 +17,7 @@ pub(super) struct Umem {
 // SAFETY: the memory belongs to this value alone, wherever that goes.
 unsafe impl Send for Umem {}
 
-/// The right to write one slot. Not to be had twice.
+/// The right to write one slot. There is one for each.
 pub(super) struct Slot(u32);
 
 impl Umem {
@@ -59,7 +59,7 @@ impl Umem {
         self.start.as_ptr() as u64
     }
 
-    /// Bytes that no frame may lie across a multiple of.
+    /// Chunk size in bytes: no frame may cross a multiple of it.
     pub(super) fn chunk(&self) -> usize {
         if self.length > Self::SLOT * Self::SLOTS { Self::FRAME } else { Self::SLOT }
     }
@@ -79,7 +79,7 @@ impl Umem {
         self.free.len()
     }
 
-    /// Copies a frame in two parts into a free slot, and returns what the kernel has to know of
+    /// Copies a frame in two parts into a free slot, and returns what the kernel has to know about
     /// it. `None` if no slot is free or the frame is longer than a slot.
     ///
     /// The slot used last is used first: it is in the cache.
@@ -108,8 +108,8 @@ impl Umem {
     }
 }
 
-/// Has the processor fetch `bytes` into its cache, without waiting for them. An image seldom is
-/// in the cache, and a copy that waits for memory waits long.
+/// Prefetches `bytes`: an image is seldom in the cache, and a copy that waits for memory waits
+/// long.
 pub(super) fn prefetch(bytes: &[u8]) {
     #[cfg(target_arch = "x86_64")]
     for line in bytes.chunks(64) {

@@ -24,7 +24,7 @@ use serde::Serialize;
 use crate::args::Args;
 use crate::reader::{self, Reader};
 
-/// Looks at all that the command line names; fails in the end if one of them is not good.
+/// Looks at every image on the command line; fails in the end if one of them is bad.
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let look = Look { args, signals: Signals::install()? };
     ensure!(args.extract.is_none() || args.images.len() == 1, "--extract takes one image");
@@ -50,7 +50,7 @@ fn one(look: &Look<'_>, path: &Path, out: &mut impl Write) -> anyhow::Result<Exi
     Ok(Exit::Success)
 }
 
-/// The lines that scripts know.
+/// The lines that scripts parse.
 fn write_header(out: &mut impl Write, header: &Header) -> io::Result<()> {
     let flags = if header.compressed { "0x1 (COMPRESSED)" } else { "0x0 ((empty))" };
     writeln!(out, "image name = {}", Shown(header.image_name))?;
@@ -100,7 +100,7 @@ fn write_verdicts(
     Ok(())
 }
 
-/// What looking beyond the header found.
+/// What was found beyond the header.
 struct Found {
     hashes: Option<StoredHashes>,
     traps: SliceTraps,
@@ -108,7 +108,7 @@ struct Found {
     wrong: Option<anyhow::Error>,
 }
 
-/// What the command line asks for, and what may end it.
+/// The request, and what may cut it short.
 struct Look<'a> {
     args: &'a Args,
     signals: Signals,
@@ -120,7 +120,7 @@ impl Look<'_> {
         let args = self.args;
         let mut found = Found { hashes: None, traps: SliceTraps::default(), wrong: None };
         if image.header().image_size == 0 {
-            // The tool that this one replaces can't map it.
+            // The replaced tool can't map it.
             found.wrong = Some(anyhow!("{}: the image size is 0", path.display()));
             return Ok(found);
         }
@@ -148,7 +148,7 @@ impl Look<'_> {
         Ok(found)
     }
 
-    /// For whoever is handed the contents: whether to go on.
+    /// Whether whoever receives the contents should continue.
     fn go_on(&self) -> io::Result<()> {
         if self.signals.stopped() || self.is_for_nobody() {
             return Err(io::ErrorKind::Interrupted.into());
@@ -156,8 +156,8 @@ impl Look<'_> {
         Ok(())
     }
 
-    /// Whether the rest of many images would be read for nobody. Of one image, the status is
-    /// still of use.
+    /// Whether no one would read the rest of a table. For a single image, the exit status still
+    /// matters.
     fn is_for_nobody(&self) -> bool {
         self.args.images.len() > 1 && reader::has_gone(io::stdout())
     }
@@ -197,7 +197,7 @@ impl Look<'_> {
 }
 
 impl Found {
-    /// Ends in an error if something is wrong with the image, or with what it is wanted for.
+    /// Fails if something is wrong with the image, or if it does not suit its purpose.
     fn conclude(self, args: &Args, image: &ImageFile, path: &Path) -> anyhow::Result<()> {
         if let Some(wrong) = self.wrong {
             return Err(wrong);
@@ -315,7 +315,7 @@ fn table(look: &Look<'_>, out: &mut Reader<impl Write>) -> anyhow::Result<Exit> 
     Ok(verdict(good))
 }
 
-/// One image among others. Seconds are those that a sled takes to get it each way.
+/// One image among others. The seconds are how long a sled takes to get it from each source.
 fn write_row(
     out: &mut impl Write,
     path: &Path,

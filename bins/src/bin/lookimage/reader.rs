@@ -1,12 +1,12 @@
-//! Who reads what is printed, and may have gone.
+//! The reader of the output, which may be gone.
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 
 use nix::poll::{PollFd, PollFlags, poll};
 
-/// A stream that takes everything once its reader has gone: then what is found still decides
-/// the exit status.
+/// A stream that takes everything once its reader has gone: so the findings still decide the exit
+/// status.
 pub(crate) struct Reader<W> {
     stream: W,
     has_gone: bool,

@@ -71,7 +71,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     Ok(Exit::Success)
 }
 
-/// Refuses to mix a report with what goes to standard output, and to read from what keeps nothing.
+/// Refuses to mix a report with an image on standard output, and to read back from an output that
+/// keeps nothing.
 fn check_reports(args: &Args, image: &Output, csum: Option<&Output>) -> anyhow::Result<()> {
     let is_data = image.is_stdout() || csum.is_some_and(Output::is_stdout);
     ensure!(
@@ -86,7 +87,7 @@ fn check_reports(args: &Args, image: &Output, csum: Option<&Output>) -> anyhow::
     Ok(())
 }
 
-/// Prints the report; a reader that has gone does not want it.
+/// Prints the report; that its reader is gone does not matter.
 fn print(report: Option<String>) -> anyhow::Result<()> {
     let Some(report) = report else {
         return Ok(());
@@ -98,8 +99,8 @@ fn print(report: Option<String>) -> anyhow::Result<()> {
     }
 }
 
-/// The lines that the build knows; where standard output has data, on stderr. That nobody can read
-/// them undoes nothing: the files are in place.
+/// The lines that the OS build expects; on stderr if standard output has the image. If they can't
+/// be written, the files stay in place all the same.
 fn say_done(has_csum: bool, is_data: bool) {
     let mut text = "ok, image written!\n".to_owned();
     if has_csum {
@@ -133,16 +134,16 @@ impl Raw {
         if !kind.is_file() && !kind.is_block_device() {
             return Self::spool(file, room, signals).with_context(shown);
         }
-        // Of a device, only its end tells the size.
+        // The size of a device is where it ends.
         let size = file.seek(SeekFrom::End(0)).with_context(shown)?;
         Ok(Self { file, size })
     }
 
-    /// What a pipe gives, as a file that nobody else sees: where the image will be, since there
-    /// must be room for that.
+    /// The contents of a pipe as an unnamed file, in the folder of the image, which must have room
+    /// anyway.
     fn spool(mut pipe: File, folder: &Path, signals: &Signals) -> anyhow::Result<Self> {
         const BLOCK: usize = 256 << 10;
-        /// How soon a signal is noticed while nothing comes.
+        /// How soon a signal is noticed while the pipe is idle.
         const PATIENCE: u16 = 100;
         let writing = || format!("spooling it in {}", folder.display());
         let mut file = tempfile::tempfile_in(folder).with_context(writing)?;
@@ -180,8 +181,8 @@ fn progress_bar(args: &Args, size: u64) -> ProgressBar {
     bar.with_style(style)
 }
 
-/// Warns of boot sources that would refuse the image though it is meant for them; with
-/// `--strict`, so do we.
+/// Warns of boot sources that would refuse the image although it is meant for them; with
+/// `--strict`, fails.
 fn check_verdicts(args: &Args, packed: &Packed) -> anyhow::Result<()> {
     let header = &packed.header;
     if packed.incompressible {

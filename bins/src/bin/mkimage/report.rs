@@ -1,4 +1,4 @@
-//! What was made, for programs to read.
+//! The report on an image, for programs.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -20,8 +20,8 @@ struct Report {
     seconds: Seconds,
 }
 
-/// How long it took. The stages of packing go on at the same time, on several threads: they can
-/// add up to more than that.
+/// How long it took. The stages of packing overlap, on several threads, so their sum can exceed
+/// that.
 #[derive(Serialize)]
 struct Seconds {
     pack: f64,

@@ -88,7 +88,7 @@ fn tell(sled: MacAddr, event: &Event) {
     }
 }
 
-/// A locally administered address that another link of this host will hardly choose too.
+/// A locally administered address that another link of this host is unlikely to choose.
 fn first_address(link: MacAddr) -> MacAddr {
     let [_, _, _, a, b, c] = link.octets();
     MacAddr::new([0x02, a, b, c, 0, 1])

@@ -1,19 +1,19 @@
-//! What boot sources answer, and the words for it.
+//! The answers of boot sources, in words.
 
 use core::fmt;
 
 use crate::Checksum;
 
-/// What a boot source says to an image. Shown as its reason or remark, which may be empty.
+/// A boot source's verdict on an image. Shown as its reason or remark, which may be empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It takes the image.
+    /// It accepts the image.
     Accepted(Remark),
-    /// It does not, and why.
+    /// It refuses the image, and why.
     Refused(Refusal),
 }
 
-/// What to know about an image that a boot source takes.
+/// A remark on an image that a boot source accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Remark {
@@ -26,14 +26,14 @@ pub enum Remark {
         /// Whether the file is a whole number of 4096-byte sectors.
         in_sectors: bool,
     },
-    /// Packaging tells images apart by their names.
+    /// Packaging tells kinds of images apart by their names.
     Packaged {
         /// Whether it takes this one for a recovery image.
         recovery: bool,
     },
 }
 
-/// Why a boot source does not take an image. All sizes are in bytes.
+/// Why a boot source refuses an image. All sizes are in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -74,7 +74,7 @@ pub enum Refusal {
     },
     /// Compressed, and the original boot server does not inflate.
     CompressedForNetwork,
-    /// No sled boots it over the network.
+    /// It cannot boot over the network.
     NotNetwork(NetworkRule),
     /// The file is longer or shorter than header and payload.
     Length {
@@ -88,9 +88,9 @@ pub enum Refusal {
         /// Bytes in the file.
         found: u64,
     },
-    /// Compressed: the agent would compare the sum of the contents with that of the stream.
+    /// Compressed: the agent would compare the checksum of the contents with that of the stream.
     CompressedForAgent,
-    /// The stored payload is not what the header's checksum says.
+    /// The stored payload does not match the header's checksum.
     Stored {
         /// SHA-256 of the stored payload.
         found: Checksum,
@@ -118,7 +118,7 @@ pub enum NetworkRule {
         /// The target size.
         found: u64,
     },
-    /// The image size is no multiple of what a sled asks for at once.
+    /// The image size is not a multiple of what a sled asks for at once (P28).
     Batches {
         /// The image size.
         found: u64,
@@ -128,7 +128,7 @@ pub enum NetworkRule {
 }
 
 impl Verdict {
-    /// Whether the source takes the image.
+    /// Whether the source accepts the image.
     pub fn is_accepted(&self) -> bool {
         matches!(self, Self::Accepted(_))
     }

@@ -58,7 +58,7 @@ impl fmt::Debug for MacAddr {
     }
 }
 
-/// A text that is no Ethernet address.
+/// A text that is not an Ethernet address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ParseMacAddrError;
 

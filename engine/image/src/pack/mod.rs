@@ -54,7 +54,7 @@ pub struct Packed {
     pub incompressible: bool,
     /// From the first byte read to the last one written.
     pub time: Duration,
-    /// What that time went into.
+    /// What the time was spent on.
     pub stages: Stages,
 }
 
@@ -121,7 +121,7 @@ pub enum PackError {
     Worker(&'static str),
 }
 
-/// Told how many bytes of the contents have been read; says whether to go on.
+/// Receives the bytes of contents read so far; returns whether to continue.
 pub type Progress<'a> = dyn FnMut(u64) -> bool + 'a;
 
 /// Packs the `size` bytes of `raw` into `image`, which is empty, or a device.

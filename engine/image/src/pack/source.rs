@@ -1,4 +1,4 @@
-//! The contents to pack: those of a file, and zeros behind them.
+//! The contents to pack: those of a file, followed by zeros.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -13,13 +13,13 @@ use super::PackError;
 use crate::adler::Adler;
 use crate::holes::{self, Extent, zeros};
 
-/// The contents, read by offset: so any number of threads can read them, and a file that
-/// shrinks meanwhile is an error and no signal, as it would be if it were mapped.
+/// The contents, read by offset: so any number of threads can read them, and a file that shrinks
+/// meanwhile causes an error, not a signal as if it were mapped.
 pub(super) struct Source<'a> {
     pub(super) file: &'a File,
     /// Bytes of the file.
     pub(super) size: u64,
-    /// Bytes of the contents: with the padding.
+    /// Bytes of the contents, padding included.
     pub(super) image_size: u64,
     start: Metadata,
 }
@@ -104,15 +104,15 @@ impl<'a> Source<'a> {
     }
 }
 
-/// What is known of the contents once all have been read.
+/// What is known about the contents once all have been read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sums {
     pub(super) checksum: Checksum,
-    /// So that who read the contents for another purpose can tell that they read the same.
+    /// Lets a reader with another purpose check that it has read the same.
     pub(super) adler: Adler,
 }
 
-/// Sums in the making.
+/// Sums in progress.
 struct Hash {
     sha256: Sha256,
     adler: Adler,

@@ -1,4 +1,4 @@
-//! Chunks that were compressed apart, joined to one standard zlib stream.
+//! Chunks that were compressed independently, joined into one standard zlib stream.
 
 use super::effort::Effort;
 use crate::adler::Adler;
@@ -8,8 +8,8 @@ use crate::slice_trap::{BUFFER, Follower, SLICES};
 /// The first bytes of a zlib stream: deflate, a window of 32 KiB, no dictionary.
 pub(super) const ZLIB_HEADER: [u8; 2] = [0x78, 0xda];
 
-/// A stored block without contents, at a byte boundary: it gives nothing and may stand between
-/// any two others.
+/// An empty stored block, at a byte boundary: it has no output and may stand between any two
+/// blocks.
 const EMPTY_BLOCK: [u8; 5] = [0, 0, 0, 0xff, 0xff];
 const FINAL_EMPTY_BLOCK: [u8; 5] = [1, 0, 0, 0xff, 0xff];
 
@@ -21,8 +21,8 @@ pub(super) struct Workbench {
     inflated: Vec<u8>,
 }
 
-/// A compressed chunk that others can follow: whole blocks, none of them final, to the end of
-/// a byte.
+/// A compressed chunk that another can follow: whole blocks, none of them final, up to a byte
+/// boundary.
 #[derive(Debug)]
 pub(super) struct Piece {
     pub(super) bytes: Vec<u8>,
@@ -30,12 +30,12 @@ pub(super) struct Piece {
     pub(super) adler: Adler,
 }
 
-/// libdeflate gave a stream that is not what it should be: never seen, always checked.
+/// libdeflate made a wrong stream: never seen, always checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BadPiece;
 
-/// There is no place for a piece where a sled would not give up: never seen, always checked.
-/// The payload offset of the slice.
+/// A sled would give up wherever the piece is put: never seen, always checked. The payload offset
+/// of the slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Trapped(pub(super) u64);
 
@@ -45,7 +45,7 @@ impl Workbench {
         Self { effort: Effort::new(level), bytes: Vec::new(), inflated: Vec::new() }
     }
 
-    /// Compresses one chunk, and inflates it again: what is not the same is not kept.
+    /// Compresses one chunk, and inflates it again to check it.
     pub(super) fn compress(&mut self, chunk: &[u8]) -> Result<Piece, BadPiece> {
         let compressor = self.effort.suited_to(chunk);
         let most = compressor.deflate_compress_bound(chunk.len());
@@ -74,11 +74,11 @@ impl Workbench {
     }
 }
 
-/// Joins pieces, and sees to it that no slice of the payload is a trap for the sled.
+/// Joins pieces so that no slice of the payload is a trap for the sled (F11).
 #[derive(Clone, Debug)]
 pub(super) struct Seam {
     followers: [Follower; 2],
-    /// Bytes of payload, and what comes out of them.
+    /// Bytes of payload, and of their output.
     length: u64,
     output: u64,
     adler: Adler,
@@ -97,10 +97,10 @@ impl Seam {
         Self { followers: SLICES.map(Follower::new), length, output: 0, adler: Adler::EMPTY }
     }
 
-    /// Takes `piece` in, and returns what has to stand before it: usually nothing, or empty
-    /// blocks that shift it out of a trap, and out of where the next one could not be.
+    /// Adds `piece`, and returns what must precede it: usually nothing, or empty blocks that shift
+    /// it out of a trap, and away from where the next piece would have no place.
     pub(super) fn before(&mut self, piece: &Piece) -> Result<Vec<u8>, Trapped> {
-        // All places within a slice.
+        // Every place within a slice.
         let most = (SLICES[0] as usize).div_ceil(EMPTY_BLOCK.len());
         let mut best: Option<(u64, usize, Self)> = None;
         for count in 0..=most {
@@ -123,17 +123,17 @@ impl Seam {
         Ok(EMPTY_BLOCK.repeat(count))
     }
 
-    /// What ends the stream, behind the last piece.
+    /// The end of the stream, after the last piece.
     pub(super) fn end(&self) -> Result<Vec<u8>, Trapped> {
         let mut end = FINAL_EMPTY_BLOCK.to_vec();
         end.extend_from_slice(&self.adler.to_bytes());
-        // A slice that ends with the stream is none that more is expected of.
+        // A slice that ends with the stream can't be a trap.
         let inside = self.length + end.len() as u64 - 1;
         let ended = Self { followers: self.followed(inside, |_| Some(self.output)), ..*self };
         ended.trap().map_or(Ok(end), Err)
     }
 
-    /// What it is with `piece` taken in, `shift` bytes on.
+    /// The state with `piece` added, `shift` bytes further on.
     fn with(&self, piece: &Piece, shift: u64) -> Self {
         let start = self.length + shift;
         let end = start + piece.bytes.len() as u64;

@@ -1,4 +1,4 @@
-//! Contents written as they are, hashed meanwhile.
+//! Contents stored as they are, and hashed meanwhile.
 
 use std::fs::File;
 use std::time::{Duration, Instant};
@@ -20,8 +20,8 @@ enum Part {
     Zeros(u64),
 }
 
-/// Copies the contents behind the place of the header, and returns their checksum. Zeros
-/// become holes where the file system has them, and what it can share is not copied.
+/// Copies the contents to where the payload begins, and returns their checksum. Zeros become holes
+/// where the file system supports them, and what it can share is not copied.
 pub(super) fn store(
     source: &Source<'_>,
     image: &File,
@@ -31,7 +31,7 @@ pub(super) fn store(
     let is_file = image.metadata().map_err(PackError::Write)?.is_file();
     let mut cloned = 0;
     if is_file {
-        // What a vain attempt to compress has left behind must not show through the holes.
+        // What is left of a failed attempt to compress must not show through the holes.
         image.set_len(0).map_err(PackError::Write)?;
         image.set_len(Header::LEN as u64 + source.image_size).map_err(PackError::Write)?;
         cloned = clone::clone_start(source.file, source.size, image, Header::LEN as u64);
@@ -60,7 +60,7 @@ fn hash(parts: &Receiver<Part>, spent: &Sender<Vec<u8>>) -> (Checksum, Duration)
         match part {
             Part::Bytes(bytes) => {
                 hash.update(&bytes);
-                // If nobody wants it any more, it is let go.
+                // If the receiver is gone, the part is dropped.
                 let _ = spent.try_send(bytes);
             }
             Part::Zeros(length) => holes::zeros(length).for_each(|zeros| hash.update(zeros)),
@@ -70,14 +70,14 @@ fn hash(parts: &Receiver<Part>, spent: &Sender<Vec<u8>>) -> (Checksum, Duration)
     (Checksum::from_bytes(hash.finalize().into()), time)
 }
 
-/// Where parts go to be hashed, by a thread of its own, and blocks come back from.
+/// Sends parts to the hashing thread, and gets blocks back.
 struct Hasher {
     parts: Sender<Part>,
     fresh: Receiver<Vec<u8>>,
 }
 
 impl Hasher {
-    /// Parts that may wait: enough to be never idle.
+    /// Parts that may wait: enough that the thread is never idle.
     const QUEUE: usize = 4;
 
     fn send(&self, part: Part) -> Result<(), PackError> {

@@ -28,7 +28,7 @@ pub(super) struct Admission {
     back: Limit,
     answered: Limit,
     new: Limit,
-    /// When somebody was last turned away.
+    /// When a sender was last turned away.
     strained: Option<Instant>,
 }
 
@@ -37,12 +37,12 @@ impl Admission {
     const KNOWN: u32 = 4096;
     /// New addresses that are offered an image at once: as many as there are sessions.
     const NEW_HELLOS_AT_ONCE: u32 = 1024;
-    /// What OFFERs to invented addresses may cost: 256 times 2 OFFERs of 202 bytes are 0.8 Mbit/s.
+    /// The cost of OFFERs to invented addresses: 256 times 2 OFFERs of 202 bytes are 0.8 Mbit/s.
     const NEW_HELLOS: u32 = 256;
     /// OFFERs of 202 bytes, one each, are 7 Mbit/s. The 100,000 addresses that can be back each
     /// 4 s at 25,000 HELLOs a second are answered once in 25 s, and then a sled is alone.
     const HELLOS_BACK: u32 = 4096;
-    /// Those who were answered and ask once more: a sled's answer may be lost, or not what it
+    /// Senders that were answered and ask again: the answer may be lost, or not what the sled
     /// wants.
     const ANSWERED: u32 = 256;
     /// READs without an offer follow a restart, or are invented.
@@ -62,7 +62,7 @@ impl Admission {
         }
     }
 
-    /// Who is told to start over.
+    /// Who is sent a RESET.
     pub(super) fn of_reads(key: u64) -> Self {
         Self {
             sightings: Sightings::of_reads(key),
@@ -74,7 +74,8 @@ impl Admission {
         }
     }
 
-    /// As what `address` is answered at `now`, if it is; `known` if it is configured or has booted.
+    /// The rank at which `address` is answered at `now`, if it is; `known` says that it is
+    /// configured or has booted.
     pub(super) fn admits(&mut self, now: Instant, address: MacAddr, known: bool) -> Option<Rank> {
         let sighting = self.sightings.see(now, address);
         let back = match sighting {
@@ -95,12 +96,12 @@ impl Admission {
         rank
     }
 
-    /// Notes that `address` is answered: who asks once more has to stand back.
+    /// Notes that `address` is answered: if it asks again, it ranks lower.
     pub(super) fn answer(&mut self, address: MacAddr) {
         self.sightings.answer(address);
     }
 
-    /// Whether somebody was turned away in the last second.
+    /// Whether a sender was turned away in the last second.
     pub(super) fn is_strained(&self, now: Instant) -> bool {
         self.strained.is_some_and(|at| now.since(at).as_secs() < 1)
     }

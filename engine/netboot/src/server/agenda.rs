@@ -1,4 +1,4 @@
-//! When something has to be done for which sled.
+//! When each sled needs attention.
 
 use super::order::Order;
 use super::table::SledId;
@@ -11,19 +11,19 @@ pub(super) struct Agenda {
 }
 
 impl Agenda {
-    /// Something has to be done for `sled` at `due` and not before; or nothing.
+    /// `sled` needs attention at `due`; `None` if never.
     pub(super) fn note(&mut self, sled: SledId, due: Option<Instant>) {
         self.moments.note(sled, due);
     }
 
-    /// Takes the first sled whose moment has come at `now`.
+    /// Takes the first sled that is due at `now`.
     pub(super) fn next(&mut self, now: Instant) -> Option<SledId> {
         let (_, sled) = self.moments.first().filter(|(due, _)| *due <= now)?;
         self.note(sled, None);
         Some(sled)
     }
 
-    /// When the next moment comes.
+    /// When the next sled is due.
     pub(super) fn due(&self) -> Option<Instant> {
         self.moments.first().map(|(due, _)| due)
     }

@@ -6,8 +6,8 @@ use boot_format::wire::{BLOCK, Read, UNANSWERABLE};
 
 /// The offsets that one sled has asked for and, as far as we know, not received.
 ///
-/// A READ names all that a sled lacks and still waits for, so it acknowledges every offset
-/// that was sent and is not named in it. No offset stands here twice.
+/// A READ names everything that a sled still waits for, so it acknowledges every offset that was
+/// sent and is not named (P13). No offset is here twice.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
     /// Those before `next` have been sent, in this order.
@@ -17,7 +17,7 @@ pub(super) struct Asked {
     given_up: Option<u64>,
 }
 
-/// What a READ told.
+/// What a READ says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Merged {
     /// Offsets that were sent and are asked for again: lost on the way, or late.
@@ -53,8 +53,8 @@ impl Asked {
         merged
     }
 
-    /// Keeps of what stands behind the first `held` offsets, which are within `range`, each that
-    /// is to be sent and does not wait for it yet.
+    /// Of the offsets after the first `held`, which are within `range`, keeps those that are to be
+    /// sent and do not wait yet.
     fn sift(&mut self, held: usize, range: &Range<u64>) -> Merged {
         let mut merged = Merged::default();
         let mut newest = None;

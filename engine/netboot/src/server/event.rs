@@ -36,37 +36,37 @@ pub enum EventKind {
         /// The image's size in bytes.
         size: u64,
     },
-    /// It has asked for everything up to `bytes`. Told at each tenth, at most once a second.
+    /// It has asked for everything up to `bytes`. Reported at each tenth, at most once a second.
     Progress {
-        /// Bytes asked for, from the start and without a hole.
+        /// The contiguous offset: it has asked for every byte before it.
         bytes: u64,
         /// The image's size in bytes.
         size: u64,
     },
     /// It has booted, or at least has had everything.
     Finished(Summary),
-    /// In the middle of a boot it has not been heard from for a while.
+    /// It has been silent for a while during its boot.
     Stalled {
-        /// Bytes asked for, from the start and without a hole.
+        /// The contiguous offset: it has asked for every byte before it.
         bytes: u64,
         /// The image's size in bytes.
         size: u64,
     },
-    /// It was silent for so long that its boot counts as ended without success.
+    /// It was silent for too long: its boot counts as failed.
     Lost {
-        /// Bytes asked for, from the start and without a hole.
+        /// The contiguous offset: it has asked for every byte before it.
         bytes: u64,
         /// The image's size in bytes.
         size: u64,
     },
-    /// It read without having been offered anything by us, and was told to start over.
+    /// It read without an offer from this server, and was told to start over.
     Reset,
-    /// Its image, which is mapped from a file, can't be read any more. It was told to start over.
+    /// Its image, mapped from a file, can no longer be read. It was told to start over.
     Unreadable,
-    /// In the middle of its boot the link's address changed, and it has not been heard from since:
-    /// what it asks for may not get here. It was told to start over.
+    /// The link's address changed during its boot, and it has been silent since: its READs may not
+    /// arrive. It was told to start over.
     Unheard,
-    /// Its session was given to another sled, because all were taken.
+    /// Its session was given to another sled, since all were taken.
     Evicted,
     /// It asks to be served and is not among those that are. Told once, unless
     /// many others have been told of since; after the first thousand, of one a second.
@@ -82,25 +82,25 @@ pub struct Summary {
     pub size: u64,
     /// DATA frames handed to the link.
     pub frames: u64,
-    /// Those of them that the sled had to ask for again.
+    /// DATA frames that the sled had to ask for again.
     pub again: u64,
-    /// Those of them that were sent again before the sled asked.
+    /// DATA frames that were retransmitted before the sled asked.
     pub early: u64,
-    /// Those of the early ones that the sled seems not to have needed.
+    /// Early retransmits that were probably spurious.
     pub needless: u64,
     /// Whether FINISHED was never heard: the sled had everything and went silent.
     pub assumed: bool,
 }
 
-/// Counts since the server began. Frames, where nothing else is said.
+/// Counts since the server began; of frames, unless stated otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Frames handed in.
     pub received: u64,
-    /// Frames that are none of the protocol, or broken.
+    /// Frames that are broken, or not of the protocol.
     pub malformed: u64,
-    /// Frames that no sled of ours could have meant for us: another destination, a source that
-    /// is no station, a type that only servers send, a sled that we don't serve.
+    /// Frames that are not from a sled of this server to it: another destination, a source that is
+    /// not a station, a type that only servers send, a sled that is not served.
     pub ignored: u64,
     /// READs that were not answered, because RESETs to unknown sleds are limited.
     pub resets_withheld: u64,

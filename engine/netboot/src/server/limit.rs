@@ -2,7 +2,7 @@
 
 use crate::time::Instant;
 
-/// At most so many per second, and so many at once.
+/// A bucket with a rate per second and a size.
 #[derive(Debug)]
 pub(super) struct Limit {
     per_second: u32,

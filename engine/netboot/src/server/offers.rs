@@ -9,7 +9,7 @@ use boot_image::Contents;
 use super::remembered::Remembered;
 use super::sled::Sled;
 
-/// The images in service, and what is known of who takes which.
+/// The images in service, and which sled takes which.
 ///
 /// A sled says HELLO every 4 seconds (P10) until an OFFER has the checksum in its boot archive
 /// (P11). So offering another image at each HELLO finds the right one.
@@ -42,7 +42,7 @@ impl Offers {
         self.held = held;
     }
 
-    /// Whether there is nothing to offer for now.
+    /// Whether there is nothing to offer at the moment.
     pub(super) fn withheld(&self) -> bool {
         self.held || self.images.is_empty()
     }
@@ -55,7 +55,7 @@ impl Offers {
         self.taken.iter()
     }
 
-    /// Whether a sled has booted before, or is one that an image was assigned to.
+    /// Whether a sled has booted before, or has an image assigned.
     pub(super) fn knows(&self, sled: MacAddr) -> bool {
         self.taken.get(sled).is_some() || self.assigned.contains_key(&sled)
     }

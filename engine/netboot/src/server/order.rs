@@ -19,7 +19,7 @@ impl<K> Default for Order<K> {
 }
 
 impl<K: Copy + Ord> Order<K> {
-    /// Gives `sled` this key, or none.
+    /// Gives `sled` this key, or removes it.
     pub(super) fn note(&mut self, sled: SledId, key: Option<K>) {
         if self.noted.len() <= sled.index() {
             self.noted.resize(sled.index() + 1, None);
@@ -36,7 +36,7 @@ impl<K: Copy + Ord> Order<K> {
         }
     }
 
-    /// The least key, and whose it is.
+    /// The least key, and its sled.
     pub(super) fn first(&self) -> Option<(K, SledId)> {
         self.entries.first().copied()
     }

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 use boot_format::Checksum;
 use boot_format::wire::MacAddr;
 
-/// A bounded memory that drops what was learnt longest ago.
+/// A bounded memory that drops the oldest entry.
 #[derive(Debug, Default)]
 pub(super) struct Remembered {
     sleds: HashMap<MacAddr, (Checksum, u64)>,
-    /// The sleds by when that was learnt.
+    /// The sleds by when their image was learnt.
     ages: BTreeMap<u64, MacAddr>,
     learnt: u64,
 }
@@ -35,7 +35,7 @@ impl Remembered {
         self.sleds.get(&sled).map(|&(image, _)| image)
     }
 
-    /// All of them; what was learnt last comes last.
+    /// All of them, the latest last.
     pub(super) fn iter(&self) -> impl Iterator<Item = (MacAddr, Checksum)> {
         self.ages.values().map(|sled| (*sled, self.sleds[sled].0))
     }

@@ -7,8 +7,8 @@ use boot_format::wire::MacAddr;
 
 use crate::time::Instant;
 
-/// A table without keys: addresses that share a place are taken for one another, which only
-/// makes the guess worse. Its hash has a key, so that no one who does not know it can aim at a place.
+/// A table without keys: addresses that share a place are taken for each other, which only makes
+/// the guess worse. Its hash has a secret key, so no one can aim at a place.
 #[derive(Debug)]
 pub(super) struct Sightings {
     places: Box<[Place]>,
@@ -18,11 +18,11 @@ pub(super) struct Sightings {
 }
 
 /// What is known of the addresses that share a place: when one was last seen, in slices of time,
-/// zero for never; and whether one was answered, and has kept to a sled's times since. Plain bytes,
-/// so that a new table is memory that nobody has touched yet, and takes none.
+/// zero for never; and whether one was answered, and has kept to a sled's times since. Plain zeros
+/// at first, so a new table takes no memory until it is used.
 type Place = [u8; 2];
 
-/// What a sighting says of an address.
+/// What a sighting says about an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sighting {
     /// It is new, or comes at another time than a sled would.

@@ -10,7 +10,7 @@ use super::{Serve, Server};
 use crate::time::Instant;
 
 impl Server {
-    /// A session for a sled that has none, if there is one to be had.
+    /// A session for a sled that has none, if one is free.
     pub(super) fn admit(&mut self, now: Instant, source: MacAddr) -> Option<SledId> {
         let known = self.is_known(source);
         let rank = self.hellos.admits(now, source, known)?;
@@ -29,7 +29,7 @@ impl Server {
         Some(id)
     }
 
-    /// Whether it is no invented sled.
+    /// Whether it is certainly a real sled.
     pub(super) fn is_known(&self, sled: MacAddr) -> bool {
         matches!(self.serve, Serve::These(_)) || self.offers.knows(sled)
     }
@@ -84,7 +84,7 @@ impl Server {
         }
     }
 
-    /// Somebody asks who is not served.
+    /// A sled that is not served asks.
     pub(super) fn ignore(&mut self, now: Instant, source: MacAddr) {
         self.counters.ignored += 1;
         if self.unserved.is_news(now, source) {

@@ -80,7 +80,7 @@ impl Table {
         (0..self.sleds.len()).map(SledId)
     }
 
-    /// A sled has become worth less than it was, as one does that reads and starts over.
+    /// A sled is worth less than before, like one that was reading and starts over.
     pub(super) fn cheapened(&mut self, id: SledId) {
         self.worths.note(id, Some(self.get(id).worth()));
     }
@@ -140,8 +140,8 @@ impl Table {
         limit.take(now).then_some(slowest.1)
     }
 
-    /// Who is worth least. What is noted anew on the way has been heard from since it was noted,
-    /// so all of that is a bounded share of the work for the frames that came.
+    /// The session that is worth least. Each one noted anew on the way has been heard from since it
+    /// was noted, so the work is bounded by the number of frames that arrived.
     fn least(&mut self) -> SledId {
         loop {
             let (noted, id) = self.worths.first().expect("a table has at least one place");

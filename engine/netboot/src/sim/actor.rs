@@ -13,13 +13,13 @@ use crate::time::Instant;
 pub enum Actor {
     /// A boot server.
     Server(Server),
-    /// A boot server of the kind that is being replaced.
+    /// The boot server that this project replaces.
     Naive(Naive),
     /// A sled.
     Sled(Sled),
     /// A flood of READs.
     Flood(Flood),
-    /// A station that speaks in the name of others.
+    /// A station that sends in the name of others.
     Stranger(Stranger),
 }
 

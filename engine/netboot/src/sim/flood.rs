@@ -1,4 +1,4 @@
-//! A station that means harm: READs without end.
+//! A hostile station: READs without end.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use crate::batch::Batch;
 use crate::station::Station;
 use crate::time::Instant;
 
-/// What a flood is made of.
+/// The parameters of a flood.
 #[derive(Clone, Copy, Debug)]
 pub struct FloodConfig {
-    /// The server that it is meant for.
+    /// The target server.
     pub server: MacAddr,
     /// The first address that it uses.
     pub address: MacAddr,
@@ -26,11 +26,11 @@ pub struct FloodConfig {
     pub size: u64,
     /// When it begins.
     pub start: Instant,
-    /// When it is over.
+    /// When it ends.
     pub end: Instant,
 }
 
-/// A station that sends READs for random batches, whatever is answered.
+/// A station that sends READs for random batches and ignores the answers.
 #[derive(Debug)]
 pub struct Flood {
     config: FloodConfig,
@@ -40,7 +40,7 @@ pub struct Flood {
 }
 
 impl Flood {
-    /// A flood; its offsets come from `seed`.
+    /// A flood; its offsets follow from `seed`.
     pub fn new(config: FloodConfig, seed: u64) -> Self {
         Self { config, random: Rng::with_seed(seed), next: config.start, sent: 0 }
     }

@@ -1,4 +1,4 @@
-//! The frames that are on their way.
+//! The frames in flight.
 
 use boot_format::wire::MacAddr;
 use fastrand::Rng;
@@ -6,7 +6,7 @@ use fastrand::Rng;
 use super::line::LEAST_FRAME;
 use crate::batch::FrameSlices;
 
-/// Frames in flight, each kept once however many stations it goes to.
+/// Frames in flight, each kept once for any number of receivers.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
     places: Vec<Place>,
@@ -19,7 +19,7 @@ pub(super) struct FrameId(u32);
 #[derive(Debug, Default)]
 struct Place {
     bytes: Vec<u8>,
-    /// How many are still to get it.
+    /// How many have yet to receive it.
     holders: u32,
 }
 

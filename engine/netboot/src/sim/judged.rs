@@ -6,10 +6,9 @@ use boot_image::Contents;
 
 use super::{Faults, PortConfig, Scenario};
 
-/// What a rack meets, each with a name: queues of 64, 256 and 1024 frames, with a server as
-/// fast as its switch and with one that is ten times as fast; losses of 0.01 to 5%; and sleds
-/// that are dead, slow, hostile or late. All of it for `sleds` sleds that boot `image`, at
-/// `rate` bits per second.
+/// Named scenarios: queues of 64, 256 and 1024 frames, with a server as fast as its switch and with
+/// one ten times as fast; losses of 0.01 to 5%; and sleds that are dead, slow, hostile or late.
+/// Each has `sleds` sleds that boot `image`, at `rate` bits per second.
 pub fn judged(sleds: u16, image: &Contents, rate: u64) -> Vec<(String, Scenario)> {
     let rack = Scenario::new(sleds, image.clone(), rate);
     let mut scenarios = Vec::new();
@@ -18,7 +17,7 @@ pub fn judged(sleds: u16, image: &Contents, rate: u64) -> Vec<(String, Scenario)
         let even = Scenario { server_port: port, trunk: port, sled_port: port, ..rack.clone() };
         let server_port = PortConfig::new(10 * rate, queue);
         let burst = Scenario { server_port, ..even.clone() };
-        // The trunk is fast too: what is overrun are the ports of the sleds.
+        // The trunk is fast too: the ports of the sleds overflow.
         let ports = Scenario { server_port, trunk: server_port, ..even.clone() };
         scenarios.push((format!("queues of {queue}"), even));
         scenarios.push((format!("queues of {queue}, server 10 times as fast"), burst));

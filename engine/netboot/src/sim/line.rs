@@ -10,10 +10,10 @@ use crate::time::Instant;
 /// A port that sends frames one after another, and the queue before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PortConfig {
-    /// Bits per second, of the wire: preamble, FCS and gap take their share. `None` for a port
-    /// that neither delays nor drops.
+    /// Bits per second on the wire, preamble, FCS and gap included. `None` for a port that neither
+    /// delays nor drops.
     pub rate: Option<u64>,
-    /// The most frames in the queue, counting the one that is on its way out.
+    /// The most frames in the queue, including the one being sent.
     pub queue: usize,
 }
 
@@ -50,20 +50,20 @@ impl Line {
 pub struct Faults {
     /// It vanishes.
     pub loss: f64,
-    /// A bit of it flips. The FCS tells, and the frame is dropped.
+    /// A bit of it flips. The FCS detects that, and the frame is dropped.
     pub flip: f64,
     /// A flipped bit gets past the FCS: a broken switch.
     pub unnoticed: f64,
     /// It arrives twice.
     pub duplicate: f64,
-    /// It is overtaken: delayed by up to [`Faults::jitter`].
+    /// It is reordered: delayed by up to [`Faults::jitter`].
     pub reorder: f64,
-    /// The longest delay of a frame that is overtaken.
+    /// The longest delay of a reordered frame.
     pub jitter: Duration,
 }
 
 impl Faults {
-    /// All is well.
+    /// No faults.
     pub const NONE: Self = Self {
         loss: 0.0,
         flip: 0.0,
@@ -73,7 +73,7 @@ impl Faults {
         jitter: Duration::ZERO,
     };
 
-    /// Frames vanish with this probability, and nothing else happens.
+    /// Frames vanish with this probability; there are no other faults.
     pub const fn loss(loss: f64) -> Self {
         Self { loss, ..Self::NONE }
     }
@@ -94,7 +94,7 @@ impl Faults {
     }
 }
 
-/// What becomes of a frame.
+/// The fate of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     Lost,
@@ -126,8 +126,8 @@ pub fn wire_time(bytes: u64, rate: u64) -> Duration {
 pub(super) struct Queue {
     /// When each waiting frame will have left.
     departures: VecDeque<Instant>,
-    /// What the last departure was rounded down by, in nanoseconds times the rate: without it
-    /// a fast line would be a thousandth faster than it is.
+    /// The rounding error of the last departure, in nanoseconds times the rate: without it, a fast
+    /// line would be a thousandth too fast.
     rounded: u128,
 }
 
@@ -144,8 +144,8 @@ impl Queue {
         self.departures.len()
     }
 
-    /// Takes a frame of `bytes` on the wire, and says when it will have left. `None` if the
-    /// queue is full. Calls must not go back in time.
+    /// Takes a frame of `bytes` on the wire, and says when it will have left. `None` if the queue
+    /// is full. Time must not go backwards between calls.
     pub(super) fn take(&mut self, now: Instant, bytes: u64, port: PortConfig) -> Option<Instant> {
         let Some(rate) = port.rate else {
             return Some(now);
@@ -162,7 +162,7 @@ impl Queue {
         Some(departure)
     }
 
-    /// When only `left` frames will wait, which is in the past if that is so already.
+    /// When only `left` frames will wait; in the past if that is so already.
     pub(super) fn down_to(&self, left: usize) -> Instant {
         let index = self.departures.len().checked_sub(left + 1);
         index.and_then(|index| self.departures.get(index)).copied().unwrap_or(Instant::ZERO)

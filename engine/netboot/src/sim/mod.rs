@@ -1,16 +1,16 @@
 //! An Ethernet segment in virtual time: servers, sleds, and what frames meet between them.
 //!
-//! Everything that happens follows from the setup and its seed: the same run can be had again
-//! as often as it is wanted. A [`Segment`] joins any stations, an [`Actor`] is one of the kinds
-//! there are, and a [`Scenario`] is a whole rack, from a few parameters to its figures.
+//! Everything follows from the setup and its seed, so a run can be repeated exactly. A [`Segment`]
+//! joins any stations, an [`Actor`] is a station of any kind, and a [`Scenario`] is a whole rack,
+//! from a few parameters to its figures.
 //!
 //! ```text
 //! server -> its own port -> trunk -> switch -> the switch's port -> sled
 //!        <- the switch's port <------ switch <------ its own port <-
 //! ```
 //!
-//! A station is asked for frames only while its own port has room, as a socket would. A trunk
-//! and the switch drop what their queues can't hold.
+//! A station is asked for frames only while its own port has room, as with a socket. The trunk and
+//! the switch drop what their queues can't hold.
 
 mod actor;
 mod flood;

@@ -1,5 +1,5 @@
-//! The tool that this project replaces, as a model to compare with: one sled at a time, and
-//! READs taken for lists of their first `count` entries.
+//! The tool that this project replaces, as a model to compare with: it serves one sled at a time,
+//! and reads only the first `count` entries of a READ.
 
 use std::collections::VecDeque;
 
@@ -10,7 +10,7 @@ use crate::batch::Batch;
 use crate::station::Station;
 use crate::time::Instant;
 
-/// A server for the first sled that says HELLO, without repair, turns or pacing.
+/// A server for the first sled that says HELLO, without retransmission, scheduling or pacing.
 #[derive(Debug)]
 pub struct Naive {
     address: MacAddr,

@@ -1,4 +1,4 @@
-//! A station that means harm: frames in the name of others, or of none.
+//! A hostile station: frames in the name of others, or of none.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -10,16 +10,16 @@ use crate::batch::Batch;
 use crate::station::Station;
 use crate::time::Instant;
 
-/// What a stranger does.
+/// The parameters of a stranger.
 #[derive(Clone, Debug)]
 pub struct StrangerConfig {
-    /// The server that it is meant for.
+    /// The target server.
     pub server: MacAddr,
     /// The first of the addresses that it uses.
     pub address: MacAddr,
     /// How many addresses it uses.
     pub addresses: u16,
-    /// What it says in their names, one or the other by chance.
+    /// What it sends in their names, chosen at random.
     pub kinds: Vec<FrameType>,
     /// Its READs ask for 128 blocks from a multiple of that, within these offsets.
     pub reads: Range<u64>,
@@ -27,11 +27,11 @@ pub struct StrangerConfig {
     pub gap: Duration,
     /// When it begins.
     pub start: Instant,
-    /// When it is over.
+    /// When it ends.
     pub end: Instant,
 }
 
-/// A station that speaks in the name of others and is deaf to answers.
+/// A station that sends in the name of others and ignores the answers.
 #[derive(Debug)]
 pub struct Stranger {
     config: StrangerConfig,
@@ -41,7 +41,7 @@ pub struct Stranger {
 }
 
 impl Stranger {
-    /// A stranger; what it says comes from `seed`.
+    /// A stranger; what it sends follows from `seed`.
     pub fn new(config: StrangerConfig, seed: u64) -> Self {
         let next = config.start;
         Self { config, random: Rng::with_seed(seed), next, sent: 0 }

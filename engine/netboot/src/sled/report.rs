@@ -1,4 +1,4 @@
-//! What a sled can tell of its boots.
+//! What a sled reports about its boots.
 
 use std::fmt;
 use std::time::Duration;
@@ -26,9 +26,9 @@ pub enum Event {
 /// Why a sled starts over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Panic {
-    /// A server told it to.
+    /// A server reset it.
     Reset,
-    /// A DATA frame held other than its length field said.
+    /// A DATA frame did not match its length field (P22).
     DataLength,
     /// It had everything, and the checksum was wrong.
     Checksum,
@@ -55,26 +55,26 @@ pub struct Report {
     pub finished: Option<Instant>,
     /// The size in bytes of the image that it accepted last.
     pub size: u64,
-    /// Image bytes that were waited for and came.
+    /// Bytes of the image that it waited for and received.
     pub bytes: u64,
     /// DATA frames received, wanted or not.
     pub data: u64,
-    /// DATA frames that were in no slot: each cost a line on the console.
+    /// DATA frames that were in no slot: each cost a line on the console (P15).
     pub unwanted: u64,
     /// Frames lost because the console was busy and the receive ring full.
     pub overrun: u64,
-    /// READs that its own timer sent for what had not come within a second.
+    /// READs sent by its own timer, for what had not come within a second (P18).
     pub timeouts: u64,
     /// HELLOs sent.
     pub hellos: u64,
     /// Boots that ended in a panic.
     pub panics: u64,
-    /// Boots that ended well.
+    /// Boots that succeeded.
     pub boots: u64,
 }
 
 impl Report {
-    /// From accepting the offer to having everything, for the last boot that ended well.
+    /// From accepting the offer to having everything, for the last boot that succeeded.
     pub fn boot_time(&self) -> Option<Duration> {
         Some(self.finished?.since(self.accepted?))
     }

@@ -6,14 +6,14 @@ use boot_format::wire::{BLOCK, SLOTS, UNANSWERABLE};
 
 use crate::time::Instant;
 
-/// The slots, and the bytes that have come in for them.
+/// The slots, and the bytes that have arrived for them.
 #[derive(Debug)]
 pub(super) struct Slots {
     /// The offset that each waits for; [`UNANSWERABLE`] if the slot is empty (P23).
     offsets: [u64; SLOTS],
     asked: [Instant; SLOTS],
     waiting: usize,
-    /// What has arrived of the batch; zeros where nothing has, as in a new ramdisk.
+    /// The bytes of the batch that have arrived; zeros elsewhere, as in a new ramdisk.
     bytes: Box<[u8]>,
     /// The first offset of the batch.
     start: u64,
@@ -76,7 +76,7 @@ impl Slots {
         (count > 0).then_some((count, offsets))
     }
 
-    /// Takes what a DATA frame brought.
+    /// Takes the bytes of a DATA frame.
     pub(super) fn take(&mut self, offset: u64, bytes: &[u8]) -> Filled {
         if offset == UNANSWERABLE {
             return if self.waiting < SLOTS { Filled::Mark } else { Filled::Unwanted };
