@@ -127,7 +127,10 @@ fn a_second_server_on_a_link_is_refused_unless_it_is_wanted() {
         sleep(LOOK);
         let second = desk.run(&format!("bootserver {NEAR} zfs.img all"));
         let said = String::from_utf8(second.stderr).unwrap();
-        assert!(said.contains(&format!("{NEAR}: already served by process {} (", sharing.id())), "{said}");
+        assert!(
+            said.contains(&format!("{NEAR}: already served by process {} (", sharing.id())),
+            "{said}"
+        );
         // It is not waited for, but takes a moment to end.
         sharing.signal("-TERM");
         let after = desk.run(&format!("bootserver -t 0.3 {NEAR} zfs.img all"));
