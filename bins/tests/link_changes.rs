@@ -88,7 +88,7 @@ fn with_s_a_link_that_goes_away_in_a_boot_leaves_the_others_to_end() {
         let mut server = Running::start(&desk, "bootserver", &line);
         let lost = Running::start(&desk, "sledsim", "far2 -t 3");
         let rack = Running::start(&desk, "sledsim", &format!("{FAR} -t 30"));
-        server.until_said(&["near2 ", ": reads: "]);
+        server.until_said(&["near2 ", ": reading: "]);
         ip("link del near2");
         drop(lost);
         assert_eq!(rack.end(SOON).0, 0);
@@ -127,7 +127,10 @@ fn a_second_server_on_a_link_is_refused_unless_it_is_wanted() {
         sleep(LOOK);
         let second = desk.run(&format!("bootserver {NEAR} zfs.img all"));
         let said = String::from_utf8(second.stderr).unwrap();
-        assert!(said.contains(&format!("{NEAR}: process {} (", sharing.id())), "{said}");
+        assert!(
+            said.contains(&format!("{NEAR}: already served by process {} (", sharing.id())),
+            "{said}"
+        );
         // It is not waited for, but takes a moment to end.
         sharing.signal("-TERM");
         let after = desk.run(&format!("bootserver -t 0.3 {NEAR} zfs.img all"));

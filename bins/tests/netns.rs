@@ -216,7 +216,7 @@ fn a_server_that_is_started_anew_has_the_sled_start_over() {
         let line = format!("--tx mmsg {NEAR} zfs.img all");
         let mut server = Running::start(&desk, "bootserver", &line);
         let rack = Running::start(&desk, "sledsim", &format!("{FAR} -t 50"));
-        server.until_said(&[": reads: "]);
+        server.until_said(&[": reading: "]);
         server.signal("-KILL");
         server.end(SOON);
         let server = Running::start(&desk, "bootserver", &line);

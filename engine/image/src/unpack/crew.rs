@@ -84,7 +84,7 @@ impl Crew {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("nobody panics while holding it")
+        self.state.lock().expect("no thread panics while holding it")
     }
 
     /// Has a segment inflated.
@@ -101,12 +101,12 @@ impl Crew {
     /// Has the next part hashed, once there is room for it.
     pub(super) fn hash(&self, part: Part) {
         if self.workers == 0 {
-            let hash = self.state().hash.take().expect("nobody else hashes");
+            let hash = self.state().hash.take().expect("no other thread hashes");
             return self.hashed(hash, part);
         }
         let mut state = self.state();
         while state.parts.len() >= Self::MOST_PARTS {
-            state = self.room.wait(state).expect("nobody panics while holding it");
+            state = self.room.wait(state).expect("no thread panics while holding it");
         }
         state.parts.push_back(part);
         drop(state);
@@ -126,7 +126,7 @@ impl Crew {
 
     /// The checksum of everything, once all workers have left.
     pub(super) fn checksum(&self) -> Checksum {
-        let hash = self.state().hash.take().expect("nobody hashes any more");
+        let hash = self.state().hash.take().expect("no thread hashes now");
         Checksum::from_bytes(hash.finalize().into())
     }
 
@@ -176,7 +176,7 @@ impl Crew {
             if under_way > 0 {
                 return Task::GoOn;
             }
-            state = self.more.wait(state).expect("nobody panics while holding it");
+            state = self.more.wait(state).expect("no thread panics while holding it");
         }
     }
 

@@ -27,7 +27,7 @@ const MOST_FAULTS: usize = 10;
 ///
 /// # Errors
 ///
-/// If it is no regular file, can't be read, or can't be replaced.
+/// If not a regular file, can't be read, or can't be replaced.
 pub(crate) fn open(path: &Path) -> anyhow::Result<Memory> {
     let (memory, faults) = read(path).with_context(|| shown(path))?;
     // What can't be begun now can't be written later.
@@ -47,14 +47,14 @@ fn read(path: &Path) -> anyhow::Result<(Memory, Vec<(usize, String)>)> {
     match fs::metadata(path) {
         Ok(there) if there.is_dir() => bail!("is a folder, not a file"),
         // To open a pipe is to wait for its other end, and to open a device may be to act on it.
-        Ok(there) => ensure!(there.is_file(), "it is no regular file"),
+        Ok(there) => ensure!(there.is_file(), "not a regular file"),
         // Whether one can be made there is asked next.
         Err(_) => return Ok(Default::default()),
     }
     let mut text = Vec::new();
     File::open(path)?.take(MOST_BYTES + 1).read_to_end(&mut text)?;
     let is_whole = text.len() as u64 <= MOST_BYTES;
-    ensure!(is_whole, "longer than {MOST_BYTES} bytes, so it is no such file");
+    ensure!(is_whole, "more than {MOST_BYTES} bytes, so not a state file");
     Ok(Memory::parse(&text))
 }
 
@@ -137,9 +137,9 @@ mod tests {
             (folder.path().to_owned(), "is a folder, not a file"),
             (folder.path().join("missing/state"), "No such file"),
             (lost, "No such file"),
-            (pipe, "no regular file"),
-            ("/dev/null".into(), "no regular file"),
-            (long, "longer than"),
+            (pipe, "not a regular file"),
+            ("/dev/null".into(), "not a regular file"),
+            (long, "not a state file"),
         ] {
             let error = format!("{:#}", open(&path).unwrap_err());
             assert!(error.starts_with("--state") && error.contains(reason), "{error}");
