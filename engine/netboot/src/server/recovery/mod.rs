@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use self::answers::Answers;
 use self::budget::Budget;
-use self::spacing::{Round, Spacing};
+use self::spacing::Spacing;
 use crate::time::Instant;
 
 pub(super) use self::loss::BaselineLoss;
@@ -184,12 +184,13 @@ impl Recovery {
             self.answers.add(waited, 1.0 - lost);
         } else if (batch.rounds, batch.in_round) <= (1, 0) {
             let span = batch.last_try.since(batch.first_try);
-            let whole = batch.rounds == 1;
-            self.spacing.repaired(Round { took, sent: batch.tried, span, whole }, batch.rto);
+            self.spacing.repaired(took, batch.tried, span, batch.rto);
         }
         // What it has not dropped yet: of a late sled all, of one that lacked a frame those that
-        // came too fast for it.
-        let all = self.spacing.cost() * batch.tried;
+        // came too fast for it. Once all had been sent again, it may well be slower than assumed;
+        // if each batch needs a repair, nothing else would tell.
+        let slower = if batch.rounds == 0 { 1.0 } else { Spacing::GROWTH };
+        let all = self.spacing.cost().mul_f64(slower) * batch.tried;
         let left = all.mul_f64(1.0 - lost) + all.saturating_sub(took).mul_f64(lost);
         self.drained = now + left;
         lost
@@ -246,11 +247,10 @@ impl Recovery {
             batch.in_round = 0;
             self.budget.earn(loss::proven(link));
             // RFC 6298, section 5.5: back off. While it is not known what the sled bears, it gets
-            // as long again as the round took; later a share that shows whether it is slower.
+            // as long again as the round took.
             let round = now.since(batch.first_try);
             let backoff = batch.rto * 2_u32.pow(batch.rounds);
-            let share = if self.spacing.is_measured() { Spacing::GROWTH - 1.0 } else { 1.0 };
-            let wait = backoff.max(round.mul_f64(share));
+            let wait = if self.spacing.is_measured() { backoff } else { backoff.max(round) };
             next = (now + gap).max(batch.first_try + self.spacing.cost() * batch.tried) + wait;
         }
         self.due = Some(next);

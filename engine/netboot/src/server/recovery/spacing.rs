@@ -27,19 +27,6 @@ pub(super) struct Spacing {
     repair: Option<Repair>,
 }
 
-/// A round of retransmits that a sled answered.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Round {
-    /// From the first retransmit to the answer.
-    pub(super) took: Duration,
-    /// How many went out.
-    pub(super) sent: u32,
-    /// From the first to the last.
-    pub(super) span: Duration,
-    /// Whether they were all that the sled had not acknowledged.
-    pub(super) whole: bool,
-}
-
 /// A repair whose cost is not known until the next batch is answered.
 #[derive(Clone, Copy, Debug)]
 struct Repair {
@@ -85,19 +72,15 @@ impl Spacing {
         self.cost != Self::START
     }
 
-    /// The sled went on after a repair; an answer by itself takes up to `rto`.
-    pub(super) fn repaired(&mut self, round: Round, rto: Duration) {
-        let Round { took, sent, span, whole } = round;
+    /// The sled went on `took` after the first of `sent` retransmits, of which the last was `span`
+    /// after the first; an answer by itself takes up to `rto`.
+    pub(super) fn repaired(&mut self, took: Duration, sent: u32, span: Duration, rto: Duration) {
         let limited = span > self.gap.mul_f64(Self::GROWTH) * sent.saturating_sub(1);
         self.repair = Some(Repair { took, sent, limited });
         let least = took.saturating_sub(rto) / sent.max(1);
-        // Every frame had been sent again, so it was busy dropping them all that time. Where each
-        // batch needs a repair, this is all that tells of a cost that was taken for too low.
-        if whole && least > self.cost && sent >= Self::TELLING {
-            self.dearer += 1;
-            if self.dearer >= Self::SURE || took > 2 * span + rto {
-                self.raise(least);
-            }
+        // It was waited for as long again: it was busy all that time.
+        if took > 2 * span + rto && sent >= Self::TELLING {
+            self.raise(least);
         }
     }
 
@@ -124,10 +107,7 @@ impl Spacing {
         let least = (took + then).saturating_sub(rto) / sent;
         self.dearer = if !late.is_zero() && least > self.cost { self.dearer + 1 } else { 0 };
         if self.dearer == Self::SURE {
-            if least > self.cost.mul_f64(Self::GROWTH) {
-                self.raise(least);
-            }
-            self.dearer = 0;
+            self.raise(least);
         }
         if let Some(vain) = &mut self.starting {
             *vain = if gained { 0 } else { *vain + 1 };
@@ -143,9 +123,11 @@ impl Spacing {
 
     /// A frame costs the sled this much at least.
     fn raise(&mut self, least: Duration) {
-        self.cost = least.min(Self::MOST);
-        self.starting = None;
-        self.set(self.cost);
+        if least > self.cost.mul_f64(Self::GROWTH) {
+            self.cost = least.min(Self::MOST);
+            self.starting = None;
+            self.set(self.cost);
+        }
         self.dearer = 0;
     }
 
@@ -173,10 +155,6 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    fn round(took: Duration, sent: u32, span: Duration) -> Round {
-        Round { took, sent, span, whole: sent == 128 }
-    }
-
     /// Repairs of a sled to which a frame costs this much; the lost frame is anywhere, and a batch
     /// is on its way for a millisecond.
     fn repairs(spacing: &mut Spacing, cost: Duration, count: usize) {
@@ -185,7 +163,7 @@ mod tests {
             let (gap, wanted) = (spacing.gap(), random.u32(1..=128));
             let took = cost.max(gap) * wanted;
             let sent = ((took.as_secs_f64() / gap.as_secs_f64()) as u32).clamp(wanted, 128);
-            spacing.repaired(round(took, sent, gap * (sent - 1)), Duration::ZERO);
+            spacing.repaired(took, sent, gap * (sent - 1), Duration::ZERO);
             let left = (sent * cost).saturating_sub(took);
             spacing.settle(left.max(MS), left.saturating_sub(MS), MS);
         }
@@ -207,7 +185,7 @@ mod tests {
         let mut spacing = Spacing::default();
         repairs(&mut spacing, Duration::from_micros(150), 30);
         let cost = spacing.cost();
-        spacing.repaired(round(64 * cost, 64, 63 * cost), Duration::ZERO);
+        spacing.repaired(64 * cost, 64, 63 * cost, Duration::ZERO);
         spacing.settle(20 * MS, 19 * MS, MS);
         assert_eq!(spacing.cost(), cost);
     }
@@ -217,21 +195,7 @@ mod tests {
         let mut spacing = Spacing::default();
         repairs(&mut spacing, Duration::from_micros(20), 30);
         let span = 127 * spacing.gap();
-        spacing.repaired(round(Duration::from_millis(128), 128, span), Duration::ZERO);
+        spacing.repaired(Duration::from_millis(128), 128, span, Duration::ZERO);
         assert_eq!(spacing.gap(), Duration::from_millis(1));
-    }
-
-    #[test]
-    fn a_cost_taken_for_too_low_is_found_though_every_batch_needs_a_repair() {
-        let mut spacing = Spacing::default();
-        repairs(&mut spacing, Duration::from_micros(190), 30);
-        let slower = spacing.cost().mul_f64(1.1);
-        for _ in 0..2 {
-            let span = 127 * spacing.gap();
-            spacing.forget();
-            spacing.repaired(round(128 * slower, 128, span), MS / 5);
-        }
-        let missing = slower.saturating_sub(spacing.cost());
-        assert!(missing < Duration::from_micros(2), "{missing:?}");
     }
 }
