@@ -1,6 +1,6 @@
 //! Who is served, and what becomes of frames from those that are not, or not yet.
 
-use boot_format::wire::{MacAddr, Read};
+use boot_format::wire::{MacAddr, Message, Read};
 
 use super::admission::Rank;
 use super::event::EventKind;
@@ -24,6 +24,9 @@ impl Server {
         let (id, evicted) = self.sleds.insert(room, sled);
         if let Some(evicted) = evicted {
             self.turns.leave(id);
+            if let Some(groups) = self.groups.as_deref_mut() {
+                groups.forget(id, evicted.address);
+            }
             self.tell(evicted.address, EventKind::Evicted);
         }
         Some(id)
@@ -47,6 +50,9 @@ impl Server {
             let again = sled.begin(now, &self.offers);
             self.sleds.cheapened(id);
             self.turns.leave(id);
+            if let Some(groups) = self.groups.as_deref_mut() {
+                groups.begin(id, source);
+            }
             if again {
                 self.tell(source, EventKind::Hello { again });
             }
@@ -97,6 +103,24 @@ impl Server {
     pub(super) fn asks_at(&self, sled: MacAddr, address: MacAddr) -> bool {
         let former = self.addresses.find_former(address);
         former.zip(self.sleds.find(sled)).is_some_and(|(id, sled)| self.sleds.get(sled).asks_at(id))
+    }
+
+    /// A frame that is for nobody here may tell of another server.
+    pub(super) fn note_stranger(
+        &mut self,
+        now: Instant,
+        source: MacAddr,
+        destination: MacAddr,
+        message: &Message<'_>,
+    ) {
+        let server = match message {
+            Message::Offer(_) | Message::Data(_) | Message::Reset => source,
+            Message::Read(_) | Message::Finished => destination,
+            Message::Hello(_) => return,
+        };
+        if server != self.address {
+            self.note_server(now, server);
+        }
     }
 
     pub(super) fn is_served(&self, sled: MacAddr) -> bool {
