@@ -293,7 +293,7 @@ impl Server {
         };
         if let Hello::Asks { again } = self.sleds.get_mut(id).hello(now) {
             self.sleds.cheapened(id);
-            self.withdraw(id);
+            self.turns.leave(id);
             self.tell(source, EventKind::Hello { again });
         }
         self.greet(now, id);

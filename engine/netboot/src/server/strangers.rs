@@ -1,6 +1,6 @@
 //! Who is served, and what becomes of frames from those that are not, or not yet.
 
-use boot_format::wire::{MacAddr, Message, Read};
+use boot_format::wire::{MacAddr, Message, Read, SLOTS};
 
 use super::admission::Rank;
 use super::event::EventKind;
@@ -45,8 +45,13 @@ impl Server {
         read: &Read<'_>,
     ) -> Option<SledId> {
         let id = self.sleds.find(source)?;
+        let first = read.offsets().next().unwrap_or(0);
+        let rides = |sled: &Sled| {
+            self.groups.as_deref().is_some_and(|groups| groups.has_carried(sled.offers, first))
+        };
         let sled = self.sleds.get_mut(id);
-        if sled.begins(read) {
+        let rode = rides(sled);
+        if sled.begins(read) || rode && sled.is_to_begin() {
             let again = sled.begin(now, &self.offers);
             self.sleds.cheapened(id);
             self.turns.leave(id);
@@ -70,7 +75,11 @@ impl Server {
             }
             self.sleds.get_mut(id).go_on(&self.offers);
         }
-        self.sleds.get(id).image.is_some().then_some(id)
+        let sled = self.sleds.get_mut(id);
+        if rode && sled.boots == sled.offers {
+            sled.rode(first, read.offsets().count() == SLOTS);
+        }
+        sled.image.is_some().then_some(id)
     }
 
     /// Tells a sled that reads without an offer to start over: it was served by another

@@ -226,6 +226,7 @@ impl Server {
         if now < groups.apart || groups.has_other_server(now) {
             return;
         }
+        // Those that are done are repaired, and no more.
         let Some(image) = self.sleds.get(first).image.clone() else {
             return;
         };

@@ -17,6 +17,7 @@ mod step;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use boot_format::Checksum;
 use boot_format::wire::MacAddr;
 
 use self::choice::Estimates;
@@ -76,6 +77,8 @@ pub(super) struct Groups {
     /// Sleds that may have their OFFER, and have not read since.
     invited: BTreeSet<SledId>,
     estimates: Estimates,
+    /// Which image went out to all last, and how much of it.
+    carried: Option<(Checksum, u64)>,
     /// One by one it is, until then.
     apart: Instant,
     /// How long that is when it is found next.
@@ -119,6 +122,7 @@ impl Groups {
             waiting: BTreeMap::new(),
             invited: BTreeSet::new(),
             estimates: Estimates::default(),
+            carried: None,
             apart: Instant::ZERO,
             apart_for: Self::APART,
             next_look: Instant::ZERO,
@@ -182,6 +186,12 @@ impl Groups {
     /// Whether frames of a group can go out.
     pub(super) fn is_sending(&self) -> bool {
         matches!(&self.phase, Phase::InStep(group) if group.is_due())
+    }
+
+    /// Whether all of `image` before this offset went out to all, so that a sled may have it that
+    /// never asked for it here.
+    pub(super) fn has_carried(&self, image: Option<Checksum>, offset: u64) -> bool {
+        self.carried.is_some_and(|(carried, end)| image == Some(carried) && offset <= end)
     }
 
     /// Whether a sled is in step with others.

@@ -129,6 +129,7 @@ impl Server {
         self.counters.broadcast += frames as u64;
         self.pacer.sent(now, frames);
         if let Some((sent, members)) = group.sent(now) {
+            groups.carried = Some((group.image.checksum(), group.position));
             for id in members {
                 self.note_step(now, id, sent);
             }

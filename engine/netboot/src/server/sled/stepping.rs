@@ -19,6 +19,20 @@ impl Sled {
         self.stage == Stage::Reading && self.has_read && silent < patience
     }
 
+    /// Whether it was offered an image for the first time and has not read from it.
+    pub(in crate::server) fn is_to_begin(&self) -> bool {
+        self.stage == Stage::Offered && self.renewed && self.boots.is_none()
+    }
+
+    /// It may have had all before `first`, the offset that it asks for first, with batches that were
+    /// sent to others; of that batch it asks for the `whole`, or for what it lacks.
+    pub(in crate::server) fn rode(&mut self, first: u64, whole: bool) {
+        let start = first - first % Self::BATCH;
+        if start > self.frontier || start == self.frontier && !whole {
+            self.frontier = if whole { start } else { start.saturating_add(Self::BATCH) };
+        }
+    }
+
     /// Bytes of its image that it has not asked for.
     pub(in crate::server) fn left(&self) -> u64 {
         self.size().saturating_sub(self.frontier)
