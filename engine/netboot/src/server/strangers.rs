@@ -127,7 +127,8 @@ impl Server {
             Message::Read(_) | Message::Finished => destination,
             Message::Hello(_) => return,
         };
-        if server != self.address {
+        let ours = self.addresses.own() == server || self.addresses.find_former(server).is_some();
+        if !ours {
             self.note_server(now, server);
         }
     }

@@ -123,7 +123,7 @@ impl Server {
         let (start, frames) = group.take(Turns::QUANTUM.min(batch.room()));
         for block in 0..frames {
             let offset = start + (block * BLOCK) as u64;
-            push_block(&group.image, MacAddr::BROADCAST, self.address, offset, batch);
+            push_block(&group.image, MacAddr::BROADCAST, self.addresses.own(), offset, batch);
         }
         self.counters.data += frames as u64;
         self.counters.broadcast += frames as u64;
