@@ -42,6 +42,8 @@ pub(super) struct Estimates {
     repair: Mean,
     /// Frames that were sent again, for each batch of a sled.
     repeats: Mean<512>,
+    /// What the link takes for a batch to one sled, where several are served one by one.
+    apart: Option<f64>,
     /// How much longer than expected batches took in step, when that was given up.
     bias: f64,
 }
@@ -87,6 +89,17 @@ impl Estimates {
         }
     }
 
+    /// So many frames went out in this time to sleds that were served one by one.
+    pub(super) fn sent_apart(&mut self, frames: u64, time: Duration) {
+        let each = time.as_secs_f64() * SLOTS as f64 / frames.max(1) as f64;
+        self.apart = Some(self.apart.map_or(each, |known| each.min(known * Self::RISE)));
+    }
+
+    /// What one by one takes for `sleds` if only their broadcast frames are slowed down.
+    pub(super) fn without_broadcast(&self, sleds: usize) -> f64 {
+        sleds as f64 * self.apart.unwrap_or_else(|| self.wire().min(Self::WIRE))
+    }
+
     /// What a batch alone takes.
     pub(super) fn wire(&self) -> f64 {
         self.wire.unwrap_or(Self::WIRE)
@@ -99,7 +112,8 @@ impl Estimates {
 
     /// What so many bytes take, to whomever.
     pub(super) fn time_of(&self, bytes: u64) -> Duration {
-        Duration::from_secs_f64(self.wire() * bytes as f64 / BATCH as f64)
+        let each = self.apart.unwrap_or(self.wire());
+        Duration::from_secs_f64(each * bytes as f64 / BATCH as f64)
     }
 
     /// What a batch is expected to take for `sleds`, of which each loses a frame of it with
@@ -114,11 +128,12 @@ impl Estimates {
         let longest = any * repair * 2.0 * repairs / (repairs + 1.0);
         let in_step = self.wire() + spread * Self::growth(sleds) + longest;
         // While one is repaired others are sent to, unless it is alone.
-        let again = 1.0 + self.repeats.or(0.0) / SLOTS as f64;
+        let again = self.wire() * (1.0 + self.repeats.or(0.0) / SLOTS as f64);
+        let all = each * self.apart.unwrap_or(again);
         let alone = self.wire() + spread + loss * repair;
         Expected {
             in_step: Duration::from_secs_f64(in_step * self.bias.max(1.0)),
-            one_by_one: Duration::from_secs_f64((each * self.wire() * again).max(alone)),
+            one_by_one: Duration::from_secs_f64(all.max(alone)),
         }
     }
 
@@ -136,7 +151,7 @@ impl Estimates {
 
 impl Expected {
     /// One by one has to be faster by this, so that chance does not decide.
-    const MARGIN: f64 = 1.1;
+    pub(super) const MARGIN: f64 = 1.1;
     /// And in step by this, for sleds that have to be gathered first.
     const GAIN: f64 = 1.25;
 

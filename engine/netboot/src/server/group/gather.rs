@@ -208,6 +208,7 @@ impl Server {
         }
         if let Some(groups) = self.groups.as_deref_mut() {
             groups.phase = Phase::Apart;
+            groups.looked = None;
             groups.next_look = now + Groups::LOOK;
         }
         self.plan_all();
@@ -220,9 +221,14 @@ impl Server {
         let Some(groups) = self.groups.as_deref_mut() else {
             return;
         };
+        let looked = groups.looked.take();
         let [first, _, ..] = reading[..] else {
             return;
         };
+        groups.looked = Some((now, self.counters.data));
+        if let Some((at, data)) = looked.filter(|(at, _)| now.since(*at) <= 2 * Groups::LOOK) {
+            groups.estimates.sent_apart(self.counters.data - data, now.since(at));
+        }
         if now < groups.apart || groups.has_other_server(now) {
             return;
         }

@@ -39,7 +39,9 @@ pub(super) struct Group {
     /// From batch to batch, in seconds.
     pub(super) period: Mean,
     /// The share of batches of which all members lost some.
-    pub(super) all_lost: Mean,
+    all_lost: Mean<16>,
+    /// What members usually take from a batch's first frame to their answers, in seconds.
+    usual: f64,
     /// How long a silent member is waited for.
     patience: Duration,
 }
@@ -50,6 +52,8 @@ struct Member {
     ready: bool,
     /// From a batch's first frame to its answer, in seconds.
     takes: Mean<128>,
+    /// How often it takes far longer than is usual.
+    late: Mean<16>,
 }
 
 /// The batch that is out.
@@ -82,9 +86,10 @@ impl Group {
     const CALM: u64 = 256;
     /// After so many batches each it is looked for one that is slow.
     const TELLING: u64 = 16;
-    /// Chance makes nobody leave: it takes so many answers, twice the time that is usual among the
-    /// members, and twice the loss to the others that leaving is to itself.
-    const ENOUGH: u32 = 128;
+    /// Chance makes nobody leave: it takes so many answers of which half are late, twice the time
+    /// that is usual among the members, and twice the loss to the others that leaving is to itself.
+    const ENOUGH: u32 = 16;
+    const OFTEN: f64 = 0.5;
     const FAR: f64 = 2.0;
     const WORTH: f64 = 2.0;
     /// A sled may come back this often.
@@ -104,6 +109,7 @@ impl Group {
             batches: 0,
             period: Mean::default(),
             all_lost: Mean::default(),
+            usual: f64::INFINITY,
             patience: Self::PATIENCE,
         }
     }
@@ -158,7 +164,9 @@ impl Group {
             member.ready = true;
             self.ready += 1;
             if self.batches > 0 {
-                member.takes.add(now.since(self.lap.begun).as_secs_f64());
+                let took = now.since(self.lap.begun).as_secs_f64();
+                member.takes.add(took);
+                member.late.add(f64::from(u8::from(took > Self::FAR * self.usual)));
             }
         }
         if goes_on {
@@ -207,6 +215,15 @@ impl Group {
             spread,
             members: self.members.len() - before.lossy.min(self.members.len()),
         })
+    }
+
+    /// Whether of many batches all members lose some.
+    pub(super) fn all_lose(&self) -> bool {
+        /// Batches that tell, as many as those after which one by one may be faster by far.
+        const ENOUGH: u32 = 8;
+        /// The share of them: a way to the switch that loses a frame in a thousand makes an eighth.
+        const MANY: f64 = 0.25;
+        self.all_lost.count() >= ENOUGH && self.all_lost.or(0.0) > MANY
     }
 
     /// What became of the last batch, as if it had been for one sled: what most members needed is
@@ -290,20 +307,22 @@ impl Group {
 
     /// Who is far slower than most, so that the others lose more by waiting for it than it would by
     /// leaving: the time that they still need, and its own boot after that.
-    pub(super) fn slow(&self) -> Option<(SledId, Leaving)> {
-        if !self.batches.is_multiple_of(Self::TELLING) {
+    pub(super) fn slow(&mut self) -> Option<(SledId, Leaving)> {
+        if self.batches == 0 || !self.batches.is_multiple_of(Self::TELLING) {
             return None;
         }
         let takes = |member: &Member| member.takes.or(0.0);
         let mut all: Vec<f64> = self.members.values().map(takes).collect();
         let middle = (all.len().max(1) - 1) / 2;
         let (_, &mut usual, _) = all.select_nth_unstable_by(middle, f64::total_cmp);
+        self.usual = usual;
         let others = (self.members.len() - 1) as f64;
         let by_takes = |a: &(_, &Member), b: &(_, &Member)| takes(a.1).total_cmp(&takes(b.1));
         let (&id, slowest) = self.members.iter().max_by(by_takes)?;
-        let (slowest, enough) = (takes(slowest), slowest.takes.count() >= Self::ENOUGH);
+        let often = slowest.late.count() >= Self::ENOUGH && slowest.late.or(0.0) >= Self::OFTEN;
+        let slowest = takes(slowest);
         let excess = slowest - usual;
-        let far = enough && slowest > Self::FAR * usual;
+        let far = often && slowest > Self::FAR * usual;
         (far && others * excess > Self::WORTH * (self.period.or(0.0) + slowest))
             .then(|| (id, Leaving::Slow(Duration::from_secs_f64(excess))))
     }
@@ -311,6 +330,8 @@ impl Group {
     /// A member leaves that does not keep in step. One that is slow is not to come back.
     pub(super) fn expel(&mut self, id: SledId, why: Leaving) {
         if self.leave(id) {
+            // How long batches took with it tells nothing of those without it.
+            self.period = Mean::default();
             let times = self.left.entry(id).or_default();
             *times += match why {
                 Leaving::Silent(_) => 1,

@@ -83,8 +83,10 @@ pub(super) struct Groups {
     apart: Instant,
     /// How long that is when it is found next.
     apart_for: Duration,
-    /// When sleds that read one by one are looked at next.
+    /// When sleds that read one by one are looked at next; when they were last, and how many frames
+    /// had been sent by then.
     next_look: Instant,
+    looked: Option<(Instant, u64)>,
     /// Another server was heard last at this moment.
     other_server: Option<Instant>,
     /// Whether it was said whom those who wait are waiting for.
@@ -126,6 +128,7 @@ impl Groups {
             apart: Instant::ZERO,
             apart_for: Self::APART,
             next_look: Instant::ZERO,
+            looked: None,
             other_server: None,
             told_waiting: false,
             events: VecDeque::new(),

@@ -2,7 +2,7 @@
 
 use boot_format::wire::{BLOCK, MacAddr, SLOTS};
 
-use super::event::{GroupEvent, Leaving, OneByOne};
+use super::event::{Expected, GroupEvent, Leaving, OneByOne};
 use super::members::BATCH;
 use super::{Groups, Phase};
 use crate::batch::Batch;
@@ -180,10 +180,11 @@ impl Server {
         let one_by_one = groups.estimates.expected(group.len(), loss).one_by_one.as_secs_f64();
         let count = u64::from(group.period.count());
         let far = count >= SOON && took > FAR * one_by_one;
-        let sure = count >= SURE && took > 1.1 * one_by_one;
-        if far || sure {
+        let sure = count >= SURE && took > Expected::MARGIN * one_by_one;
+        let all_lose = group.all_lose();
+        let capped = all_lose && took > groups.estimates.without_broadcast(group.len());
+        if far || sure || capped {
             groups.estimates.gave_up(group.len(), loss, took);
-            let all_lose = group.all_lost.or(0.0) > 0.9;
             self.go_apart(now, if all_lose { OneByOne::AllLose } else { OneByOne::Faster });
             return false;
         }
@@ -221,11 +222,11 @@ impl Server {
         let sleds = group.len();
         let expected = groups.estimates.expected(sleds, loss);
         groups.tell(GroupEvent::OneByOne { sleds, why, expected });
-        groups.apart = now + groups.apart_for;
-        if why == OneByOne::AllLose {
+        if why == OneByOne::AllLose && groups.apart_for > Groups::APART {
+            // It is not that more was sent than the way carries: that has been found out meanwhile.
             groups.apart_for = Groups::LONGEST_APART;
-            groups.apart = now + groups.apart_for;
         }
+        groups.apart = now + groups.apart_for;
         groups.apart_for = (2 * groups.apart_for).min(Groups::LONGEST_APART);
         self.disband(now);
     }
