@@ -39,7 +39,7 @@ pub fn line(event: &GroupEvent) -> String {
             format!("{sled} may catch up, {} behind", Bytes(behind * BATCH))
         }
         GroupEvent::Done { members, time, frames } => format!(
-            "{} sent everything in {:.3} s, {} for all",
+            "{} been sent everything in {:.3} s, {} for all",
             have(*members),
             time.as_secs_f64(),
             Plural(*frames, "frame")

@@ -53,7 +53,7 @@ fn boot_all(rack: impl Fn(u64) -> Rack + Sync) {
     };
     let mut total = Outcome::default();
     thread::scope(|scope| {
-        let running: Vec<_> = (0..workers).map(|_| scope.spawn(&work)).collect();
+        let running: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
         for worker in running {
             match worker.join().expect("a worker catches its panics") {
                 Ok(outcome) => total.add(&outcome),

@@ -252,7 +252,7 @@ impl Server {
         group.position = position;
         let cost = groups.estimates.time_of(behind);
         // The time in which they come together has to be worth it.
-        if !expected.speaks_for_step() || 2 * cost > expected.gain(group.batches_left()) {
+        if !expected.speaks_for_step() || 2 * cost >= expected.gain(group.batches_left()) {
             return;
         }
         for id in reading {
