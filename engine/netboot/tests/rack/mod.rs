@@ -223,7 +223,7 @@ impl Rack {
                     // One was offered another image while the other, of the same address, read:
                     // whose a READ is, nobody can tell then.
                     Event::Panicked(Panic::Checksum | Panic::Reset) if self.twins => {
-                        outcome.panics += 1
+                        outcome.panics += 1;
                     }
                     Event::Panicked(why) => {
                         return Err(format!("sled {index} panicked: {why}, {group:?}, {news:?}"));
