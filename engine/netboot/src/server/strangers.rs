@@ -45,13 +45,12 @@ impl Server {
         read: &Read<'_>,
     ) -> Option<SledId> {
         let id = self.sleds.find(source)?;
-        let first = read.offsets().next().unwrap_or(0);
-        let rides = |sled: &Sled| {
-            self.groups.as_deref().is_some_and(|groups| groups.has_carried(sled.offers, first))
-        };
         let sled = self.sleds.get_mut(id);
-        let rode = rides(sled);
-        if sled.begins(read) || rode && sled.is_to_begin() {
+        let rode = self
+            .groups
+            .as_deref()
+            .and_then(|groups| groups.carried(now, sled.offers, read.offsets().next()?));
+        if sled.begins(read) || rode.is_some() && sled.is_to_begin() {
             let again = sled.begin(now, &self.offers);
             self.sleds.cheapened(id);
             self.turns.leave(id);
@@ -76,7 +75,7 @@ impl Server {
             self.sleds.get_mut(id).go_on(&self.offers);
         }
         let sled = self.sleds.get_mut(id);
-        if rode && sled.boots == sled.offers {
+        if let Some(first) = rode.filter(|_| sled.boots == sled.offers) {
             sled.rode(first, read.offsets().count() == SLOTS);
         }
         sled.image.is_some().then_some(id)

@@ -191,10 +191,17 @@ impl Groups {
         matches!(&self.phase, Phase::InStep(group) if group.is_due())
     }
 
-    /// Whether all of `image` before this offset went out to all, so that a sled may have it that
-    /// never asked for it here.
-    pub(super) fn has_carried(&self, image: Option<Checksum>, offset: u64) -> bool {
-        self.carried.is_some_and(|(carried, end)| image == Some(carried) && offset <= end)
+    /// The offset, if all of `image` before it went out to all, so that a sled may have it that never
+    /// asked for it here. What another server has sent to all is not known.
+    pub(super) fn carried(
+        &self,
+        now: Instant,
+        image: Option<Checksum>,
+        offset: u64,
+    ) -> Option<u64> {
+        let image = image?;
+        let ours = self.carried.is_some_and(|(carried, end)| image == carried && offset <= end);
+        (ours || self.has_other_server(now)).then_some(offset)
     }
 
     /// Whether a sled is in step with others.
