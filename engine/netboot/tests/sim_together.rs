@@ -1,12 +1,17 @@
 //! Racks that boot in step, in virtual time: what is gained, and what must not be lost.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use boot_format::wire::{FrameType, Head, MacAddr, emit_read};
 use boot_image::Contents;
-use boot_netboot::server::{GroupEvent, Leaving, OneByOne, Together};
+use boot_netboot::batch::Batch;
+use boot_netboot::server::{Config, GroupEvent, Leaving, OneByOne, Serve, Server, Together};
 use boot_netboot::sim::{Faults, Outcome, PortConfig, Scenario};
 use boot_netboot::sled::AnswerTimes;
+use boot_netboot::station::Station;
+use boot_netboot::time::Instant;
 
 const GIGABIT: u64 = 1_000_000_000;
 /// Batches of the image that most racks boot.
@@ -161,4 +166,81 @@ fn storm_control_is_noticed_and_named_and_costs_little() {
     // Once more after some seconds, since the way may only have been too narrow at first.
     assert!((1..=2).contains(&happened(&in_step, noticed)), "{:?}", in_step.groups);
     assert!(in_step.time < apart.time.mul_f64(1.25), "{:?}, {:?}", in_step.time, apart.time);
+}
+
+/// A server on its own, to which frames are handed.
+struct Bench {
+    server: Server,
+    now: Instant,
+}
+
+const SERVER: MacAddr = MacAddr::new([2, 0, 0, 0, 0, 1]);
+const OTHER_SERVER: MacAddr = MacAddr::new([2, 0, 0, 0, 0, 2]);
+
+fn sled(number: u16) -> MacAddr {
+    MacAddr::new([2, 0, 0, 0, 1, 0]).nth_after(number)
+}
+
+impl Bench {
+    fn new(expect: usize) -> Self {
+        let together = Some(Together { expect: Some(expect), ..Together::default() });
+        let config = Config { together, ..Config::new(SERVER, Serve::All) };
+        let mut server = Server::new(config);
+        server.set_images(vec![image(1)]);
+        Self { server, now: Instant::ZERO + Duration::from_secs(1) }
+    }
+
+    fn say(&mut self, head: &Head, body: &[u8]) {
+        self.server.handle_frame(self.now, &[head.as_bytes(), body].concat());
+    }
+
+    fn hello(&mut self, number: u16) {
+        self.say(&Head::new(MacAddr::BROADCAST, sled(number), FrameType::Hello, 0), &[]);
+    }
+
+    fn read_first_batch(&mut self, number: u16) {
+        let body = emit_read(128, &std::array::from_fn(|slot| slot as u64 * 1024));
+        self.say(&Head::new(SERVER, sled(number), FrameType::Read, body.len()), &body);
+    }
+
+    /// Where the frames go that are sent within the next millisecond, and how many are sent there.
+    fn sent(&mut self) -> BTreeMap<MacAddr, usize> {
+        let mut sent = BTreeMap::new();
+        for _ in 0..100 {
+            self.now += Duration::from_micros(50);
+            let mut batch = Batch::with_capacity(128);
+            self.server.poll_transmit(self.now, &mut batch);
+            for frame in batch.iter() {
+                *sent.entry(frame.destination()).or_default() += 1;
+            }
+        }
+        sent
+    }
+}
+
+#[test]
+fn sleds_are_offered_an_image_at_once_where_another_server_serves() {
+    let mut bench = Bench::new(2);
+    bench.hello(0);
+    assert!(bench.sent().is_empty());
+    bench.say(&Head::data(MacAddr::BROADCAST, OTHER_SERVER, 0, 0), &[]);
+    bench.hello(1);
+    assert!(bench.sent().contains_key(&sled(1)));
+    let events: Vec<_> = std::iter::from_fn(|| bench.server.poll_group_event()).collect();
+    assert!(events.contains(&GroupEvent::OtherServer { server: OTHER_SERVER }), "{events:?}");
+}
+
+#[test]
+fn all_members_start_over_whose_image_can_not_be_read_any_more() {
+    let mut bench = Bench::new(2);
+    bench.hello(0);
+    bench.hello(1);
+    bench.sent();
+    bench.read_first_batch(0);
+    assert_eq!(bench.sent(), BTreeMap::new());
+    bench.read_first_batch(1);
+    assert_eq!(bench.sent(), BTreeMap::from([(MacAddr::BROADCAST, 128)]));
+    bench.server.handle_unreadable(MacAddr::BROADCAST);
+    assert_eq!(bench.sent(), BTreeMap::from([(sled(0), 1), (sled(1), 1)]));
+    assert_eq!(bench.server.counters().broadcast, 128);
 }
