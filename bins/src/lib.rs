@@ -8,6 +8,7 @@
 pub mod csum;
 pub mod describe;
 pub mod exit;
+pub mod groups;
 pub mod output;
 pub mod patient;
 pub mod rack;

@@ -18,14 +18,24 @@ fn number(variable: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{variable}={text} is no number")))
 }
 
-/// Runs the rack of `seed`; a panic is a broken invariant too.
-fn boot(seed: u64) -> Result<Outcome, String> {
-    let run = catch_unwind(|| Rack::from_seed(seed).boot());
+/// Runs a rack; a panic is a broken invariant too.
+fn boot(rack: &Rack) -> Result<Outcome, String> {
+    let run = catch_unwind(|| rack.boot());
     run.unwrap_or_else(|_| Err("panicked; its message is above".to_owned()))
 }
 
 #[test]
 fn every_sled_boots_whatever_happens() {
+    boot_all(Rack::from_seed);
+}
+
+#[test]
+fn every_sled_boots_whatever_happens_to_it_or_to_others_in_step() {
+    boot_all(|seed| Rack::from_seed(seed).together());
+}
+
+/// Boots the racks that `rack` makes of seeds, each with the faults that follow from its seed.
+fn boot_all(rack: impl Fn(u64) -> Rack + Sync) {
     let one = number("BOOT_SIM_SEED");
     let (first, count) = one.map_or((0, number("BOOT_SIM_SEEDS").unwrap_or(SEEDS)), |s| (s, 1));
     let began = Instant::now();
@@ -38,7 +48,7 @@ fn every_sled_boots_whatever_happens() {
             if seed - first >= count {
                 return Ok(total);
             }
-            total.add(&boot(seed).map_err(|broken| (seed, broken))?);
+            total.add(&boot(&rack(seed)).map_err(|broken| (seed, broken))?);
         }
     };
     let mut total = Outcome::default();
@@ -50,7 +60,7 @@ fn every_sled_boots_whatever_happens() {
                 Err((seed, broken)) => panic!(
                     "seed {seed}: {broken}\n  {:?}\n  once more: BOOT_SIM_SEED={seed} cargo \
                      test -p boot-netboot --test sim_faults -- --nocapture",
-                    Rack::from_seed(seed)
+                    rack(seed)
                 ),
             }
         }

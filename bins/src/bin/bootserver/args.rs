@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use boot_backends::TxPath;
 use boot_format::wire::{BLOCK, DATA_HEAD_LEN, MacAddr};
-use boot_netboot::server::{Pace, Serve};
+use boot_netboot::server::{Pace, Serve, Together};
 use boot_netboot::sim::wire_bytes;
 use boot_tools::units::BitRate;
 use clap::Parser;
@@ -89,6 +89,20 @@ pub(crate) struct Args {
     #[arg(long, value_name = "RATE", default_value = "auto", value_parser = pace)]
     rate: Pace,
 
+    /// Boot sleds that want the same image in step: each batch is broadcast once, to all of them.
+    /// For a segment that is theirs alone: every other port of it gets these frames too. Where it
+    /// would be slower, sleds are served one by one
+    #[arg(long)]
+    together: bool,
+
+    /// How long sleds wait for others, from the first HELLO on
+    #[arg(long, value_name = "SECONDS", default_value = "6", requires = "together")]
+    gather: Seconds,
+
+    /// Wait no longer once N sleds are there; if several MACs are named, N is their number
+    #[arg(long, value_name = "N", requires = "together")]
+    expect: Option<NonZeroUsize>,
+
     /// Log nothing about single sleds
     #[arg(short, long)]
     quiet: bool,
@@ -135,6 +149,7 @@ pub(crate) struct ServeOptions {
     /// How many serve each link, if that was given.
     pub(crate) workers: Option<NonZeroUsize>,
     pub(crate) pace: Pace,
+    pub(crate) together: Option<Together>,
 }
 
 /// One sled's image.
@@ -171,7 +186,11 @@ impl FromStr for Seconds {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let seconds: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+        let seconds: f64 = text
+            .strip_suffix('s')
+            .unwrap_or(text)
+            .parse()
+            .map_err(|_| "not a number".to_owned())?;
         match Duration::try_from_secs_f64(seconds) {
             Ok(time) if !time.is_zero() => Ok(Self(time)),
             _ => Err("must be more than zero".to_owned()),
@@ -224,6 +243,9 @@ fn serve(args: Args) -> anyhow::Result<ServeOptions> {
     ensure!(!images.is_empty() || !args.assigned.is_empty(), "which IMAGE? (see --help)");
     let sleds: Vec<_> = positional.collect();
     let serve = everyone(&sleds)?;
+    let together = together(args.together, args.gather, args.expect, &serve)?;
+    let several = args.workers.is_some_and(|workers| workers.get() > 1);
+    ensure!(together.is_none() || !several, "--workers: with --together, each link has one");
     Ok(ServeOptions {
         links,
         images,
@@ -238,7 +260,25 @@ fn serve(args: Args) -> anyhow::Result<ServeOptions> {
         share_link: args.share_link,
         workers: args.workers,
         pace: args.rate,
+        together,
     })
+}
+
+/// How sleds are gathered, if they are to boot in step.
+fn together(
+    wanted: bool,
+    Seconds(gather): Seconds,
+    expect: Option<NonZeroUsize>,
+    serve: &Serve,
+) -> anyhow::Result<Option<Together>> {
+    let named = match serve {
+        Serve::These(sleds) => Some(sleds.len()),
+        Serve::First => Some(1),
+        Serve::All => None,
+    };
+    ensure!(!wanted || named != Some(1), "--together: there is only one sled to serve");
+    let expect = expect.map(NonZeroUsize::get).or(named);
+    Ok(wanted.then_some(Together { gather, expect }))
 }
 
 fn workers(text: &str) -> Result<NonZeroUsize, String> {
@@ -272,6 +312,8 @@ impl ServeOptions {
         let share = (cores / 2 / links).max(1);
         match (self.workers, &self.serve) {
             (Some(workers), _) => workers.get(),
+            // A batch goes out when all have asked for it, whom one worker has to know.
+            _ if self.together.is_some() => 1,
             (None, Serve::First) => 1,
             (None, Serve::These(sleds)) => share.min(sleds.len().max(1)),
             (None, Serve::All) => share,
@@ -369,6 +411,20 @@ mod tests {
     }
 
     #[test]
+    fn sleds_are_gathered_for_a_time_or_until_all_that_are_named_are_there() {
+        assert_eq!(options("net0 i all").unwrap().together, None);
+        let together = |line: &str| options(line).unwrap().together.unwrap();
+        let gather = Duration::from_secs(6);
+        assert_eq!(together("--together net0 i all"), Together { gather, expect: None });
+        let named = "--together net0 i 02:00:00:00:00:01 02:00:00:00:00:02";
+        assert_eq!(together(named), Together { gather, expect: Some(2) });
+        let given = together("--together --gather 2.5s --expect 32 net0 i all");
+        let gather = Duration::from_millis(2500);
+        assert_eq!(given, Together { gather, expect: Some(32) });
+        assert_eq!(options("--together net0 i all").unwrap().workers(1), 1);
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused_with_the_reason() {
         for (line, reason) in [
             ("net0", "which IMAGE?"),
@@ -380,6 +436,9 @@ mod tests {
             ("--assign x net0 zfs.img all", "no `=`"),
             ("--assign ff:ff:ff:ff:ff:ff=a net0 zfs.img all", "not the address of a single sled"),
             ("--workers 257 net0 zfs.img all", "at most 256"),
+            ("--together --workers 2 net0 zfs.img all", "each link has one"),
+            ("--together net0 zfs.img any", "only one sled"),
+            ("--gather 3 net0 zfs.img all", "--together"),
             ("--rate 5 net0 zfs.img all", "as in 9.4Gbit"),
         ] {
             let error = format!("{:#}", options(line).unwrap_err());

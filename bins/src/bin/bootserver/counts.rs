@@ -4,7 +4,8 @@ use std::fmt::{self, Display};
 use std::ops::AddAssign;
 
 use boot_backends::LinkCounters;
-use boot_netboot::server::Counters;
+use boot_netboot::server::{Counters, GroupStatus};
+use boot_tools::groups;
 use boot_tools::units::{Plural, Times};
 
 /// What one worker, or all workers of a link, have sent and received.
@@ -12,11 +13,15 @@ use boot_tools::units::{Plural, Times};
 pub(crate) struct Counts {
     pub(crate) link: LinkCounters,
     pub(crate) server: Counters,
+    /// What sleds do that boot in step: of a worker that has some.
+    pub(crate) group: Option<GroupStatus>,
 }
 
 impl AddAssign for Counts {
     fn add_assign(&mut self, more: Self) {
         self.link += more.link;
+        self.group = self.group.or(more.group);
+        self.server.broadcast += more.server.broadcast;
         self.server.malformed += more.server.malformed;
         self.server.ignored += more.server.ignored;
         self.server.resets_withheld += more.server.resets_withheld;
@@ -28,13 +33,14 @@ impl AddAssign for Counts {
 impl Display for Counts {
     /// Frames in and out first; drops, stalls and downtime follow if there were any.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { link, server } = self;
+        let Self { link, server, group } = self;
         let (sent, waits) = (Plural(link.taken, "frame"), Times(link.full));
         let (dropped, received) = (link.dropped, link.received);
         write!(f, "{sent} sent, {dropped} dropped; waited {waits} for room; {received} received")?;
         let mut rest = |count: u64, noun: &str, what: &str| {
             if count == 0 { Ok(()) } else { write!(f, "; {}{what}", Plural(count, noun)) }
         };
+        rest(server.broadcast, "DATA frame", " broadcast")?;
         rest(link.queue_full, "wait", " for the link's own queue (ENOBUFS)")?;
         rest(link.held, "frame", " held while the link was down")?;
         rest(link.unreadable, "frame", " dropped because a mapped image was cut short")?;
@@ -48,6 +54,9 @@ impl Display for Counts {
         if link.downs > 0 {
             let seconds = link.down_time.as_secs_f64();
             write!(f, "; the link was down {}, {seconds:.3} s in all", Times(link.downs))?;
+        }
+        if let Some(group) = group {
+            write!(f, "; {}", groups::status(group))?;
         }
         Ok(())
     }

@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use boot_format::Checksum;
-use boot_netboot::server::{Event, EventKind, Summary};
+use boot_netboot::server::{Event, EventKind, GroupEvent, Summary};
 use boot_netboot::time::Instant;
-use boot_tools::say;
 use boot_tools::units::{Bytes, megabytes_per_second};
+use boot_tools::{groups, say};
 
 use crate::told::{Say, Told};
 
@@ -84,6 +84,11 @@ impl Log {
         if let Some(line) = self.line(now, event) {
             say!("{line}");
         }
+    }
+
+    /// Says what happens to sleds that boot in step: of a boot of all, a few lines.
+    pub(super) fn group(&self, event: &GroupEvent) {
+        say!("bootserver: {}{}", self.prefix, groups::line(event));
     }
 
     /// Says what was left out, once a second at most.

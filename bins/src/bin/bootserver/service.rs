@@ -197,14 +197,15 @@ fn work(
     learnt: &Learnt,
     link: &mut dyn Datalink,
 ) -> anyhow::Result<Exit> {
-    let ServeOptions { serve: sleds, pace, .. } = &shared.options;
+    let ServeOptions { serve: sleds, pace, together, .. } = &shared.options;
+    let together = *together;
     // The workers of a link share its rate.
     let pace = match *pace {
         Pace::AtMost(rate) => Pace::AtMost(rate / shared.workers as f64),
         pace => pace,
     };
     let key = RandomState::new().hash_one(index);
-    let config = Config { pace, key, ..Config::new(link.address(), sleds.clone()) };
+    let config = Config { pace, key, together, ..Config::new(link.address(), sleds.clone()) };
     let mut server = Server::new(config);
     let name = &shared.links[index];
     let called = link.current_name().to_owned();
@@ -284,6 +285,10 @@ impl Attendant<'_> {
             if let Some(error) = self.handle(now, &event) {
                 return ControlFlow::Break(Err(error));
             }
+        }
+        while let Some(event) = server.poll_group_event() {
+            eventful = true;
+            self.log.group(&event);
         }
         self.keep_current(server);
         let loading = self.shared.store.is_loading();
@@ -440,7 +445,8 @@ impl Attendant<'_> {
     /// Shows all workers what this one has counted. Of a link that goes down or comes up again
     /// its first worker tells.
     fn publish(&mut self, server: &Server, link: &mut dyn Datalink) {
-        let counts = Counts { link: link.counters(), server: server.counters() };
+        let (server, group) = (server.counters(), server.group());
+        let counts = Counts { link: link.counters(), server, group };
         let before = std::mem::replace(&mut lock(&self.shared.counts)[self.index], counts).link;
         let now = counts.link;
         if self.is_first_of_link() {

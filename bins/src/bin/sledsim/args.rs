@@ -93,7 +93,12 @@ pub(crate) struct Args {
     #[arg(long, requires = "virtual_time")]
     pub(crate) compare: bool,
 
-    /// Simulate all the scenarios by which the server is judged
+    /// Have the simulated sleds boot in step, and compare that with one by one
+    #[arg(long, requires = "virtual_time")]
+    pub(crate) together: bool,
+
+    /// Simulate all the scenarios by which the server is judged; with --together those of sleds in
+    /// step, with the bounds that they are held to
     #[arg(long, requires = "virtual_time", conflicts_with_all = ["queue", "loss", "server_rate", "compare"])]
     pub(crate) judge: bool,
 }

@@ -4,9 +4,12 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use boot_format::wire::BLOCK;
 use boot_image::Contents;
-use boot_netboot::sim::{Faults, Outcome, PortConfig, Scenario, judged};
+use boot_netboot::server::Together;
+use boot_netboot::sim::{Faults, Outcome, PortConfig, Scenario, bounds, judged};
 use boot_tools::exit::Exit;
+use boot_tools::groups;
 use boot_tools::patient::Patient;
 use boot_tools::rack::table;
 use boot_tools::units::Bytes;
@@ -21,6 +24,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     };
     let rate = args.rate.bits_per_second();
     let mut out = Patient(io::stdout().lock());
+    if args.judge && args.together {
+        return judge_together(&mut out, &image, args.seed);
+    }
     if args.judge {
         write_heading(&mut out)?;
         for (name, scenario) in judged(args.sleds, &image, rate) {
@@ -48,11 +54,53 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     writeln!(out)?;
     write_heading(&mut out)?;
     write_row(&mut out, "this server", &outcome)?;
+    if args.together {
+        let together = Some(Together { expect: Some(args.sleds.into()), ..Together::default() });
+        let outcome = Scenario { together, ..scenario.clone() }.run();
+        write_row(&mut out, "the same, in step", &outcome)?;
+        for (at, event) in &outcome.groups {
+            writeln!(out, "{at} {}", groups::line(event))?;
+        }
+    }
     out.flush()?;
     if args.compare {
         write_row(&mut out, "the replaced tool", &scenario.run_naive())?;
     }
     Ok(if outcome.booted == args.sleds { Exit::Success } else { Exit::Failure })
+}
+
+/// Runs the scenarios of sleds in step, and says which bounds are kept.
+fn judge_together(out: &mut impl Write, image: &Contents, seed: u64) -> anyhow::Result<Exit> {
+    let mut exit = Exit::Success;
+    writeln!(
+        out,
+        "{:<44} {:>6} {:>9} {:>9} {:>7} {:>7} {:>7} {:>9}",
+        "virtual time", "booted", "seconds", "against", "ratio", "at most", "frames", "unwanted"
+    )?;
+    for bound in bounds(image, seed) {
+        let outcome = bound.scenario.run();
+        let against = bound.against.time(&bound.scenario);
+        let ratio = outcome.time.as_secs_f64() / against.as_secs_f64();
+        let kept =
+            outcome.booted == bound.scenario.sleds - bound.scenario.dead && ratio <= bound.most;
+        if !kept {
+            exit = Exit::Failure;
+        }
+        writeln!(
+            out,
+            "{:<44} {:>6} {:>9.3} {:>9.3} {ratio:>7.3} {:>7.3} {:>7.3} {:>8.2}%{}",
+            bound.name,
+            outcome.booted,
+            outcome.time.as_secs_f64(),
+            against.as_secs_f64(),
+            bound.most,
+            outcome.server.sent as f64 / (image.bytes().len() as f64 / BLOCK as f64),
+            100.0 * outcome.unwanted_share(),
+            if kept { "" } else { "  MISSED" },
+        )?;
+        out.flush()?;
+    }
+    Ok(exit)
 }
 
 /// Contents of which no two blocks are the same.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use boot_format::wire::{BLOCK, Read, UNANSWERABLE};
+use boot_format::wire::{BLOCK, Read, SLOTS, UNANSWERABLE};
 
 /// The offsets that one sled has asked for and, as far as we know, not received.
 ///
@@ -86,6 +86,24 @@ impl Asked {
         let offset = *self.offsets.get(self.next)?;
         self.next += 1;
         Some(offset)
+    }
+
+    /// Where the batch begins that waits to be sent, if that is one and all.
+    pub(super) fn batch(&self) -> Option<u64> {
+        let &start = self.offsets.first()?;
+        let consecutive = |(place, &offset): (u64, &u64)| offset == start + place * BLOCK as u64;
+        let whole = self.next == 0 && self.offsets.len() == SLOTS && start < u64::MAX / 2;
+        (whole && (0..).zip(&self.offsets).all(consecutive)).then_some(start)
+    }
+
+    /// Forgets what waits to be sent.
+    pub(super) fn drop_pending(&mut self) {
+        self.offsets.truncate(self.next);
+    }
+
+    /// Takes all that waits to be sent for sent.
+    pub(super) fn send_all(&mut self) {
+        self.next = self.offsets.len();
     }
 
     /// How many offsets wait to be sent.

@@ -109,6 +109,8 @@ pub struct Counters {
     pub offers_withheld: u64,
     /// DATA frames handed to the link.
     pub data: u64,
+    /// Those of them that went to all sleds at once.
+    pub broadcast: u64,
     /// Events that nobody fetched in time.
     pub events_lost: u64,
 }

@@ -12,6 +12,7 @@ mod admission;
 mod agenda;
 mod asked;
 mod event;
+mod group;
 mod limit;
 mod offers;
 mod order;
@@ -36,6 +37,7 @@ use boot_image::Contents;
 use self::addresses::Addresses;
 use self::admission::Admission;
 use self::agenda::Agenda;
+use self::group::Groups;
 use self::offers::Offers;
 use self::outcomes::{Answer, Answered};
 use self::pace::Pacer;
@@ -49,6 +51,7 @@ use crate::station::Station;
 use crate::time::Instant;
 
 pub use self::event::{Counters, Event, EventKind, Summary};
+pub use self::group::{Expected, GroupEvent, GroupStatus, Leaving, OneByOne, Together};
 pub use self::pace::Pace;
 
 /// Which sleds are served.
@@ -79,6 +82,8 @@ pub struct Config {
     /// Where in the server's memory an address has its place depends on this: a number that
     /// nobody can guess keeps strangers from aiming at a sled's. Zero is for simulations.
     pub key: u64,
+    /// Whether sleds that want the same image boot in step, and how they are gathered for that.
+    pub together: Option<Together>,
 }
 
 impl Config {
@@ -94,6 +99,7 @@ impl Config {
             pace: Pace::Auto,
             retransmit: true,
             key: 0,
+            together: None,
         }
     }
 }
@@ -108,6 +114,8 @@ pub struct Server {
     turns: Turns,
     agenda: Agenda,
     pacer: Pacer,
+    /// Sleds that boot in step, if any may.
+    groups: Option<Box<Groups>>,
     /// How often batches lose a frame on this link.
     loss: BaselineLoss,
     retransmit: bool,
@@ -137,6 +145,7 @@ impl Server {
             turns: Turns::new(config.pace == Pace::Unlimited),
             agenda: Agenda::default(),
             pacer: Pacer::of_link(config.pace),
+            groups: config.together.map(|how| Box::new(Groups::new(how))),
             loss: BaselineLoss::default(),
             retransmit: config.retransmit,
             resets: VecDeque::new(),
@@ -210,6 +219,16 @@ impl Server {
         self.events.pop_front()
     }
 
+    /// The oldest event of a group that has not been fetched.
+    pub fn poll_group_event(&mut self) -> Option<GroupEvent> {
+        self.groups.as_deref_mut()?.poll_event()
+    }
+
+    /// What the sleds do that boot in step, or wait to.
+    pub fn group(&self) -> Option<GroupStatus> {
+        self.groups.as_deref()?.status()
+    }
+
     /// The counts so far.
     pub fn counters(&self) -> Counters {
         self.counters
@@ -255,7 +274,7 @@ impl Server {
     fn dismiss(&mut self, id: SledId) {
         self.sleds.get_mut(id).dismiss();
         self.sleds.cheapened(id);
-        self.turns.leave(id);
+        self.withdraw(id);
         self.plan(id);
     }
 
@@ -277,6 +296,7 @@ impl Server {
             self.turns.leave(id);
             self.tell(source, EventKind::Hello { again });
         }
+        self.greet(now, id);
         self.plan(id);
     }
 
@@ -287,10 +307,19 @@ impl Server {
         };
         let sled = self.sleds.get_mut(id);
         let crowded = self.turns.is_crowded();
+        if self.groups.as_deref().is_some_and(|groups| groups.shuts_out(id)) {
+            // Nothing was sent of what it asked for before: all that it still lacks is in this READ.
+            sled.asked.drop_pending();
+        }
+        let before = sled.frontier;
         let (answered, started) = sled.read(now, read);
         let progress = sled.progress(now);
-        if sled.asked.is_pending() {
-            self.turns.ask(id, sled.known);
+        let (pending, known) = (sled.asked.is_pending(), sled.known);
+        let goes_on = sled.frontier > before;
+        if pending && self.holds(now, id, goes_on) {
+            self.turns.leave(id);
+        } else if pending {
+            self.turns.ask(id, known);
         }
         self.plan(id);
         if let Some(answered) = answered {
@@ -307,13 +336,15 @@ impl Server {
     /// Draws from a sled's answer what it tells of the way to it. What all sleds suffer from is
     /// the link's business, and the rest is that sled's.
     fn learn(&mut self, now: Instant, id: SledId, answered: Answered, crowded: bool) {
+        let in_step = self.learn_of_step(now, id, &answered);
         let Answered { batch, repeats, lost } = answered;
         // What strangers claim to have lost is no evidence about the link.
         if self.sleds.get(id).known {
             self.loss.add(lost);
         }
         let answer = batch.answer(id, self.sleds.get(id).recovery.least_answer(), repeats);
-        if !self.pacer.learns() {
+        // Of a batch that went to all, the pacer learns when all have answered.
+        if in_step || !self.pacer.learns() {
             return;
         }
         let open = self.pacer.is_open();
@@ -339,9 +370,17 @@ impl Server {
         };
         self.remember_boot(id);
         self.sleds.cheapened(id);
-        self.turns.leave(id);
+        self.withdraw(id);
         self.plan(id);
         self.tell(source, finished);
+    }
+
+    /// A sled is sent nothing more of what it has asked for.
+    fn withdraw(&mut self, id: SledId) {
+        self.turns.leave(id);
+        if let Some(groups) = self.groups.as_deref_mut() {
+            groups.forget(id, self.sleds.get(id).address);
+        }
     }
 
     /// A sled has booted: it is known from now on.
@@ -379,7 +418,10 @@ impl Station for Server {
             }
             Message::Read(read) if from_a_sled && to_us => self.handle_read(now, source, &read),
             Message::Finished if from_a_sled && to_us => self.handle_finished(now, source),
-            _ => self.counters.ignored += 1,
+            message => {
+                self.note_stranger(now, source, frame.destination, &message);
+                self.counters.ignored += 1;
+            }
         }
         if self.counters.ignored == ignored {
             self.last_heard = Some(now);
@@ -393,6 +435,7 @@ impl Station for Server {
             batch.push_body(Head::new(sled, self.addresses.own(), FrameType::Reset, 0), &[]);
             self.tell(sled, why);
         }
+        self.attend_to_groups(now);
         self.attend_to_due(now, batch);
         self.take_turns(now, batch);
     }
@@ -400,7 +443,12 @@ impl Station for Server {
     /// The sled's image is lost to it, so it has to start over. It is told once, however many of
     /// its frames come back.
     fn handle_unreadable(&mut self, destination: MacAddr) {
-        if let Some(id) = self.sleds.find(destination)
+        if destination == MacAddr::BROADCAST {
+            let members = self.groups.as_deref().map_or_else(Vec::new, Groups::members);
+            for id in members {
+                self.handle_unreadable(self.sleds.get(id).address);
+            }
+        } else if let Some(id) = self.sleds.find(destination)
             && self.sleds.get(id).image.is_some()
         {
             self.dismiss(id);
@@ -412,7 +460,8 @@ impl Station for Server {
         if !self.resets.is_empty() {
             return Some(Instant::ZERO);
         }
-        let turns = self.turns.due().map(|due| due.max(self.pacer.next()));
-        [turns, self.agenda.due()].into_iter().flatten().min()
+        let turns = if self.is_stepping() { Some(Instant::ZERO) } else { self.turns.due() };
+        let turns = turns.map(|due| due.max(self.pacer.next()));
+        [turns, self.agenda.due(), self.groups_due()].into_iter().flatten().min()
     }
 }

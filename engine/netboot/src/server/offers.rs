@@ -65,8 +65,14 @@ impl Offers {
         self.images.iter().find(|image| image.checksum() == checksum)
     }
 
+    /// What the next OFFER to `sled` is of, if there is to be one.
+    pub(super) fn next<'a>(&'a self, sled: &'a Sled) -> Option<&'a Contents> {
+        let chosen = || self.choose(sled).filter(|_| sled.awaits_offer());
+        sled.offered_image().or_else(chosen)
+    }
+
     /// What to offer to `sled`, which waits for an offer.
-    pub(super) fn choose(&self, sled: &Sled) -> Option<&Contents> {
+    fn choose(&self, sled: &Sled) -> Option<&Contents> {
         if self.withheld() {
             return None;
         }

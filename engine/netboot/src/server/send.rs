@@ -1,6 +1,7 @@
 //! What goes out: offers, what sleds have asked for, and repeats.
 
 use boot_format::wire::{BLOCK, FrameType, Head, MacAddr, Offer, Read};
+use boot_image::Contents;
 
 use super::Server;
 use super::event::EventKind;
@@ -30,7 +31,11 @@ impl Server {
                     self.remember_boot(id);
                 }
                 self.sleds.cheapened(id);
-                self.turns.leave(id);
+                if matches!(silent, EventKind::Stalled { .. }) {
+                    self.turns.leave(id);
+                } else {
+                    self.withdraw(id);
+                }
                 self.tell(address, silent);
             } else if sled.recovery.due().is_some_and(|due| due <= now) {
                 // It comes back when it has had its turn.
@@ -43,8 +48,15 @@ impl Server {
 
     /// Notes when something has to be done for a sled.
     pub(super) fn plan(&mut self, id: SledId) {
-        let due = self.sleds.get(id).due(self.offers.withheld());
+        let due = self.sleds.get(id).due(self.withholds(id));
         self.agenda.note(id, due);
+    }
+
+    /// Whether an OFFER to this sled has to wait.
+    fn withholds(&self, id: SledId) -> bool {
+        let sled = self.sleds.get(id);
+        sled.stage == Stage::Waiting && self.offers.withheld()
+            || self.groups.as_deref().is_some_and(|groups| groups.withholds(id, sled))
     }
 
     pub(super) fn plan_all(&mut self) {
@@ -54,16 +66,13 @@ impl Server {
     }
 
     fn offer(&mut self, now: Instant, id: SledId, batch: &mut Batch) {
+        let due = self.sleds.get(id).offer_due;
+        if due.is_none_or(|due| due > now) || self.withholds(id) {
+            return;
+        }
         let sled = self.sleds.get_mut(id);
-        if sled.offer_due.is_none_or(|due| due > now) {
-            return;
-        }
         let awaited = sled.awaits_offer();
-        if sled.stage == Stage::Waiting && self.offers.withheld() {
-            return;
-        }
-        let chosen = || self.offers.choose(sled).filter(|_| awaited);
-        let image = sled.offered_image().or_else(chosen);
+        let image = self.offers.next(sled);
         let offer = image.cloned().and_then(|image| Some((image.offer().ok()?, image)));
         let Some((offer, image)) = offer else {
             // Its image is not in service; it will ask again.
@@ -85,6 +94,9 @@ impl Server {
     /// Sends a few frames to each sled in turn.
     pub(super) fn take_turns(&mut self, now: Instant, batch: &mut Batch) {
         while batch.room() > 0 && self.pacer.allows(now) {
+            if self.groups.is_some() && self.step(now, batch) {
+                continue;
+            }
             let Some(id) = self.turns.next(now) else {
                 // A link with a pace must not stand idle for want of batches on their way.
                 if self.turns.is_stuck() && (!self.pacer.is_open() || self.turns.is_holding()) {
@@ -157,6 +169,7 @@ impl Server {
         if frames > 0
             && sled.recovery.has_timed_out()
             && let Some(batch) = sled.batch
+            && !self.groups.as_deref().is_some_and(|groups| groups.has(id))
         {
             let answer = batch.answer(id, sled.recovery.least_answer(), batch.frames);
             let unanswered = Answer { arrived: false, ..answer };
@@ -173,10 +186,21 @@ impl Server {
 /// if it ends before (P17).
 fn push_data(sled: &mut Sled, source: MacAddr, offset: u64, batch: &mut Batch) {
     let image = sled.image.as_ref().expect("a sled that has asked was offered an image");
+    push_block(image, sled.address, source, offset, batch);
+    sled.frames += 1;
+}
+
+/// Appends the DATA frame for `offset` of `image`.
+pub(super) fn push_block(
+    image: &Contents,
+    destination: MacAddr,
+    source: MacAddr,
+    offset: u64,
+    batch: &mut Batch,
+) {
     let size = image.bytes().len();
     let start = usize::try_from(offset).map_or(size, |offset| offset.min(size));
     let length = BLOCK.min(size - start);
-    let head = Head::data(sled.address, source, offset, length);
+    let head = Head::data(destination, source, offset, length);
     batch.push_contents(head, image, start, length);
-    sled.frames += 1;
 }

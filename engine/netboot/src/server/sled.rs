@@ -2,6 +2,7 @@
 
 mod asking;
 mod claims;
+mod stepping;
 mod worth;
 
 use std::time::Duration;
@@ -339,10 +340,10 @@ impl Sled {
         Some(EventKind::Progress { bytes, size })
     }
 
-    /// When something has to be done for it next, unless a frame comes before. While offers
-    /// are `withheld`, the first one waits.
+    /// When something has to be done for it next, unless a frame comes before. An OFFER that is
+    /// `withheld` waits.
     pub(super) fn due(&self, withheld: bool) -> Option<Instant> {
-        let offer = self.offer_due.filter(|_| !(withheld && self.stage == Stage::Waiting));
+        let offer = self.offer_due.filter(|_| !withheld);
         [offer, self.recovery.due(), self.silence_due()].into_iter().flatten().min()
     }
 

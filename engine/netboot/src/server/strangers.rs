@@ -1,6 +1,6 @@
 //! Who is served, and what becomes of frames from those that are not, or not yet.
 
-use boot_format::wire::{MacAddr, Read};
+use boot_format::wire::{MacAddr, Message, Read, SLOTS};
 
 use super::admission::Rank;
 use super::event::EventKind;
@@ -24,6 +24,9 @@ impl Server {
         let (id, evicted) = self.sleds.insert(room, sled);
         if let Some(evicted) = evicted {
             self.turns.leave(id);
+            if let Some(groups) = self.groups.as_deref_mut() {
+                groups.forget(id, evicted.address);
+            }
             self.tell(evicted.address, EventKind::Evicted);
         }
         Some(id)
@@ -43,10 +46,17 @@ impl Server {
     ) -> Option<SledId> {
         let id = self.sleds.find(source)?;
         let sled = self.sleds.get_mut(id);
-        if sled.begins(read) {
+        let rode = self
+            .groups
+            .as_deref()
+            .and_then(|groups| groups.carried(now, sled.offers, read.offsets().next()?));
+        if sled.begins(read) || rode.is_some() && sled.is_to_begin() {
             let again = sled.begin(now, &self.offers);
             self.sleds.cheapened(id);
             self.turns.leave(id);
+            if let Some(groups) = self.groups.as_deref_mut() {
+                groups.begin(id, source);
+            }
             if again {
                 self.tell(source, EventKind::Hello { again });
             }
@@ -64,7 +74,11 @@ impl Server {
             }
             self.sleds.get_mut(id).go_on(&self.offers);
         }
-        self.sleds.get(id).image.is_some().then_some(id)
+        let sled = self.sleds.get_mut(id);
+        if let Some(first) = rode.filter(|_| sled.boots == sled.offers) {
+            sled.rode(first, read.offsets().count() == SLOTS);
+        }
+        sled.image.is_some().then_some(id)
     }
 
     /// Tells a sled that reads without an offer to start over: it was served by another
@@ -97,6 +111,25 @@ impl Server {
     pub(super) fn asks_at(&self, sled: MacAddr, address: MacAddr) -> bool {
         let former = self.addresses.find_former(address);
         former.zip(self.sleds.find(sled)).is_some_and(|(id, sled)| self.sleds.get(sled).asks_at(id))
+    }
+
+    /// A frame that is for nobody here may tell of another server.
+    pub(super) fn note_stranger(
+        &mut self,
+        now: Instant,
+        source: MacAddr,
+        destination: MacAddr,
+        message: &Message<'_>,
+    ) {
+        let server = match message {
+            Message::Offer(_) | Message::Data(_) | Message::Reset => source,
+            Message::Read(_) | Message::Finished => destination,
+            Message::Hello(_) => return,
+        };
+        let ours = self.addresses.own() == server || self.addresses.find_former(server).is_some();
+        if !ours {
+            self.note_server(now, server);
+        }
     }
 
     pub(super) fn is_served(&self, sled: MacAddr) -> bool {

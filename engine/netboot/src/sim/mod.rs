@@ -13,6 +13,7 @@
 //! the switch drop what their queues can't hold.
 
 mod actor;
+mod bounds;
 mod flood;
 mod frames;
 mod judged;
@@ -23,6 +24,7 @@ mod segment;
 mod stranger;
 
 pub use actor::Actor;
+pub use bounds::{Against, Bound, bounds};
 pub use flood::{Flood, FloodConfig};
 pub use judged::judged;
 pub use line::{Faults, Line, PortConfig, wire_bytes, wire_time};

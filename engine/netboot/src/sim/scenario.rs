@@ -10,7 +10,7 @@ use super::{
     Actor, Faults, Flood, FloodConfig, Line, Link, Naive, PlugId, PortConfig, Segment, Traffic,
     wire_bytes, wire_time,
 };
-use crate::server::{Config, EventKind, Serve, Server};
+use crate::server::{Config, EventKind, GroupEvent, Serve, Server, Together};
 use crate::sled::{AnswerTimes, Report, Sled, SledConfig};
 use crate::time::Instant;
 
@@ -45,6 +45,12 @@ pub struct Scenario {
     pub pause: Option<(Duration, Duration)>,
     /// Whether the server sends again what was not asked for again.
     pub retransmit: bool,
+    /// Whether the sleds boot in step, and how they are gathered for that.
+    pub together: Option<Together>,
+    /// What goes wrong on the trunk, for all sleds at once.
+    pub trunk_faults: Faults,
+    /// How many broadcast frames a second the switch passes on.
+    pub storm_control: Option<u64>,
     /// The sleds come up one after another, so long apart.
     pub stagger: Duration,
     /// So many of the sleds, the first ones, lose their power for good in the middle.
@@ -91,6 +97,9 @@ impl Scenario {
             answers: sled.answers,
             pause: sled.pause,
             retransmit: true,
+            together: None,
+            trunk_faults: Faults::NONE,
+            storm_control: None,
             stagger: Duration::ZERO,
             dead: 0,
             slow: 0,
@@ -103,7 +112,8 @@ impl Scenario {
     /// Runs it with this project's server.
     pub fn run(&self) -> Outcome {
         let config = Config::new(Self::SERVER, Serve::All);
-        let mut server = Server::new(Config { retransmit: self.retransmit, ..config });
+        let (retransmit, together) = (self.retransmit, self.together);
+        let mut server = Server::new(Config { retransmit, together, ..config });
         server.set_images(vec![self.image.clone()]);
         self.simulate(Actor::Server(server))
     }
@@ -134,6 +144,7 @@ impl Scenario {
 
     fn simulate(&self, server: Actor) -> Outcome {
         let mut segment = Segment::new(self.seed);
+        segment.set_storm_control(self.storm_control);
         let server = segment.plug(server, self.server_link());
         let sleds: Vec<_> = (0..self.sleds).map(|n| self.plug_sled(&mut segment, n)).collect();
         for number in 0..self.flooding {
@@ -181,7 +192,7 @@ impl Scenario {
         let half = self.delay / 2;
         let back = PortConfig { rate: self.trunk.rate, queue: Self::BACK_QUEUE };
         Link {
-            up: Line::new(self.server_port),
+            up: Line { faults: self.trunk_faults, ..Line::new(self.server_port) },
             trunk: Some(Line { delay: half, ..Line::new(self.trunk) }),
             down: Line { delay: half, ..Line::new(back) },
         }
@@ -236,6 +247,10 @@ pub struct Outcome {
     pub ports: Traffic,
     /// Each sled's own account.
     pub sleds: Vec<Report>,
+    /// DATA frames that went to all sleds at once.
+    pub broadcast: u64,
+    /// What happened to sleds that boot in step, or could.
+    pub groups: Vec<(Instant, GroupEvent)>,
 }
 
 impl Outcome {
@@ -304,6 +319,7 @@ impl Watcher {
     }
 
     fn drain(&mut self, segment: &mut Segment<Actor>) {
+        let now = segment.now();
         let Some(server) = segment.station_mut(self.server).server_mut() else {
             return;
         };
@@ -313,6 +329,10 @@ impl Watcher {
                 self.outcome.needless += summary.needless;
             }
         }
+        while let Some(event) = server.poll_group_event() {
+            self.outcome.groups.push((now, event));
+        }
+        self.outcome.broadcast = server.counters().broadcast;
     }
 
     fn outcome(mut self, segment: &mut Segment<Actor>, scenario: &Scenario) -> Outcome {

@@ -76,6 +76,9 @@ pub struct Segment<S> {
     /// Behind which plug an address was last seen.
     learnt: BTreeMap<MacAddr, PlugId>,
     frames: Frames,
+    /// The switch's storm control: the time that a broadcast frame takes of it, and until when it
+    /// passes none on.
+    storm_control: Option<(Duration, Instant)>,
     agenda: BinaryHeap<Reverse<Entry>>,
     /// Entries made so far: what is due at the same time happens in the order of making.
     entries: u64,
@@ -127,6 +130,7 @@ impl<S: Station> Segment<S> {
             plugs: Vec::new(),
             learnt: BTreeMap::new(),
             frames: Frames::default(),
+            storm_control: None,
             agenda: BinaryHeap::new(),
             entries: 0,
         }
@@ -197,6 +201,26 @@ impl<S: Station> Segment<S> {
     /// Frames that are on their way.
     pub fn in_flight(&self) -> usize {
         self.frames.len()
+    }
+
+    /// Has the switch pass on no more than so many broadcast frames a second, and a few at once.
+    pub fn set_storm_control(&mut self, frames: Option<u64>) {
+        let each = |frames: u64| Duration::from_secs(1) / u32::try_from(frames.max(1)).unwrap_or(1);
+        self.storm_control = frames.map(|frames| (each(frames), Instant::ZERO));
+    }
+
+    /// Whether storm control passes on one more broadcast frame.
+    fn passes_broadcast(&mut self) -> bool {
+        /// Frames at once.
+        const BURST: u32 = 16;
+        let Some((each, until)) = &mut self.storm_control else {
+            return true;
+        };
+        let passes = *until <= self.now + *each * BURST;
+        if passes {
+            *until = (*until).max(self.now) + *each;
+        }
+        passes
     }
 
     /// Runs until `end`, or until `watch` breaks, which is called after everything that
@@ -312,6 +336,10 @@ impl<S: Station> Segment<S> {
             *plug = from;
         } else if room && source.is_station() {
             self.learnt.insert(source, from);
+        }
+        if destination.is_multicast() && !self.passes_broadcast() {
+            self.plugs[from.0].traffic.lost += 1;
+            return self.frames.release(frame);
         }
         match self.learnt.get(&destination) {
             Some(&to) if to == from => {}

@@ -301,12 +301,11 @@ impl Sled {
         if data.trailing > 0 && !data.bytes.is_empty() {
             return self.panic(now, Panic::DataLength);
         }
-        self.report.data += 1;
+        // One that reads nothing, as while others nearby are broadcast to, drops it silently.
         let State::Reading(reading) = &mut self.state else {
-            self.report.unwanted += 1;
-            self.print(now);
             return;
         };
+        self.report.data += 1;
         match self.slots.take(data.offset, data.bytes) {
             Filled::Unwanted => {
                 self.report.unwanted += 1;

@@ -9,7 +9,7 @@ use crate::batch::Batch;
 use crate::station::Station;
 use crate::time::Instant;
 
-/// Sleds behind one link: each gets the frames that are addressed to it.
+/// Sleds behind one link: each gets the frames that are addressed to it, or to all.
 #[derive(Debug)]
 pub struct Rack {
     sleds: Vec<Sled>,
@@ -44,7 +44,13 @@ impl Station for Rack {
         let Some(destination) = frame.first_chunk::<6>() else {
             return;
         };
-        if let Some(&index) = self.by_address.get(&MacAddr::new(*destination)) {
+        if let [first, ..] = destination
+            && first & 1 == 1
+        {
+            for sled in &mut self.sleds {
+                sled.handle_frame(now, frame);
+            }
+        } else if let Some(&index) = self.by_address.get(&MacAddr::new(*destination)) {
             self.sleds[index].handle_frame(now, frame);
         }
     }

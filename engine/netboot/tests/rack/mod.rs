@@ -97,7 +97,9 @@ impl Rack {
     }
 
     fn server(&self, address: MacAddr) -> Server {
-        let mut server = Server::new(Config::new(address, Serve::All));
+        let together = self.together;
+        let config = Config { together, ..Config::new(address, Serve::All) };
+        let mut server = Server::new(config);
         server.set_images(self.images());
         server
     }
@@ -198,6 +200,13 @@ impl Rack {
         let mut outcome = Outcome { frames: segment.traffic(plugs.server).sent, ..<_>::default() };
         let reset = self.incidents.iter().any(|&(_, i)| i == Incident::ServerRestarts);
         let (now, flipped) = (segment.now(), segment.flipped());
+        let server = segment.station_mut(plugs.server).server_mut().expect("a server stands there");
+        let group = server.group();
+        let mut news = Vec::new();
+        while let Some(event) = server.poll_group_event() {
+            news.push(event);
+        }
+        let news = &news[news.len().saturating_sub(12)..];
         for (&plug, index) in plugs.sleds.iter().zip(0..) {
             let wanted = image(self.wanted[usize::from(index)]).checksum();
             let sled = segment.station_mut(plug).sled_mut().expect("a sled stands there");
@@ -216,11 +225,16 @@ impl Rack {
                     Event::Panicked(Panic::Checksum | Panic::Reset) if self.twins => {
                         outcome.panics += 1;
                     }
-                    Event::Panicked(why) => return Err(format!("sled {index} panicked: {why}")),
+                    Event::Panicked(why) => {
+                        return Err(format!("sled {index} panicked: {why}, {group:?}, {news:?}"));
+                    }
                 }
             }
             if !sled.is_booted() && !self.dies(index) {
-                return Err(format!("sled {index} has not booted at {now}: {:#?}", sled.report()));
+                let report = sled.report();
+                return Err(format!(
+                    "sled {index} has not booted at {now}: {report:?}, {group:?}, {news:?}"
+                ));
             }
             outcome.slowest = outcome.slowest.max(sled.report().time().unwrap_or_default());
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use boot_format::wire::MacAddr;
 use boot_image::Contents;
+use boot_netboot::server::Together;
 use boot_netboot::sim::{Faults, FloodConfig, Line, Link, PortConfig};
 use boot_netboot::time::Instant;
 use fastrand::Rng;
@@ -20,6 +21,8 @@ pub(crate) struct Rack {
     pub(super) wanted: Vec<usize>,
     pub(super) power_on: Vec<Instant>,
     pub(super) ring: usize,
+    /// Whether sleds boot in step.
+    pub(super) together: Option<Together>,
     pub(super) server_link: Link,
     pub(super) sled_links: Vec<Link>,
     /// The first two sleds have the same address.
@@ -102,6 +105,7 @@ impl Rack {
             wanted,
             power_on,
             ring: one_of(random, &[16, 256, 1024]),
+            together: None,
             server_link: server_link(random),
             sled_links,
             twins,
@@ -112,6 +116,16 @@ impl Rack {
         };
         rack.befall(random);
         rack
+    }
+
+    /// The same rack, its sleds in step where they can be.
+    pub(crate) fn together(self) -> Self {
+        let random = &mut Rng::with_seed(!self.seed);
+        let gather = Duration::from_secs(one_of(random, &[0, 1, 6]));
+        let expect = happens(random, 0.5).then_some(self.sleds.into());
+        // Whoever loses its place waits for the others, and is gathered once more.
+        let patience = 3 * self.patience;
+        Self { together: Some(Together { gather, expect }), patience, ..self }
     }
 
     fn befall(&mut self, random: &mut Rng) {

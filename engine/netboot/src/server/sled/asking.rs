@@ -31,8 +31,10 @@ impl Sled {
     /// It looks for an image, or another one says so in its name.
     pub(in crate::server) fn hello(&mut self, now: Instant) -> Hello {
         self.drop_stale(now);
-        let same = self.open && now.since(self.hello) < Self::SAME_QUESTION;
-        if self.open && !same && !self.refused {
+        // One that has refused the last offer, and waits for the next, asks nothing new.
+        let open = self.open && !self.refused;
+        let same = open && now.since(self.hello) < Self::SAME_QUESTION;
+        if open && !same {
             self.refused = true;
             self.refusals += 1;
         }

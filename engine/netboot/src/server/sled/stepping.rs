@@ -1,0 +1,54 @@
+//! What a sled is to others that may boot in step with it.
+
+use std::time::Duration;
+
+use super::{Sled, Stage};
+use crate::server::outcomes::SentBatch;
+use crate::time::Instant;
+
+impl Sled {
+    /// A sled that lacks something of its last batch asks for it within this time: its own timer,
+    /// and how often it looks at that.
+    const ASKS_AGAIN_WITHIN: Duration = Duration::from_millis(1250);
+
+    /// Whether it is in the middle of a boot at `now`: DATA frames for others are unwanted.
+    pub(in crate::server) fn reads(&self, now: Instant) -> bool {
+        let silent = now.since(self.heard.max(self.sent));
+        let everything = self.has_had_everything();
+        let patience = if everything { Self::ASKS_AGAIN_WITHIN } else { Self::STALLED_AFTER };
+        self.stage == Stage::Reading && self.has_read && silent < patience
+    }
+
+    /// Whether it was offered an image for the first time and has not read from it.
+    pub(in crate::server) fn is_to_begin(&self) -> bool {
+        self.stage == Stage::Offered && self.renewed && self.boots.is_none()
+    }
+
+    /// It may have had all before `first`, the offset that it asks for first, with batches that were
+    /// sent to others; of that batch it asks for the `whole`, or for what it lacks.
+    pub(in crate::server) fn rode(&mut self, first: u64, whole: bool) {
+        let start = first - first % Self::BATCH;
+        if start > self.frontier || start == self.frontier && !whole {
+            self.frontier = if whole { start } else { start.saturating_add(Self::BATCH) };
+        }
+    }
+
+    /// Bytes of its image that it has not asked for.
+    pub(in crate::server) fn left(&self) -> u64 {
+        self.size().saturating_sub(self.frontier)
+    }
+
+    /// Since when it can have been said to wait for an OFFER: since its HELLO, or since it was made
+    /// one that it refused.
+    pub(in crate::server) fn waits_since(&self, now: Instant) -> Instant {
+        if self.refused { self.offered } else { now }
+    }
+
+    /// All that it has asked for went out with a batch that went to others too.
+    pub(in crate::server) fn sent_in_step(&mut self, now: Instant, batch: SentBatch) {
+        self.asked.send_all();
+        self.frames += batch.frames;
+        self.batch = Some(batch);
+        self.draw(now, batch.frames);
+    }
+}

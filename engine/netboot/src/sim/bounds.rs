@@ -1,0 +1,95 @@
+//! What sleds that boot in step are held to.
+
+use std::time::Duration;
+
+use boot_format::wire::{BLOCK, SLOTS};
+use boot_image::Contents;
+
+use super::{Faults, Scenario};
+use crate::server::Together;
+use crate::sled::AnswerTimes;
+
+/// A scenario, and how long it may take.
+#[derive(Clone, Debug)]
+pub struct Bound {
+    /// What it is about.
+    pub name: &'static str,
+    /// The scenario.
+    pub scenario: Scenario,
+    /// What its time is compared with.
+    pub against: Against,
+    /// How many times as long it may take.
+    pub most: f64,
+}
+
+/// What a time is compared with.
+#[derive(Clone, Copy, Debug)]
+pub enum Against {
+    /// The same sleds, served one by one.
+    OneByOne,
+    /// One of them, alone.
+    Alone,
+    /// Each batch on the wire, and so much for the slowest of all answers to it.
+    Barrier(Duration),
+    /// The same sleds in step, none of them dead, and this much longer.
+    NoneDead(Duration),
+}
+
+impl Against {
+    /// A batch at 1 Gbit/s: 128 frames of 1,058 bytes.
+    const WIRE: Duration = Duration::from_micros(1080);
+
+    /// The time.
+    pub fn time(self, scenario: &Scenario) -> Duration {
+        let apart = Scenario { together: None, ..scenario.clone() };
+        match self {
+            Self::OneByOne => apart.run().time,
+            Self::Alone => Scenario { sleds: 1, ..apart }.run().time,
+            Self::Barrier(slowest) => {
+                let batches = scenario.image.bytes().len().div_ceil(SLOTS * BLOCK) as u32;
+                (Self::WIRE + slowest) * batches
+            }
+            Self::NoneDead(longer) => Scenario { dead: 0, ..scenario.clone() }.run().time + longer,
+        }
+    }
+}
+
+/// What sleds in step are held to, each with a name, booting `image` from `seed`.
+///
+/// The slowest of 32 and of 128 answers take 0.81 and 1.93 ms in the mean, and of 32 on a busy
+/// machine 4.9 ms: `answer_times/quiet.txt` and `busy.txt`.
+pub fn bounds(image: &Contents, seed: u64) -> Vec<Bound> {
+    const GIGABIT: u64 = 1_000_000_000;
+    let rack = |sleds: u16, rate: u64| {
+        let together = Some(Together { expect: Some(sleds.into()), ..Together::default() });
+        Scenario { seed, together, ..Scenario::new(sleds, image.clone(), rate) }
+    };
+    let lossy =
+        |rate, percent: f64| Scenario { faults: Faults::loss(percent / 100.0), ..rack(32, rate) };
+    let answering = |answers| Scenario { answers, ..rack(32, GIGABIT) };
+    let constant = AnswerTimes::Constant(Duration::from_micros(44));
+    let barrier = |micros| Against::Barrier(Duration::from_micros(micros));
+    let bound = |name, scenario, against, most| Bound { name, scenario, against, most };
+    let patience = Against::NoneDead(Duration::from_millis(250));
+    vec![
+        bound("32 sleds, constant answers, to one alone", answering(constant), Against::Alone, 1.1),
+        bound("32 sleds, quiet, to the barrier", rack(32, GIGABIT), barrier(810), 1.1),
+        bound("32 sleds, busy, to the barrier", answering(AnswerTimes::Busy), barrier(4900), 1.1),
+        bound("128 sleds, quiet, to the barrier", rack(128, GIGABIT), barrier(1930), 1.1),
+        bound("32 sleds, 0.01% lost, to one by one", lossy(GIGABIT, 0.01), Against::OneByOne, 0.35),
+        bound("32 sleds, 0.1% lost, to one by one", lossy(GIGABIT, 0.1), Against::OneByOne, 0.6),
+        bound("32 sleds, 1% lost, to one by one", lossy(GIGABIT, 1.0), Against::OneByOne, 1.1),
+        bound(
+            "32 sleds, 0.1% lost, 10 Gbit/s, to one by one",
+            lossy(10 * GIGABIT, 0.1),
+            Against::OneByOne,
+            1.1,
+        ),
+        bound(
+            "32 sleds, 1 dead, to 250 ms more",
+            Scenario { dead: 1, ..rack(32, GIGABIT) },
+            patience,
+            1.0,
+        ),
+    ]
+}
