@@ -1,7 +1,9 @@
 //! Noticing that files have changed before a sled asks: inotify where there is one, and else a
 //! look from time to time.
 
-use std::path::{Path, PathBuf};
+#[cfg(target_os = "linux")]
+use std::path::Path;
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use crossbeam::channel::Sender;
 use super::keeper::Note;
 
 /// What comes within this time is one change.
+#[cfg(target_os = "linux")]
 const TOGETHER: Duration = Duration::from_millis(50);
 /// How often to look where the system tells nothing. A HELLO has it looked at too.
 const POLL: Duration = Duration::from_secs(2);
