@@ -1,6 +1,7 @@
 //! What each symbol is expected to take.
 
 use super::block::Histogram;
+use super::logs::log2;
 use super::symbols::{DISTANCES, END, LENGTH_SYMBOLS, LENGTHS, distance_bits};
 
 /// In fractions of a bit, extra bits included.
@@ -38,7 +39,8 @@ impl Costs {
 
     /// The bits of a symbol. One that does not occur is taken to occur half a time.
     fn bits(counts: &[u32]) -> impl Fn(usize) -> f32 {
-        let total = (counts.iter().sum::<u32>().max(1) as f32).log2();
-        move |symbol| (total - (counts[symbol] as f32).max(0.5).log2()).min(Self::MOST)
+        let total = log2(counts.iter().sum::<u32>().max(1));
+        let log = |count| if count == 0 { -1.0 } else { log2(count) };
+        move |symbol| (total - log(counts[symbol])).min(Self::MOST)
     }
 }

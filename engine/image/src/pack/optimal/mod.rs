@@ -11,6 +11,7 @@ mod costs;
 mod effort;
 mod head;
 mod huffman;
+mod logs;
 mod matches;
 mod parse;
 mod places;

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use super::block::{Histogram, symbols};
+use super::logs::log2;
 use super::places::LONGEST;
 use super::symbols::{DISTANCES, Item, LITERALS};
 
@@ -111,8 +112,7 @@ fn bits(start: &Mark, end: &Mark) -> f32 {
 
 /// Counts by their logarithms.
 static WEIGHTS: LazyLock<Vec<f32>> = LazyLock::new(|| {
-    let weight =
-        |count: u16| if count == 0 { 0.0 } else { f32::from(count) * f32::from(count).log2() };
+    let weight = |count| if count == 0 { 0.0 } else { count as f32 * log2(count) };
     (0..4096).map(weight).collect()
 });
 
@@ -120,6 +120,6 @@ static WEIGHTS: LazyLock<Vec<f32>> = LazyLock::new(|| {
 fn weight(weights: &[f32], count: u32) -> f32 {
     match weights.get(count as usize) {
         Some(&weight) => weight,
-        None => count as f32 * (count as f32).log2(),
+        None => count as f32 * log2(count),
     }
 }
