@@ -1,5 +1,6 @@
 //! What the benches share.
 
+pub mod corpus;
 #[cfg(target_os = "linux")]
 pub mod feed;
 pub mod images;

@@ -44,6 +44,7 @@ fn what_can_not_be_is_refused_and_leaves_nothing_behind() {
         "mkimage -i raw -o zfs.img -O missing/csum",
         "mkimage -i raw -o zfs.img -s 0",
         "mkimage -i raw -o zfs.img --level 13 -z",
+        "mkimage -i raw -o zfs.img --level 0 -z",
         "mkimage -i raw",
         &format!("mkimage -i raw -o zfs.img -N {long}"),
         &format!("mkimage -i raw -o zfs.img --dataset {long}"),
@@ -53,6 +54,27 @@ fn what_can_not_be_is_refused_and_leaves_nothing_behind() {
         assert_eq!(desk.read("zfs.img"), OTHER, "{line}");
     }
     desk.assert_golden("mkimage-refused.txt");
+}
+
+#[test]
+fn a_recovery_image_is_compared_with_the_one_that_it_replaces() {
+    let mut desk = Desk::new();
+    let seconds = |json: &[u8]| {
+        let report: serde_json::Value = serde_json::from_slice(json).unwrap();
+        report["recovery_seconds_saved"].as_f64()
+    };
+    desk.write("few", &[7; 1 << 20]);
+    desk.run("mkimage -i raw -o zfs.img");
+    let first = desk.run("mkimage -z -i raw -o zfs.img --json");
+    assert_eq!(seconds(&first.stdout), None, "what was there was no recovery image");
+    let smaller = desk.run("mkimage -z --level max -i few -o zfs.img --json");
+    assert_eq!(seconds(&smaller.stdout), Some(3.0));
+    let larger = desk.run("mkimage -z -i raw -o zfs.img");
+    let said = String::from_utf8(larger.stderr).unwrap();
+    let wanted = "a recovery takes 3.0 s, 3.0 s more than with the image that this replaces";
+    assert_eq!(said, format!("mkimage: {wanted}\n"));
+    let plain = desk.run("mkimage -i raw -o zfs.img");
+    assert!(plain.stderr.is_empty(), "a plain image is for no recovery");
 }
 
 #[test]

@@ -43,9 +43,10 @@ pub(crate) struct Args {
     #[arg(short = 'z', long)]
     pub(crate) compress: bool,
 
-    /// How hard to compress: 1 is fastest, 12 smallest
-    #[arg(long, value_name = "1..12", default_value_t = PackOptions::LEVEL, requires = "compress",
-          value_parser = clap::value_parser!(u8).range(1..=12))]
+    /// How hard to compress: 1 is fastest, 12 is smaller and slow, and `max` is as small as it gets
+    /// and takes minutes
+    #[arg(long, value_name = "1..12|max", default_value = LEVEL, requires = "compress",
+          value_parser = level)]
     pub(crate) level: u8,
 
     /// Threads that compress; by default as many as there are cores
@@ -83,6 +84,18 @@ Examples:
 A plain image is meant for disk, network and the control-plane agent, a compressed one for the
 service processor and the management gateway. If one of these would refuse it, a warning says
 why. The exit status is 0 if the image was written; if it is 1, nothing was.";
+
+/// [`PackOptions::LEVEL`], as it is shown.
+const LEVEL: &str = "10";
+const _: () = assert!(PackOptions::LEVEL == 10);
+
+fn level(text: &str) -> Result<u8, String> {
+    match text.parse() {
+        Ok(level @ 1..=12) => Ok(level),
+        _ if text == "max" => Ok(PackOptions::MOST),
+        _ => Err("a level is a number from 1 to 12, or max".to_owned()),
+    }
+}
 
 fn name(text: &str) -> Result<Name, String> {
     Name::new(text).map_err(|error| error.to_string())

@@ -38,6 +38,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let csum = args.csum.as_deref();
     let outputs: Vec<&Path> = [Some(args.output.as_path()), csum].into_iter().flatten().collect();
     ensure_distinct(&args.input, &outputs)?;
+    let last = report::last_payload(&args.output);
     let image = Output::begin(&args.output)?;
     let csum = csum.map(Output::begin).transpose()?;
     check_reports(args, &image, csum.as_ref())?;
@@ -59,7 +60,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     if let Some(csum) = &csum {
         write_checksum(csum, packed.header.checksum).with_context(|| csum.shown())?;
     }
-    let report = args.json.then(|| report::json(&image, &args.output, &packed, verified));
+    let saved = report::saved(&packed, last);
+    let report = args.json.then(|| report::json(&image, &args.output, &packed, verified, saved));
     let report = report.transpose()?;
     signals.check()?;
     let has_csum = csum.is_some();
@@ -67,6 +69,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     finish_all([Some(image), csum].into_iter().flatten().collect(), || print(report))?;
     if !args.quiet && !args.json {
         say_done(has_csum, is_data);
+        if let Some(saved) = saved {
+            say!("mkimage: {}", report::gain(&packed, saved));
+        }
     }
     Ok(Exit::Success)
 }

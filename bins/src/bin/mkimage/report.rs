@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use boot_image::ImageFile;
 use boot_image::pack::Packed;
-use boot_tools::describe::Description;
+use boot_tools::describe::{Description, recovery_seconds};
 use boot_tools::output::Output;
 use serde::Serialize;
 
@@ -17,6 +17,8 @@ struct Report {
     padding: u64,
     incompressible: bool,
     verified: bool,
+    /// Of a compressed image that replaces another one.
+    recovery_seconds_saved: Option<f64>,
     seconds: Seconds,
 }
 
@@ -32,12 +34,36 @@ struct Seconds {
     file_sum: f64,
 }
 
+/// The payload bytes of the compressed image at `path`, if there is one.
+pub(crate) fn last_payload(path: &Path) -> Option<u64> {
+    let last = ImageFile::open(path).ok().filter(|last| last.header().compressed)?;
+    last.check_sizes().ok()?;
+    Some(last.header().data_size)
+}
+
+/// The seconds that every recovery takes less with `packed` than with a payload of `last` bytes.
+pub(crate) fn saved(packed: &Packed, last: Option<u64>) -> Option<f64> {
+    let header = &packed.header;
+    let last = last.filter(|_| header.compressed)?;
+    Some(recovery_seconds(last) - recovery_seconds(header.data_size))
+}
+
+/// What is said of `packed` beside what it replaces.
+pub(crate) fn gain(packed: &Packed, saved: f64) -> String {
+    let takes = recovery_seconds(packed.header.data_size);
+    let (seconds, word) = (saved.abs(), if saved < 0.0 { "more" } else { "less" });
+    format!(
+        "a recovery takes {takes:.1} s, {seconds:.1} s {word} than with the image that this replaces"
+    )
+}
+
 /// One JSON object about `image`, which will stand at `path`.
 pub(crate) fn json(
     image: &Output,
     path: &Path,
     packed: &Packed,
     verified: Option<Duration>,
+    saved: Option<f64>,
 ) -> anyhow::Result<String> {
     let started = Instant::now();
     let image = ImageFile::open(image.path())?;
@@ -56,6 +82,7 @@ pub(crate) fn json(
         padding: packed.padding,
         incompressible: packed.incompressible,
         verified: verified.is_some(),
+        recovery_seconds_saved: saved.map(|seconds| (seconds * 10.0).round() / 10.0),
         seconds,
     };
     Ok(serde_json::to_string_pretty(&report)?)

@@ -13,8 +13,9 @@ use super::walk::{Observer, Walk, over_blocks, to_end};
 /// The farthest that a distance reaches back.
 pub(super) const WINDOW: u64 = 32 << 10;
 
-/// Inflates the stream at the start of `bytes` into the capacity of `output`, whose contents it
-/// replaces, and reports to `observer` as [`super::walk_observed`] does.
+/// Inflates the stream at the start of `bytes` into the capacity of `output`, behind its contents,
+/// to which the stream may refer, and reports to `observer` as [`super::walk_observed`] does:
+/// outputs count from the start of those contents.
 ///
 /// # Errors
 ///
@@ -25,8 +26,11 @@ pub(crate) fn inflate_observed<O: Observer>(
     observer: &mut O,
     first: u64,
 ) -> Result<Walk, BrokenStream> {
-    output.clear();
-    let memory = Memory { room: output.spare_capacity_mut(), length: 0 };
+    let length = output.len();
+    let (start, room) = (output.as_mut_ptr().cast(), output.capacity());
+    // SAFETY: the memory is there and nobody else's, and may be uninitialised.
+    let room = unsafe { std::slice::from_raw_parts_mut(start, room) };
+    let memory = Memory { room, length };
     let walk = to_end(bytes, memory, observer, first)?;
     // SAFETY: the output has been written there without a gap.
     unsafe { output.set_len(walk.output as usize) };

@@ -75,6 +75,16 @@ pub(crate) fn walk_observed<O: Observer>(
     to_end(bytes, Count(0), observer, first)
 }
 
+/// The same for a stream behind `before` bytes of output, to which it may refer, and which count.
+pub(super) fn walk_behind<O: Observer>(
+    bytes: &[u8],
+    before: u64,
+    observer: &mut O,
+    first: u64,
+) -> Result<Walk, BrokenStream> {
+    to_end(bytes, Count(before), observer, first)
+}
+
 /// Walks a whole stream, and hands its output to `output`.
 pub(super) fn to_end<O: Observer>(
     bytes: &[u8],

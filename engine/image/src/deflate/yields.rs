@@ -1,5 +1,6 @@
 //! How much output the parts of a stream give, known after one walk.
 
+use super::walk::walk_behind;
 use super::{BrokenStream, Observer, Walk, inflate_observed, walk_observed};
 
 /// How many bytes a prefix of a stream inflates to: known for prefixes that end near either end of
@@ -13,31 +14,40 @@ pub(crate) struct Yields {
 }
 
 impl Yields {
-    /// Inflates the stream that is `bytes` into the capacity of `output`, less than 4 GiB of
-    /// either. Everything is known within `reach` bytes of either end, and for every stretch of up
-    /// to `reach` bytes that gives `lot` bytes or more.
+    /// Inflates the stream that is `bytes` into the capacity of `output`, behind its contents,
+    /// to which it may refer: less than 4 GiB of either. Everything is known within `reach` bytes
+    /// of either end, and for every stretch of up to `reach` bytes that gives `lot` bytes or more.
     pub(crate) fn inflate(
         bytes: &[u8],
         output: &mut Vec<u8>,
         reach: u64,
         lot: u64,
     ) -> Result<(Self, Walk), BrokenStream> {
-        let length = bytes.len() as u64;
-        let mut observer = Marks { marks: Vec::new(), wanted: Wanted::ends(length, reach) };
-        let first = observer.wanted.after(0);
-        let walk = inflate_observed(bytes, output, &mut observer, first)?;
-        let mut marks = observer.marks;
-        let rich = rich_stretches(&marks, reach, lot);
+        let before = output.len() as u64;
+        let mut marks = Marks::at_ends(bytes, reach);
+        let first = marks.wanted.after(0);
+        let walk = inflate_observed(bytes, output, &mut marks, first)?;
+        let rich = rich_stretches(&marks.marks, reach, lot);
         if !rich.is_empty() {
-            let mut wanted = Wanted::ends(length, reach);
-            wanted.add(rich);
-            let mut observer = Marks { marks: Vec::with_capacity(marks.len()), wanted };
-            let first = observer.wanted.after(0);
-            walk_observed(bytes, &mut observer, first)?;
-            marks = observer.marks;
+            marks = Marks::at_ends(bytes, reach);
+            marks.wanted.add(rich);
+            let first = marks.wanted.after(0);
+            walk_behind(bytes, before, &mut marks, first)?;
         }
-        let yields = Self { marks, length: length as u32, total: walk.output as u32 };
-        Ok((yields, walk))
+        let marks = marks.marks.into_iter();
+        let marks = marks.map(|(byte, output)| (byte, output - before as u32)).collect();
+        let total = (walk.output - before) as u32;
+        Ok((Self { marks, length: bytes.len() as u32, total }, walk))
+    }
+
+    /// Walks the stream that is `bytes`, which refers to nothing before it. Everything is known:
+    /// for streams that give a lot of output everywhere.
+    pub(crate) fn of_all(bytes: &[u8]) -> Result<(Self, Walk), BrokenStream> {
+        let length = bytes.len() as u64;
+        let mut marks = Marks::at_ends(bytes, length);
+        let walk = walk_observed(bytes, &mut marks, 1)?;
+        let (length, total) = (length as u32, walk.output as u32);
+        Ok((Self { marks: marks.marks, length, total }, walk))
     }
 
     /// The output of the first `bytes` bytes, if that is known.
@@ -121,6 +131,12 @@ impl Wanted {
 struct Marks {
     marks: Vec<(u32, u32)>,
     wanted: Wanted,
+}
+
+impl Marks {
+    fn at_ends(bytes: &[u8], reach: u64) -> Self {
+        Self { marks: Vec::new(), wanted: Wanted::ends(bytes.len() as u64, reach) }
+    }
 }
 
 impl Observer for Marks {

@@ -1,21 +1,20 @@
 //! Chunks compressed beside each other, written in order.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use boot_format::{Checksum, Header};
-use crossbeam::channel::{self, Receiver, Sender};
+use crossbeam::channel::{self, Receiver, RecvTimeoutError, Sender};
 use rayon::{Scope, ThreadPoolBuilder};
 
 use super::chunks::{Chunk, Chunks};
 use super::source::Source;
-use super::stitch::{BadPiece, Piece, Seam, Trapped, Workbench, ZLIB_HEADER};
+use super::stitch::{BadPiece, Piece, Seam, Trapped, ZLIB_HEADER};
+use super::workers::Workers;
 use super::{PackError, Progress, Stages, write_at};
 
 /// Compresses the contents to a zlib stream behind the place of the header. Returns the
@@ -37,8 +36,8 @@ pub(super) fn compress(
         .build()
         .map_err(|_| PackError::Worker("starting threads"))?;
     let window = pool.current_num_threads() + 1;
-    let workers = Workers { level, idle: Mutex::default() };
     let stop = AtomicBool::new(false);
+    let workers = Workers::new(level, &stop);
     // The hash reads by itself, so that it can run ahead: one stream, it takes as long as it
     // takes, and the workers should find both cores busy to the end.
     let (packed, hashed) = std::thread::scope(|threads| {
@@ -46,9 +45,8 @@ pub(super) fn compress(
         let packed = pool.in_place_scope(|scope| {
             let mut line = Line {
                 source,
-                chunks: Chunks::new(source),
+                chunks: Chunks::new(source, workers.cut()),
                 writer: Writer::new(image),
-                zeros: HashMap::new(),
                 waiting: BTreeMap::new(),
                 done: channel::unbounded(),
                 spare: Vec::new(),
@@ -56,15 +54,17 @@ pub(super) fn compress(
                 at_work: 0,
                 work: Duration::ZERO,
             };
-            line.run(scope, &workers, window, &stop, progress).map(|length| {
+            let run = line.run(scope, &workers, window, &stop, progress);
+            if !matches!(run, Ok(Some(_))) {
+                // Or else those who are still at work would be waited for.
+                stop.store(true, Ordering::Relaxed);
+            }
+            run.map(|length| {
                 stages.compress += line.work;
                 stages.write += line.writer.time;
                 (length, line.writer.seam.adler())
             })
         });
-        if !matches!(packed, Ok((Some(_), _))) {
-            stop.store(true, Ordering::Relaxed);
-        }
         (packed, hash.join())
     });
     let hashed = hashed.map_err(|_| PackError::Worker("the hashing thread"))?;
@@ -85,24 +85,6 @@ pub(super) fn compress(
     Ok(Some((length, sums.checksum)))
 }
 
-/// What the workers share.
-struct Workers {
-    level: u8,
-    idle: Mutex<Vec<Workbench>>,
-}
-
-impl Workers {
-    /// Compresses a chunk, on a bench that is free.
-    fn compress(&self, chunk: &[u8]) -> Result<Piece, BadPiece> {
-        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let bench = idle().pop();
-        let mut bench = bench.unwrap_or_else(|| Workbench::new(self.level));
-        let piece = bench.compress(chunk)?;
-        idle().push(bench);
-        Ok(piece)
-    }
-}
-
 /// A chunk that a worker is done with.
 struct Done {
     index: usize,
@@ -114,7 +96,7 @@ struct Done {
 /// A piece whose turn to be written has not come.
 enum Ready {
     Chunk(Piece),
-    Zeros(Arc<Piece>),
+    Run(Piece),
 }
 
 /// From chunks to written pieces.
@@ -122,8 +104,6 @@ struct Line<'a> {
     source: &'a Source<'a>,
     chunks: Chunks<'a>,
     writer: Writer<'a>,
-    /// The pieces of runs of zeros, by their length.
-    zeros: HashMap<u64, Arc<Piece>>,
     waiting: BTreeMap<usize, Ready>,
     done: (Sender<Done>, Receiver<Done>),
     /// Chunks' memory, to be used again.
@@ -137,14 +117,14 @@ struct Line<'a> {
 }
 
 impl Line<'_> {
-    /// Runs of zeros that may wait: they take no memory.
-    const MOST_WAITING: usize = 4096;
+    /// Runs that may wait: the longest takes some hundred KiB.
+    const MOST_WAITING: usize = 64;
 
     /// Returns the length of the stream, if it is shorter than the contents.
     fn run<'scope>(
         &mut self,
         scope: &Scope<'scope>,
-        workers: &'scope Workers,
+        workers: &'scope Workers<'scope>,
         window: usize,
         stop: &AtomicBool,
         progress: &mut Progress<'_>,
@@ -154,12 +134,17 @@ impl Line<'_> {
             while self.at_work < window && self.waiting.len() < Self::MOST_WAITING {
                 let buffer = self.spare.pop().unwrap_or_default();
                 match self.chunks.next(buffer)? {
-                    Some(Chunk::Bytes(chunk)) => self.begin(scope, workers, chunk),
-                    Some(Chunk::Zeros(length)) => self.pass_zeros(length)?,
+                    Some(Chunk::Bytes { bytes, window }) => {
+                        self.begin(scope, workers, bytes, window);
+                    }
+                    Some(Chunk::Run { byte, length }) => {
+                        self.pass_run(byte, length)?;
+                        workers.add(length);
+                    }
                     None => break,
                 }
                 self.write_what_waits()?;
-                if stop.load(Ordering::Relaxed) || !progress(self.chunks.at()) {
+                if stop.load(Ordering::Relaxed) || !progress(workers.done()) {
                     return Err(PackError::Interrupted);
                 }
             }
@@ -170,21 +155,31 @@ impl Line<'_> {
                 let length = self.writer.finish()?;
                 return Ok((length < self.source.image_size).then_some(length));
             }
-            self.take_back()?;
+            let taken = self.take_back(workers, progress);
+            if stop.load(Ordering::Relaxed) {
+                return Err(PackError::Interrupted);
+            }
+            taken?;
             self.write_what_waits()?;
-            if !progress(self.chunks.at()) {
+            if !progress(workers.done()) {
                 return Err(PackError::Interrupted);
             }
         }
     }
 
-    fn begin<'scope>(&mut self, scope: &Scope<'scope>, workers: &'scope Workers, chunk: Vec<u8>) {
+    fn begin<'scope>(
+        &mut self,
+        scope: &Scope<'scope>,
+        workers: &'scope Workers<'scope>,
+        chunk: Vec<u8>,
+        window: usize,
+    ) {
         let done = self.done.0.clone();
         let index = self.begun;
         scope.spawn(move |_| {
             let started = Instant::now();
             // A panic must reach the one who waits.
-            let work = catch_unwind(AssertUnwindSafe(|| workers.compress(&chunk)));
+            let work = catch_unwind(AssertUnwindSafe(|| workers.compress(&chunk, window)));
             let piece = work.unwrap_or(Err(BadPiece));
             let _ = done.send(Done { index, piece, chunk, time: started.elapsed() });
         });
@@ -192,25 +187,31 @@ impl Line<'_> {
         self.at_work += 1;
     }
 
-    fn pass_zeros(&mut self, length: u64) -> Result<(), PackError> {
-        /// The same for every level: the high ones are slow on zeros, and gain nothing.
-        const LEVEL: u8 = 9;
-        let piece = match self.zeros.entry(length) {
-            Entry::Occupied(known) => Arc::clone(known.get()),
-            Entry::Vacant(place) => {
-                let piece = Workbench::new(LEVEL).compress(&vec![0; length as usize]);
-                Arc::clone(place.insert(Arc::new(piece.map_err(failed)?)))
-            }
-        };
-        self.waiting.insert(self.begun, Ready::Zeros(piece));
+    fn pass_run(&mut self, byte: u8, length: u64) -> Result<(), PackError> {
+        let piece = Piece::run(byte, length).map_err(failed)?;
+        self.waiting.insert(self.begun, Ready::Run(piece));
         self.begun += 1;
         Ok(())
     }
 
-    /// Waits for a worker to be done with a chunk.
-    fn take_back(&mut self) -> Result<(), PackError> {
-        let received = self.done.1.recv();
-        let done = received.map_err(|_| PackError::Worker("a compressing thread"))?;
+    /// Waits for a worker to finish a chunk, and reports progress meanwhile.
+    fn take_back(
+        &mut self,
+        workers: &Workers<'_>,
+        progress: &mut Progress<'_>,
+    ) -> Result<(), PackError> {
+        /// How soon an interruption is noticed.
+        const PATIENCE: Duration = Duration::from_millis(100);
+        let done = loop {
+            match self.done.1.recv_timeout(PATIENCE) {
+                Ok(done) => break done,
+                Err(RecvTimeoutError::Timeout) if progress(workers.done()) => {}
+                Err(RecvTimeoutError::Timeout) => return Err(PackError::Interrupted),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(PackError::Worker("a compressing thread"));
+                }
+            }
+        };
         self.waiting.insert(done.index, Ready::Chunk(done.piece.map_err(failed)?));
         self.spare.push(done.chunk);
         self.work += done.time;
@@ -220,7 +221,7 @@ impl Line<'_> {
     fn write_what_waits(&mut self) -> Result<(), PackError> {
         while let Some(ready) = self.waiting.remove(&self.writer.written) {
             match ready {
-                Ready::Zeros(piece) => self.writer.write(&piece)?,
+                Ready::Run(piece) => self.writer.write(&piece)?,
                 Ready::Chunk(piece) => {
                     self.writer.write(&piece)?;
                     self.at_work -= 1;

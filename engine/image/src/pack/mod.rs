@@ -2,10 +2,11 @@
 
 mod chunks;
 mod compress;
-mod effort;
+mod optimal;
 mod source;
 mod stitch;
 mod store;
+mod workers;
 
 use std::fs::File;
 use std::io;
@@ -26,7 +27,8 @@ pub struct PackOptions {
     pub dataset: Name,
     /// Bytes of the ramdisk that the sled creates.
     pub target_size: u64,
-    /// How hard to compress, from 1 to 12; `None` stores the contents as they are.
+    /// How hard to compress: 1 to 12, or [`PackOptions::MOST`]; `None` stores the contents as they
+    /// are.
     pub level: Option<u8>,
     /// Threads that compress; `None` for as many as there are cores.
     pub threads: Option<NonZeroUsize>,
@@ -39,6 +41,8 @@ impl PackOptions {
     /// The default level: a smaller image saves time in every recovery, which is worth more than
     /// the time of a build.
     pub const LEVEL: u8 = 10;
+    /// The level that makes the smallest image, however long it takes.
+    pub const MOST: u8 = 13;
     /// The default size of the ramdisk in bytes.
     pub const TARGET_SIZE: u64 = 4096 << 20;
 }
@@ -121,7 +125,7 @@ pub enum PackError {
     Worker(&'static str),
 }
 
-/// Receives the bytes of contents read so far; returns whether to continue.
+/// Receives the bytes of contents packed so far; returns whether to continue.
 pub type Progress<'a> = dyn FnMut(u64) -> bool + 'a;
 
 /// Packs the `size` bytes of `raw` into `image`, which is empty, or a device.

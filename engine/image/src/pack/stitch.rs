@@ -1,8 +1,8 @@
 //! Chunks that were compressed independently, joined into one standard zlib stream.
 
-use super::effort::Effort;
+use super::optimal::{BitWriter, put_run};
 use crate::adler::Adler;
-use crate::deflate::{BrokenStream, Yields};
+use crate::deflate::{BrokenStream, Walk, Yields};
 use crate::slice_trap::{BUFFER, Follower, SLICES};
 
 /// The first bytes of a zlib stream: deflate, a window of 32 KiB, no dictionary.
@@ -13,14 +13,6 @@ pub(super) const ZLIB_HEADER: [u8; 2] = [0x78, 0xda];
 const EMPTY_BLOCK: [u8; 5] = [0, 0, 0, 0xff, 0xff];
 const FINAL_EMPTY_BLOCK: [u8; 5] = [1, 0, 0, 0xff, 0xff];
 
-/// Compresses chunks, one after the other, with memory that it keeps.
-pub(super) struct Workbench {
-    effort: Effort,
-    bytes: Vec<u8>,
-    /// What a stream inflates to.
-    inflated: Vec<u8>,
-}
-
 /// A compressed chunk that another can follow: whole blocks, none of them final, up to a byte
 /// boundary.
 #[derive(Debug)]
@@ -30,7 +22,7 @@ pub(super) struct Piece {
     pub(super) adler: Adler,
 }
 
-/// libdeflate made a wrong stream: never seen, always checked.
+/// A compressor made a wrong stream: never seen, always checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BadPiece;
 
@@ -39,39 +31,57 @@ pub(super) struct BadPiece;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Trapped(pub(super) u64);
 
-impl Workbench {
-    /// For `level`, 1 to 12.
-    pub(super) fn new(level: u8) -> Self {
-        Self { effort: Effort::new(level), bytes: Vec::new(), inflated: Vec::new() }
-    }
-
-    /// Compresses one chunk, and inflates it again to check it.
-    pub(super) fn compress(&mut self, chunk: &[u8]) -> Result<Piece, BadPiece> {
-        let compressor = self.effort.suited_to(chunk);
-        let most = compressor.deflate_compress_bound(chunk.len());
-        if self.bytes.len() < most {
-            self.bytes.resize(most, 0);
-        }
-        let compressed = compressor.deflate_compress(chunk, &mut self.bytes);
-        let stream = &mut self.bytes[..compressed.map_err(|_| BadPiece)?];
+impl Piece {
+    /// The piece made of the blocks of `stream`, of which only the last is final. To check it, it is
+    /// inflated into `memory`, behind the first `window` bytes of `bytes`: it must give the rest.
+    pub(super) fn checked(
+        mut stream: Vec<u8>,
+        bytes: &[u8],
+        window: usize,
+        memory: &mut Vec<u8>,
+    ) -> Result<Self, BadPiece> {
         let longest = SLICES[0].max(SLICES[1]);
-        self.inflated.clear();
-        self.inflated.reserve_exact(chunk.len());
-        let (yields, walk) = Yields::inflate(stream, &mut self.inflated, longest, BUFFER)
+        memory.clear();
+        memory.reserve_exact(bytes.len());
+        memory.extend_from_slice(&bytes[..window]);
+        let (yields, walk) = Yields::inflate(&stream, memory, longest, BUFFER)
             .map_err(|BrokenStream { .. }| BadPiece)?;
-        if self.inflated != chunk || walk.end.div_ceil(8) != stream.len() as u64 {
+        if memory != bytes {
             return Err(BadPiece);
         }
-        stream[(walk.final_block / 8) as usize] &= !(1 << (walk.final_block % 8));
-        // Three bits of an empty stored block's head follow where the last block ended, and
-        // then padding: all zeros, as are the unused bits of the last byte.
-        let head_fits = (1..=5).contains(&(walk.end % 8));
-        let seam = &EMPTY_BLOCK[usize::from(head_fits)..];
-        let mut bytes = Vec::with_capacity(stream.len() + seam.len());
-        bytes.extend_from_slice(stream);
-        bytes.extend_from_slice(seam);
-        Ok(Piece { bytes, yields, adler: Adler::of(chunk) })
+        seal(&mut stream, walk)?;
+        Ok(Self { bytes: stream, yields, adler: Adler::of(&bytes[window..]) })
     }
+
+    /// The piece that gives `count` times `byte`.
+    pub(super) fn run(byte: u8, count: u64) -> Result<Self, BadPiece> {
+        let mut out = BitWriter::default();
+        put_run(byte, count as usize, false, &mut out);
+        let mut stream = out.finish();
+        let (yields, walk) = Yields::of_all(&stream).map_err(|BrokenStream { .. }| BadPiece)?;
+        if yields.total() != count {
+            return Err(BadPiece);
+        }
+        seal(&mut stream, walk)?;
+        Ok(Self { bytes: stream, yields, adler: Adler::of_run(byte, count) })
+    }
+}
+
+/// Makes the last block of `stream` one that others can follow, at the start of a byte.
+fn seal(stream: &mut Vec<u8>, walk: Walk) -> Result<(), BadPiece> {
+    if walk.end.div_ceil(8) != stream.len() as u64 {
+        return Err(BadPiece);
+    }
+    stream[(walk.final_block / 8) as usize] &= !(1 << (walk.final_block % 8));
+    let is_empty_block = walk.end - walk.final_block <= 3 + 7 + 32;
+    if is_empty_block && stream.ends_with(&EMPTY_BLOCK[1..]) {
+        return Ok(());
+    }
+    // Three bits of an empty stored block's head follow where the last block ended, and then
+    // padding: all zeros, as are the unused bits of the last byte.
+    let head_fits = (1..=5).contains(&(walk.end % 8));
+    stream.extend_from_slice(&EMPTY_BLOCK[usize::from(head_fits)..]);
+    Ok(())
 }
 
 /// Joins pieces so that no slice of the payload is a trap for the sled (F11).
@@ -177,21 +187,34 @@ impl Seam {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::super::workers::Workers;
     use super::*;
     use crate::deflate::walk_observed;
     use crate::slice_trap::Finder;
     use boot_format::boot_source::SliceTraps;
 
+    fn compressed(level: u8, bytes: &[u8]) -> Piece {
+        Workers::new(level, &AtomicBool::new(false)).compress(bytes, 0).unwrap()
+    }
+
     #[test]
     fn a_piece_that_would_be_trapped_is_shifted() {
-        let piece = Workbench::new(6).compress(&vec![0; 2 << 20]).unwrap();
+        for piece in [compressed(6, &vec![0; 2 << 20]), Piece::run(0, 2 << 20).unwrap()] {
+            assert!(shifts_out_of_traps(&piece) > 0, "no place is a trap");
+        }
+    }
+
+    /// In how many places the piece has to be shifted.
+    fn shifts_out_of_traps(piece: &Piece) -> u64 {
         let mut shifted = 0;
         for lead in 0..4096 {
             let mut seam = Seam::new();
             seam.length += lead;
             seam.followers = seam.followed(seam.length, |_| Some(0));
             let start = seam.length;
-            let shift = seam.before(&piece).unwrap().len() as u64;
+            let shift = seam.before(piece).unwrap().len() as u64;
             assert!(shift.is_multiple_of(EMPTY_BLOCK.len() as u64) && shift < 500);
             assert_eq!(seam.length, start + shift + piece.bytes.len() as u64);
             shifted += u64::from(shift > 0);
@@ -208,13 +231,15 @@ mod tests {
                 }));
             }
         }
-        assert!(shifted > 0, "no place is a trap");
+        shifted
     }
 
     #[test]
     fn no_stream_of_pieces_is_a_trap_or_ends_in_one() {
         let unit = 64 << 10;
-        let zeros = [1, 2, 3, 4, 6, 8, 14, 15, 16, 30, 32].map(|units| vec![0; units * unit]);
+        let units = [1, 2, 3, 4, 6, 8, 14, 15, 16, 30, 32];
+        let zeros = units.map(|units| Piece::run(0, units * unit as u64).unwrap());
+        let units = units.map(|units| vec![0; units as usize * unit]);
         // Few bytes, and zeros up to a whole number of units, as chunks are cut.
         let mut random = fastrand::Rng::with_seed(1);
         let some = (0..40).map(|index| {
@@ -225,9 +250,9 @@ mod tests {
             bytes
         });
         let ends = [1, 5, 700, unit + 1].map(|length| vec![7; length]);
-        let pieces: Vec<_> = zeros.into_iter().chain(some).chain(ends).collect();
-        let mut bench = Workbench::new(9);
-        let pieces: Vec<_> = pieces.iter().map(|raw| bench.compress(raw).unwrap()).collect();
+        let pieces: Vec<_> = units.into_iter().chain(some).chain(ends).collect();
+        let compressed = |raw: &Vec<u8>| [9, 10].map(|level| compressed(level, raw));
+        let pieces: Vec<_> = pieces.iter().flat_map(compressed).chain(zeros).collect();
         let mut shifted = 0;
         for _ in 0..20_000 {
             let mut seam = Seam::new();

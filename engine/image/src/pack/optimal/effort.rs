@@ -1,0 +1,59 @@
+//! How much is done at each level.
+
+use super::places::Search;
+use super::split::Grain;
+
+/// What finds matches.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum FinderKind {
+    Chains,
+    Trees,
+}
+
+/// How much is done. All numbers were chosen by the table that the benches make of their corpus.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct Effort {
+    pub(super) finder: FinderKind,
+    pub(super) search: Search,
+    /// Bytes that are looked at together.
+    pub(super) unit: usize,
+    /// Where blocks may end.
+    pub(super) grain: Grain,
+    /// Bytes of a match of which nothing but all is tried.
+    pub(super) whole: usize,
+    /// How often blocks are looked for, and the symbols that take least with the codes of the last
+    /// time: at most.
+    pub(super) passes: &'static [u32],
+    /// Whether all that is compressed is one stretch: or else what stands behind a marker does
+    /// without what stands before, so that it can be inflated on another core.
+    pub(in super::super) is_one: bool,
+}
+
+impl Effort {
+    /// The least level that has one.
+    pub(in super::super) const LEAST: u8 = 10;
+
+    /// Of a `level`, 10 to 13.
+    pub(in super::super) fn of(level: u8) -> Self {
+        let (finder, depth, nice, whole) = match level {
+            ..=10 => (FinderKind::Chains, 16, 40, 24),
+            11 => (FinderKind::Trees, 25, 60, 24),
+            12 => (FinderKind::Trees, 35, 100, 32),
+            _ => (FinderKind::Trees, 400, 258, 258),
+        };
+        let (unit, symbols, marks, passes): (_, _, _, &[u32]) = match level {
+            ..=11 => (256 << 10, 1024, 64, &[1]),
+            12 => (512 << 10, 512, 160, &[1, 1]),
+            _ => (1 << 20, 256, 400, &[6, 15, 15]),
+        };
+        Self {
+            finder,
+            search: Search { depth, nice },
+            unit,
+            grain: Grain { symbols, marks },
+            whole,
+            passes,
+            is_one: level >= 12,
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Our own compressor: all matches within the window, also of what was compressed before and
+//! elsewhere; of these the symbols that take least; and blocks that begin where it pays.
+//!
+//! That is how libdeflate's slow levels and zopfli go about it. Neither can be told what comes
+//! before the bytes that it is handed, so that nothing could be compressed beside it without loss.
+
+mod bits;
+mod block;
+mod chains;
+mod costs;
+mod effort;
+mod head;
+mod huffman;
+mod logs;
+mod matches;
+mod parse;
+mod places;
+mod run;
+mod split;
+mod symbols;
+mod trees;
+
+use std::ops::Range;
+
+pub(super) use self::bits::BitWriter;
+use self::block::{Codes, Histogram, put_stored, stored_bits, symbols};
+use self::chains::Chains;
+use self::costs::Costs;
+pub(super) use self::effort::Effort;
+use self::effort::FinderKind;
+use self::matches::Matches;
+use self::parse::{Cheapest, lazily};
+pub(super) use self::places::WINDOW;
+use self::places::{Finder, LONGEST, LOOKAHEAD};
+pub(super) use self::run::put_run;
+use self::run::{LONG_RUN, long_run};
+use self::split::split;
+use self::symbols::Item;
+use self::trees::Trees;
+
+/// Compresses stretches of bytes, with memory that it keeps.
+pub(super) struct Encoder {
+    effort: Effort,
+    finder: AnyFinder,
+    matches: Matches,
+    cheapest: Cheapest,
+    /// The symbols of each position of a stretch, and those that may be better.
+    items: Vec<Item>,
+    trial: Vec<Item>,
+}
+
+enum AnyFinder {
+    Chains(Chains),
+    Trees(Trees),
+}
+
+impl Encoder {
+    pub(super) fn new(effort: Effort) -> Self {
+        let finder = match effort.finder {
+            FinderKind::Chains => AnyFinder::Chains(Chains::new(effort.search)),
+            FinderKind::Trees => AnyFinder::Trees(Trees::new(effort.search)),
+        };
+        Self {
+            effort,
+            finder,
+            matches: Matches::default(),
+            cheapest: Cheapest::default(),
+            items: Vec::new(),
+            trial: Vec::new(),
+        }
+    }
+
+    /// Compresses the bytes `range` of `bytes` to whole blocks, none of them final, which may
+    /// refer to the bytes before. Ends early if told to `go_on` no more, which it asks with how many
+    /// bytes more are done.
+    pub(super) fn encode(
+        &mut self,
+        bytes: &[u8],
+        range: Range<usize>,
+        go_on: impl Fn(usize) -> bool,
+    ) -> BitWriter {
+        let mut out = BitWriter::default();
+        let window = range.start.saturating_sub(WINDOW)..range.start;
+        match &mut self.finder {
+            AnyFinder::Chains(finder) => take_in(finder, bytes, window),
+            AnyFinder::Trees(finder) => take_in(finder, bytes, window),
+        }
+        let mut at = range.start;
+        while at < range.end {
+            let mut end = range.end.min(at + self.effort.unit);
+            // A run goes on behind the unit, or may.
+            let run = long_run(bytes, at..range.end.min(end + LONG_RUN));
+            match run {
+                Some(run) if run.start == at => {
+                    let goes_on = at > 0 && bytes[at - 1] == bytes[at];
+                    let byte = bytes[at];
+                    let rest = bytes[run.end..range.end].iter();
+                    end = run.end + rest.take_while(|&&other| other == byte).count();
+                    put_run(byte, end - at, goes_on, &mut out);
+                }
+                run => {
+                    end = run.map_or(end, |run| end.min(run.start));
+                    self.unit(bytes, at..end, &mut out);
+                }
+            }
+            if !go_on(end - at) {
+                break;
+            }
+            at = end;
+        }
+        out
+    }
+
+    fn unit(&mut self, bytes: &[u8], range: Range<usize>, out: &mut BitWriter) {
+        let (matches, nice) = (&mut self.matches, self.effort.search.nice);
+        match &mut self.finder {
+            AnyFinder::Chains(finder) => matches.find(finder, bytes, range.clone(), nice),
+            AnyFinder::Trees(finder) => matches.find(finder, bytes, range.clone(), nice),
+        }
+        let unit = &bytes[range];
+        self.items.resize(unit.len(), Item::LITERAL);
+        self.trial.resize(unit.len(), Item::LITERAL);
+        lazily(&self.matches, unit, &mut self.items);
+        let mut blocks = Vec::new();
+        // What takes least depends on the blocks, and these on what takes least.
+        for passes in self.effort.passes {
+            if *passes > 0 {
+                blocks = ranges(split(&self.items, unit, self.effort.grain));
+                for block in &blocks {
+                    self.improve(unit, block.clone(), *passes);
+                }
+            }
+        }
+        for block in blocks {
+            let (items, bytes) = (&self.items[block.clone()], &unit[block]);
+            let codes = Codes::smallest(&Histogram::of(symbols(items, bytes)));
+            if stored_bits(bytes.len(), out.length()) <= codes.bits {
+                put_stored(bytes, out);
+            } else {
+                codes.put(symbols(items, bytes), out);
+            }
+        }
+    }
+
+    /// Finds better symbols for a block, until it takes no less after so many `passes`.
+    fn improve(&mut self, unit: &[u8], block: Range<usize>, passes: u32) {
+        /// Bits less than which are no gain, and passes without one after which there is none.
+        const GAIN: u64 = 8;
+        const IDLE: u32 = 3;
+        let bytes = &unit[block.clone()];
+        let items = &mut self.items[block.clone()];
+        let trial = &mut self.trial[block.clone()];
+        let mut histogram = Histogram::of(symbols(items, bytes));
+        let mut least = Codes::best(&histogram).bits;
+        if least >= stored_bits(bytes.len(), 0) {
+            return;
+        }
+        let mut idle = 0;
+        for _ in 0..passes {
+            let costs = Costs::of(&histogram);
+            let whole = self.effort.whole;
+            self.cheapest.find(&self.matches, block.start, bytes, &costs, whole, trial);
+            histogram = Histogram::of(symbols(trial, bytes));
+            let bits = Codes::best(&histogram).bits;
+            idle = if bits + GAIN < least { 0 } else { idle + 1 };
+            if bits < least {
+                least = bits;
+                items.copy_from_slice(trial);
+            }
+            if idle == IDLE {
+                return;
+            }
+        }
+    }
+}
+
+/// Begins anew with a window of bytes.
+fn take_in(finder: &mut impl Finder, bytes: &[u8], window: Range<usize>) {
+    finder.restart(window.start);
+    for at in window {
+        if at + LOOKAHEAD <= bytes.len() {
+            finder.insert(bytes, at, (bytes.len() - at).min(LONGEST));
+        }
+    }
+}
+
+fn ranges(ends: Vec<usize>) -> Vec<Range<usize>> {
+    let mut start = 0;
+    let range = |end| std::mem::replace(&mut start, end)..end;
+    ends.into_iter().map(range).collect()
+}
+
+#[cfg(test)]
+mod tests;
