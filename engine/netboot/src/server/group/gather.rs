@@ -46,6 +46,8 @@ impl Server {
             groups.tell(GroupEvent::OtherServer { server });
         }
         groups.other_server = Some(now);
+        // Nobody waits for others any longer.
+        groups.waiting.values_mut().for_each(|since| *since = Instant::ZERO);
     }
 
     /// When something has to be done for groups, but for sending.
