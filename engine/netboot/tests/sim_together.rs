@@ -224,6 +224,7 @@ fn sleds_are_offered_an_image_at_once_where_another_server_serves() {
     bench.hello(0);
     assert!(bench.sent().is_empty());
     bench.say(&Head::data(MacAddr::BROADCAST, OTHER_SERVER, 0, 0), &[]);
+    assert!(bench.sent().contains_key(&sled(0)));
     bench.hello(1);
     assert!(bench.sent().contains_key(&sled(1)));
     let events: Vec<_> = std::iter::from_fn(|| bench.server.poll_group_event()).collect();

@@ -23,6 +23,7 @@ impl Server {
             return;
         };
         groups.begin(id, address);
+        groups.other_server = groups.other_server.filter(|_| groups.has_other_server(now));
         let apart = matches!(groups.phase, Phase::Apart) && groups.waiting.is_empty();
         if apart && (now < groups.apart || groups.has_other_server(now)) {
             groups.invited.insert(id);

@@ -183,7 +183,12 @@ impl Groups {
     fn gathered(&self) -> Option<Instant> {
         let since = self.waiting.values().min()?;
         let complete = self.how.expect.is_some_and(|expect| self.waiting.len() >= expect);
-        Some(if complete { *since } else { *since + self.how.gather })
+        // Where another server serves, nobody waits for others.
+        Some(if complete || self.other_server.is_some() {
+            *since
+        } else {
+            *since + self.how.gather
+        })
     }
 
     /// Whether frames of a group can go out.
