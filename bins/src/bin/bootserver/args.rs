@@ -1,11 +1,9 @@
 //! The command line, and what it says once it has been checked.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -13,10 +11,9 @@ use boot_backends::TxPath;
 use boot_format::wire::{BLOCK, DATA_HEAD_LEN, MacAddr};
 use boot_netboot::server::{Pace, Serve, Together};
 use boot_netboot::sim::wire_bytes;
+use boot_tools::service::{Assignment, ServeOptions};
 use boot_tools::units::BitRate;
 use clap::Parser;
-
-use crate::sled_at::SledAt;
 
 /// Serve boot images to sleds that ask for one on an Ethernet link.
 #[derive(Debug, Parser)]
@@ -129,53 +126,6 @@ link has sent, dropped and received; the same comes at the end.";
 pub(crate) enum Options {
     Serve(ServeOptions),
     Demo { sleds: usize, image: Option<PathBuf> },
-}
-
-/// How to serve.
-#[derive(Debug)]
-pub(crate) struct ServeOptions {
-    /// LINK as it was given, see [`crate::link_names`].
-    pub(crate) links: String,
-    pub(crate) images: Vec<PathBuf>,
-    pub(crate) assigned: Vec<Assignment>,
-    pub(crate) serve: Serve,
-    pub(crate) stop: bool,
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) state: Option<PathBuf>,
-    pub(crate) quiet: bool,
-    pub(crate) map: bool,
-    pub(crate) tx: TxPath,
-    pub(crate) share_link: bool,
-    /// How many serve each link, if that was given.
-    pub(crate) workers: Option<NonZeroUsize>,
-    pub(crate) pace: Pace,
-    pub(crate) together: Option<Together>,
-}
-
-/// One sled's image.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Assignment {
-    pub(crate) sled: SledAt,
-    pub(crate) image: PathBuf,
-}
-
-impl FromStr for Assignment {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // A link's name may have one in it too: what stands before the right one is a sled.
-        let splits = text.match_indices('=').map(|(at, _)| (&text[..at], &text[at + 1..]));
-        let (sled, image) = splits
-            .clone()
-            .find(|(sled, _)| sled.parse::<SledAt>().is_ok())
-            .or_else(|| splits.clone().next())
-            .ok_or("no `=` between MAC and PATH")?;
-        let sled = sled.parse()?;
-        if image.is_empty() {
-            return Err("no PATH after the `=`".to_owned());
-        }
-        Ok(Self { sled, image: image.into() })
-    }
 }
 
 /// A time in seconds, with or without a fraction.
@@ -303,24 +253,6 @@ fn pace(text: &str) -> Result<Pace, String> {
 /// What a DATA frame takes of the wire, with preamble, FCS and gap.
 const DATA_BITS: f64 = (8 * wire_bytes(DATA_HEAD_LEN + BLOCK)) as f64;
 
-impl ServeOptions {
-    /// How many workers serve each of so many links. One sled is one worker's; of many, half the
-    /// cores serve, spread over the links, and the other half are left to what the kernel does for
-    /// them.
-    pub(crate) fn workers(&self, links: usize) -> usize {
-        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let share = (cores / 2 / links).max(1);
-        match (self.workers, &self.serve) {
-            (Some(workers), _) => workers.get(),
-            // A batch goes out when all have asked for it, whom one worker has to know.
-            _ if self.together.is_some() => 1,
-            (None, Serve::First) => 1,
-            (None, Serve::These(sleds)) => share.min(sleds.len().max(1)),
-            (None, Serve::All) => share,
-        }
-    }
-}
-
 fn everyone(sleds: &[String]) -> anyhow::Result<Serve> {
     let mut addresses = BTreeSet::new();
     let mut words = sleds.iter().flat_map(|text| text.split(',')).peekable();
@@ -356,12 +288,6 @@ fn who(text: &str) -> anyhow::Result<Who> {
             ensure!(address.is_station(), "MAC {address} is not the address of a single sled");
             Ok(Who::Sled(address))
         }
-    }
-}
-
-impl fmt::Display for Assignment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}={}", self.sled, self.image.display())
     }
 }
 

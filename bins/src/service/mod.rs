@@ -1,4 +1,19 @@
-//! Serving on real links: the workers of each, and what they share.
+//! Serving on real links, which is what `bootserver` runs: the workers of each link, and what they
+//! share.
+
+mod boots;
+mod counts;
+mod end;
+mod link_names;
+mod link_news;
+mod links;
+mod log;
+mod options;
+mod silence;
+mod sled_at;
+mod state;
+mod store;
+mod told;
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
@@ -13,25 +28,29 @@ use boot_format::Checksum;
 use boot_format::wire::MacAddr;
 use boot_netboot::server::{Config, Event, EventKind, Pace, Serve, Server};
 use boot_netboot::time::Instant;
-use boot_tools::exit::Exit;
-use boot_tools::signals::Signals;
-use boot_tools::{say, stderr};
 use crossbeam::channel;
 
-use crate::args::{Assignment, ServeOptions};
-use crate::boots::Boots;
-use crate::counts::Counts;
-use crate::link_names;
-use crate::link_news::LinkNews;
-use crate::links::{self, Ending};
-use crate::log::Log;
-use crate::silence::Silence;
-use crate::sled_at::{self, SledAt};
-use crate::state::{self, Keeper, Learnt, Memory};
-use crate::store::Store;
+use self::boots::Boots;
+use self::counts::Counts;
+use self::link_news::LinkNews;
+use self::links::Ending;
+use self::log::Log;
+pub use self::options::{Assignment, ServeOptions};
+use self::silence::Silence;
+pub use self::sled_at::SledAt;
+use self::state::{Keeper, Learnt, Memory};
+use self::store::Store;
+use crate::exit::Exit;
+use crate::signals::Signals;
+use crate::{say, stderr};
 
 /// Serves until a signal, a failure, or the end that the options ask for.
-pub(crate) fn run(options: ServeOptions) -> anyhow::Result<Exit> {
+///
+/// # Errors
+///
+/// If a link, an image or the state file can't be used; or, as the options have it, if a boot
+/// fails or no sled is heard from.
+pub fn run(options: ServeOptions) -> anyhow::Result<Exit> {
     let signals = Signals::install()?;
     stderr::write_beside("bootserver")?;
     let mut places = options.images.clone();

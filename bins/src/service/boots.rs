@@ -6,9 +6,9 @@ use std::fmt::Write as _;
 use boot_format::wire::MacAddr;
 use boot_netboot::server::{EventKind, Summary};
 use boot_netboot::time::Instant;
-use boot_tools::units::{Bytes, megabytes_per_second};
 
-use crate::sled_at::SledAt;
+use super::sled_at::SledAt;
+use crate::units::{Bytes, megabytes_per_second};
 
 /// What became of each sled.
 #[derive(Debug, Default)]
