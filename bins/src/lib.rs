@@ -5,6 +5,7 @@
 // They panic if the stream fails: `say!` does not.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod columns;
 pub mod csum;
 pub mod describe;
 pub mod exit;
