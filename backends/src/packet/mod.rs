@@ -9,6 +9,7 @@ mod mmsg;
 mod outage;
 mod room;
 mod socket;
+mod until;
 mod uring;
 mod watch;
 mod xdp;

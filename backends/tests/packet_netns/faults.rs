@@ -13,7 +13,7 @@ use boot_netboot::batch::Batch;
 
 use crate::netns::{FAR, NEAR, SOON, inside, ip, run, sent_by, wait_for};
 use crate::tap::Tap;
-use crate::{Link, PATHS, SLED, far, image, push, send_all, via};
+use crate::{Link, PATHS, SLED, far, image, push, send_all, tick, via};
 
 #[test]
 #[ignore = "needs root and network namespaces"]
@@ -79,7 +79,9 @@ fn frames_wait_for_a_link_that_is_down_and_go_out_in_order_when_it_is_up() {
             ip(&format!("link set {end} down"));
             (0..128).for_each(|block| push(&mut batch, &image, block));
             let start = Instant::now();
+            tick(&mut link);
             assert_eq!(link.send(&mut batch).unwrap(), Sent::default(), "{tx}, {end}");
+            tick(&mut link);
             let found = Instant::now();
             for _ in 0..LOOKS {
                 assert_eq!(batch.len(), 128, "{tx}, {end}");
@@ -90,6 +92,7 @@ fn frames_wait_for_a_link_that_is_down_and_go_out_in_order_when_it_is_up() {
             let least = found.elapsed();
             ip(&format!("link set {end} up"));
             send_all(&mut link, &mut batch, &mut taken);
+            tick(&mut link);
             let time = start.elapsed();
             assert_eq!((taken, sent_by(NEAR)), (128, 128), "{tx}, {end}");
             let counters = link.counters();
