@@ -6,8 +6,9 @@ use anyhow::anyhow;
 use boot_netboot::server::{Serve, Server};
 use boot_netboot::time::Instant;
 
+use super::attendant::Attendant;
 use super::silence::Lasts;
-use super::{Attendant, Shared, lock};
+use super::{Shared, lock};
 use crate::exit::Exit;
 
 impl Attendant<'_> {

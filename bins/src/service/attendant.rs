@@ -1,0 +1,297 @@
+//! What a worker does beside serving.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use boot_backends::Datalink;
+use boot_format::Checksum;
+use boot_format::wire::MacAddr;
+use boot_netboot::server::{Event, EventKind, Serve, Server};
+use boot_netboot::time::Instant;
+
+use super::counts::Counts;
+use super::link_news::LinkNews;
+use super::log::Log;
+use super::options::Assignment;
+use super::sled_at::{self, SledAt};
+use super::state::Learnt;
+use super::{Shared, lock};
+use crate::exit::Exit;
+use crate::say;
+
+/// What one worker does beside serving: it drains events, keeps its server's images current,
+/// and knows when to end.
+pub(crate) struct Attendant<'a> {
+    pub(crate) index: usize,
+    /// The name of the worker's link.
+    link: &'a str,
+    pub(crate) shared: &'a Shared,
+    /// Where it tells what sleds have taken, and what need not be told again at the end.
+    learnt: &'a Learnt,
+    known: HashMap<MacAddr, Checksum>,
+    /// What the system called the link at the start, and what it calls it now.
+    first_called: String,
+    called: String,
+    log: Log,
+    edition: u64,
+    /// Whether the first sled of all is still to come.
+    unsettled: bool,
+    pub(crate) next_look: Instant,
+    /// The look at the files that offers wait for.
+    look: u64,
+    held: bool,
+    /// When the loop last turned, and how many frames had come by then.
+    pub(crate) last_turn: Instant,
+    pub(crate) received: u64,
+    /// How long the link had been down in all when it was last up again.
+    told_down: Duration,
+    news: LinkNews,
+}
+
+impl<'a> Attendant<'a> {
+    /// The one of worker `index`, whose sleds are `known` to have taken these images before.
+    pub(super) fn new(
+        index: usize,
+        shared: &'a Shared,
+        learnt: &'a Learnt,
+        known: HashMap<MacAddr, Checksum>,
+        link: &dyn Datalink,
+    ) -> Self {
+        let name = &shared.links[index];
+        let called = link.current_name().to_owned();
+        // With one link its name would say nothing.
+        let prefix = if shared.several { format!("{name} ") } else { String::new() };
+        Self {
+            index,
+            link: name,
+            shared,
+            learnt,
+            known,
+            first_called: called.clone(),
+            called,
+            log: Log::new(shared.options.quiet, prefix),
+            edition: 0,
+            unsettled: shared.options.serve == Serve::First,
+            next_look: Instant::ZERO,
+            look: 0,
+            held: false,
+            last_turn: Instant::ZERO,
+            received: 0,
+            told_down: Duration::ZERO,
+            news: LinkNews::new(link),
+        }
+    }
+}
+
+impl Attendant<'_> {
+    /// How often to look at what gives no sign of itself: signals, other workers.
+    const TICK: Duration = Duration::from_millis(200);
+    /// While an image is being loaded, sleds may wait for it.
+    const IMPATIENT: Duration = Duration::from_millis(10);
+    /// A look at the files takes less than this, and every new boot waits for one.
+    const LOOK: Duration = Duration::from_micros(250);
+
+    /// Called once for each turn of the loop. Returns until when it may wait, or how it ends.
+    pub(super) fn attend(
+        &mut self,
+        now: Instant,
+        server: &mut Server,
+        link: &mut dyn Datalink,
+    ) -> ControlFlow<anyhow::Result<Exit>, Instant> {
+        self.note_drained(now, server);
+        let mut eventful = false;
+        let mut too_late = None;
+        while let Some(event) = server.poll_event() {
+            eventful = true;
+            if event.kind == EventKind::Settled && !self.settle(event.sled, server) {
+                too_late = Some(event.sled);
+            }
+            if too_late == Some(event.sled) {
+                continue;
+            }
+            self.log.event(now, &event);
+            if let EventKind::Finished(_) = event.kind {
+                self.keep(event.sled, server);
+            }
+            if let Some(error) = self.handle(now, &event) {
+                return ControlFlow::Break(Err(error));
+            }
+        }
+        while let Some(event) = server.poll_group_event() {
+            eventful = true;
+            self.log.group(&event);
+        }
+        self.keep_current(server);
+        let loading = self.shared.store.is_loading();
+        if loading && server.images().is_empty() {
+            self.shared.silence.wait(now);
+        }
+        if eventful || now >= self.next_look {
+            self.next_look = now + Self::TICK;
+            self.log.tell_left_out(now);
+            self.publish(server, link);
+            self.follow(now, server, link);
+            if self.shared.signals.take_user() {
+                self.shared.tell_counts();
+            }
+            self.adopt_settled(server);
+            if let Some(end) = self.end(now, server) {
+                return ControlFlow::Break(end);
+            }
+        }
+        ControlFlow::Continue(match (self.held, loading) {
+            (true, _) => now + Self::LOOK,
+            (_, true) => now + Self::IMPATIENT,
+            _ => self.next_look,
+        })
+    }
+
+    /// Has this server serve the first sled of all workers', which is `sled` if none was before.
+    /// Says whether it is.
+    fn settle(&mut self, sled: MacAddr, server: &mut Server) -> bool {
+        let mut first = lock(&self.shared.first);
+        let is_first = first.is_none();
+        let this = || SledAt { link: Some(self.link.to_owned()), address: sled };
+        server.set_serve(self.only(first.get_or_insert_with(this)));
+        self.unsettled = false;
+        is_first
+    }
+
+    /// Takes over whom another worker has settled on.
+    fn adopt_settled(&mut self, server: &mut Server) {
+        if self.unsettled
+            && let Some(first) = &*lock(&self.shared.first)
+        {
+            server.set_serve(self.only(first));
+            self.unsettled = false;
+        }
+    }
+
+    /// Whom this worker serves if `sled` is to be served and no other.
+    fn only(&self, sled: &SledAt) -> Serve {
+        let here = sled.link.as_deref() == Some(self.link);
+        Serve::These(here.then_some(sled.address).into_iter().collect())
+    }
+
+    /// Has it kept which image a sled has booted from, if that is certain.
+    fn keep(&mut self, sled: MacAddr, server: &Server) {
+        if let Some((_, image)) = server.remembered().find(|(known, _)| *known == sled) {
+            self.tell_learnt(sled, image);
+        }
+    }
+
+    /// Has it kept, at the end, what no event has told of: of too many, some are lost.
+    pub(super) fn keep_rest(&mut self, server: &Server) {
+        for (sled, image) in server.remembered() {
+            if self.known.get(&sled) != Some(&image) {
+                self.tell_learnt(sled, image);
+            }
+        }
+    }
+
+    fn tell_learnt(&mut self, sled: MacAddr, image: Checksum) {
+        self.known.insert(sled, image);
+        self.learnt.tell(SledAt { link: Some(self.called.clone()), address: sled }, image);
+    }
+
+    /// Draws the conclusions from an event. Returns why the server has to end, if it has to.
+    fn handle(&mut self, now: Instant, event: &Event) -> Option<anyhow::Error> {
+        let Event { sled, kind } = event;
+        let sled = *sled;
+        let shared = self.shared;
+        if shared.options.stop {
+            let sled = SledAt { link: shared.several.then(|| self.link.to_owned()), address: sled };
+            lock(&shared.boots).note(now, sled, kind);
+        }
+        match kind {
+            EventKind::Hello { .. } => self.look = shared.store.ask(),
+            EventKind::Reset if shared.options.stop && self.serves_one() => {
+                return Some(anyhow!("{sled} reads without having been offered an image"));
+            }
+            EventKind::Unreadable => {
+                self.look = shared.store.ask();
+                if shared.options.stop && self.serves_one() {
+                    return Some(anyhow!("{sled}: its image can no longer be read"));
+                }
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// Whether all is about one sled, so that its failure is the server's.
+    pub(crate) fn serves_one(&self) -> bool {
+        match &self.shared.options.serve {
+            Serve::All => false,
+            Serve::First => true,
+            Serve::These(sleds) => sleds.len() == 1,
+        }
+    }
+
+    /// Gives the server the images that are in service now, and holds offers until the files
+    /// have been looked at after the last HELLO.
+    fn keep_current(&mut self, server: &mut Server) {
+        let store = &self.shared.store;
+        if self.shared.signals.take_hangup() {
+            store.check_all();
+        }
+        // Asked before the edition: what a look has found is in service when it is done.
+        let held = !store.has_looked(self.look);
+        let edition = store.edition();
+        if edition != self.edition {
+            self.edition = edition;
+            let service = store.service();
+            server.set_images(service.images.clone());
+            let assigned = self.shared.assigned.iter();
+            let assigned =
+                assigned.map(|Assignment { sled, image }| (sled, service.checksum_of(image)));
+            server.assign(sled_at::on(&self.first_called, assigned));
+        }
+        if held != self.held {
+            self.held = held;
+            server.hold_offers(held);
+        }
+    }
+
+    /// Goes along with what has changed about the link.
+    fn follow(&mut self, now: Instant, server: &mut Server, link: &mut dyn Datalink) {
+        server.set_address(link.address());
+        link.hear_also(&server.former_addresses(now));
+        if self.called != link.current_name() {
+            link.current_name().clone_into(&mut self.called);
+        }
+        if self.is_first_of_link() {
+            let as_us = link.counters().as_us;
+            for line in self.news.lines(now, link, as_us) {
+                say!("bootserver: {}: {line}", self.link);
+            }
+        }
+    }
+
+    /// Whether this worker is the one that tells of its link.
+    fn is_first_of_link(&self) -> bool {
+        self.index == 0 || self.shared.links[self.index - 1] != self.link
+    }
+
+    /// Shows all workers what this one has counted. Of a link that goes down or comes up again
+    /// its first worker tells.
+    pub(super) fn publish(&mut self, server: &Server, link: &mut dyn Datalink) {
+        let (server, group) = (server.counters(), server.group());
+        let counts = Counts { link: link.counters(), server, group };
+        let before = std::mem::replace(&mut lock(&self.shared.counts)[self.index], counts).link;
+        let now = counts.link;
+        if self.is_first_of_link() {
+            let went_down = now.downs > before.downs;
+            if went_down {
+                say!("bootserver: {}: the link is down or has no carrier", self.link);
+            }
+            if (went_down || before.is_down) && !now.is_down {
+                let time = now.down_time.saturating_sub(self.told_down).as_secs_f64();
+                say!("bootserver: {}: the link is up again, after {time:.1} s", self.link);
+                self.told_down = now.down_time;
+            }
+        }
+    }
+}
