@@ -63,7 +63,7 @@ fn a_recovery_image_is_compared_with_the_one_that_it_replaces() {
         let report: serde_json::Value = serde_json::from_slice(json).unwrap();
         report["recovery_seconds_saved"].as_f64()
     };
-    desk.write("few", &[7; 1 << 20]);
+    desk.write("few", &vec![7; 1 << 20]);
     desk.run("mkimage -i raw -o zfs.img");
     let first = desk.run("mkimage -z -i raw -o zfs.img --json");
     assert_eq!(seconds(&first.stdout), None, "what was there was no recovery image");
