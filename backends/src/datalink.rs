@@ -3,12 +3,16 @@
 use std::ops::AddAssign;
 use std::time::Duration;
 
-use boot_format::wire::{BLOCK, DATA_HEAD_LEN, ETHERNET_LEN, MacAddr};
+use boot_format::wire::{BLOCK, DATA_HEAD_LEN, ETHERNET_LEN, MacAddr, SLOTS};
 use boot_netboot::batch::Batch;
+use boot_netboot::time::Instant;
 
 /// The least MTU in bytes that a link needs: the length of the protocol's longest frame after its
 /// Ethernet header.
 pub const LEAST_MTU: usize = DATA_HEAD_LEN - ETHERNET_LEN + BLOCK;
+
+/// Frames handed to a link at once: what a sled asks for in one READ.
+pub(crate) const BATCH: usize = SLOTS;
 
 /// An Ethernet link that carries frames of the boot protocol's ethertype.
 ///
@@ -30,6 +34,11 @@ pub trait Datalink {
     /// From now on, receives frames for these addresses, which the link had before, as well as
     /// those for its own, as far as the system can. Most links never change their address.
     fn hear_also(&mut self, _former: &[MacAddr]) {}
+
+    /// Tells the time, at the start of each turn of the loop. A link reads no clock of its own: by
+    /// this one it counts how long it was down and how long frames wait for it. Links that are
+    /// never down have no use for it.
+    fn tick(&mut self, _now: Instant) {}
 
     /// The most bytes that a frame can have after its 14-byte Ethernet header; as current as the
     /// address.
@@ -91,7 +100,8 @@ pub struct LinkCounters {
     pub queue_full: u64,
     /// How often the link went down, as far as sending or receiving noticed.
     pub downs: u64,
-    /// How long it was down, as far as was noticed: until it was found up again, or until now.
+    /// How long it was down, as far as was noticed: until it was found up again, or until the last
+    /// turn of the loop.
     pub down_time: Duration,
     /// Whether it is down now.
     pub is_down: bool,

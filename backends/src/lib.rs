@@ -17,6 +17,7 @@ mod options;
 mod packet;
 mod serve;
 
+pub(crate) use datalink::BATCH;
 pub use datalink::{Datalink, LEAST_MTU, LinkCounters, LinkError, Sent};
 pub use options::{OpenOptions, ParseTxPathError, Sharing, TxPath};
 pub use serve::{Clock, serve};

@@ -7,7 +7,7 @@ use boot_netboot::batch::Batch;
 use boot_netboot::station::Station;
 use boot_netboot::time::Instant;
 
-use crate::{Datalink, LinkError};
+use crate::{BATCH, Datalink, LinkError};
 
 /// The clock of one process: engine time, counted from its creation.
 #[derive(Clone, Copy, Debug)]
@@ -27,9 +27,6 @@ impl Clock {
         Instant::ZERO + self.epoch.elapsed()
     }
 }
-
-/// Frames handed to the kernel at once: what a sled asks for in one READ.
-const BATCH: usize = 128;
 
 /// Runs `station` on `link` until `attend` breaks, and returns what it breaks with.
 ///
@@ -52,6 +49,7 @@ pub fn serve<S: Station, T>(
     let mut batch = Batch::with_capacity(BATCH);
     loop {
         let now = clock.now();
+        link.tick(now);
         let mut wake = match attend(now, station, link) {
             ControlFlow::Continue(wake) => wake,
             ControlFlow::Break(result) => return Ok(result),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use boot_backends::{Datalink, LinkCounters, LinkError, Sent};
 use boot_format::wire::{BLOCK, FrameType, Head, MacAddr, SLOTS, emit_read};
 use boot_netboot::batch::Batch;
+use boot_netboot::time::Instant;
 
 /// Wraps a link: each of its sleds asks for its next batch as soon as the one before has been
 /// handed to the link, for image after image.
@@ -66,6 +67,10 @@ impl Datalink for Feed<'_> {
         self.counters.taken += sent.taken as u64;
         assert!(batch.is_empty(), "{} of {before} frames found no room", batch.len());
         Ok(sent)
+    }
+
+    fn tick(&mut self, now: Instant) {
+        self.link.tick(now);
     }
 
     /// Only what this feed sent, and at no cost.

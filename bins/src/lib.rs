@@ -1,10 +1,11 @@
 //! What the boot tools share: how command lines are read, how a run ends, and how sizes are shown.
 //!
-//! Each tool stands in a folder of its own under `src/bin/`.
+//! Each tool stands in a folder of its own under `src/bin/`; what `bootserver` runs is [`service`].
 
 // They panic if the stream fails: `say!` does not.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod columns;
 pub mod csum;
 pub mod describe;
 pub mod exit;
@@ -12,6 +13,7 @@ pub mod groups;
 pub mod output;
 pub mod patient;
 pub mod rack;
+pub mod service;
 pub mod shown;
 pub mod signals;
 pub mod stderr;

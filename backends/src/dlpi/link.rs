@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use boot_format::wire::{ETHERNET_LEN, ETHERTYPE, MAGIC, MacAddr};
+use boot_format::wire::{ETHERNET_LEN, ETHERTYPE, MAGIC, MacAddr, source_of};
 use boot_netboot::batch::{Batch, FrameSlices};
+use boot_netboot::time::Instant;
 
 use super::ffi::{DLPI_PHYSADDR_MAX, Failure, Received, Stream, wait};
 use super::handle::Receiving;
@@ -37,6 +38,8 @@ pub(super) struct DlpiLink {
     counters: LinkCounters,
     /// Since when the link has been down.
     down_since: Option<Instant>,
+    /// The last turn of the loop.
+    now: Instant,
 }
 
 /// Bytes kept after the Ethernet header; no frame of the protocol has as many.
@@ -92,6 +95,7 @@ impl DlpiLink {
             starved: false,
             counters: LinkCounters::default(),
             down_since: None,
+            now: Instant::ZERO,
         }
     }
 
@@ -108,14 +112,6 @@ impl DlpiLink {
         self.sending.notes().down.load(Ordering::Relaxed)
     }
 
-    fn keep_time(&mut self) {
-        if self.is_down() {
-            self.down_since.get_or_insert_with(Instant::now);
-        } else if let Some(since) = self.down_since.take() {
-            self.counters.down_time += since.elapsed();
-        }
-    }
-
     fn send_one(&mut self, frame: FrameSlices<'_>) -> Result<(), Failure> {
         let (to, sap) =
             (frame.destination().octets(), u16::from_be_bytes([frame.head[12], frame.head[13]]));
@@ -124,7 +120,7 @@ impl DlpiLink {
         self.outgoing.extend_from_slice(&frame.head[from..]);
         self.outgoing.extend_from_slice(frame.payload);
         if self.raw {
-            self.own.insert(source_of(frame.head));
+            self.own.extend(source_of(frame.head));
         }
         self.sending.send(&to, sap, &self.outgoing)
     }
@@ -179,10 +175,10 @@ impl DlpiLink {
         self.incoming[6..12].copy_from_slice(&source[..ADDRESS]);
         self.incoming[12..14].copy_from_slice(&ETHERTYPE.to_be_bytes());
         let frame = &self.incoming[..ETHERNET_LEN + received.length];
-        let source = source_of(frame);
         // Where frames for all addresses are received, those of other ethertypes can come too.
         let magic = frame[ETHERNET_LEN..].starts_with(&MAGIC.to_be_bytes());
-        if magic && !self.own.contains(&source) && self.share.has(source) {
+        let is_ours = |source: MacAddr| !self.own.contains(&source) && self.share.has(source);
+        if magic && source_of(frame).is_some_and(is_ours) {
             self.counters.received += 1;
             sink(frame);
         }
@@ -198,6 +194,15 @@ impl Datalink for DlpiLink {
         self.address
     }
 
+    fn tick(&mut self, now: Instant) {
+        self.now = now;
+        if self.is_down() {
+            self.down_since.get_or_insert(now);
+        } else if let Some(since) = self.down_since.take() {
+            self.counters.down_time += now.since(since);
+        }
+    }
+
     fn mtu(&self) -> usize {
         self.max_sdu
     }
@@ -205,7 +210,6 @@ impl Datalink for DlpiLink {
     fn send(&mut self, batch: &mut Batch) -> Result<Sent, LinkError> {
         let mut sent = Sent::default();
         self.starved = false;
-        self.keep_time();
         if self.is_down() {
             sent.dropped = batch.len();
             batch.clear();
@@ -261,7 +265,6 @@ impl Datalink for DlpiLink {
         if ready.frames {
             self.take_frames(sink)?;
         }
-        self.keep_time();
         Ok(())
     }
 
@@ -271,13 +274,7 @@ impl Datalink for DlpiLink {
 
     fn counters(&mut self) -> LinkCounters {
         let downs = self.sending.notes().downs.load(Ordering::Relaxed);
-        let down_time = self.down_since.map_or(Duration::ZERO, |since| since.elapsed());
+        let down_time = self.down_since.map_or(Duration::ZERO, |since| self.now.since(since));
         LinkCounters { downs, down_time: self.counters.down_time + down_time, ..self.counters }
     }
-}
-
-fn source_of(frame: &[u8]) -> MacAddr {
-    let mut octets = [0; 6];
-    octets.copy_from_slice(&frame[6..12]);
-    MacAddr::new(octets)
 }

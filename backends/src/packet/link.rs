@@ -2,17 +2,18 @@
 
 use std::io;
 use std::mem;
-use std::ops::Range;
 use std::time::Duration;
 
-use boot_format::wire::MacAddr;
+use boot_format::wire::{MacAddr, source_of};
 use boot_netboot::batch::Batch;
+use boot_netboot::time::Instant;
 
 use super::filter;
 use super::hold::Holding;
 use super::outage::Outage;
 use super::room::Room;
 use super::socket::{ReceiveScratch, Socket};
+use super::until::{Before, Until};
 use super::watch::Watch;
 use crate::{Datalink, LinkCounters, LinkError, OpenOptions, Sent};
 
@@ -93,9 +94,6 @@ impl Refusal {
         }
     }
 }
-
-/// Where a frame has its source address.
-const SOURCE: Range<usize> = 6..12;
 
 /// A packet socket that is bound to one link.
 pub(super) struct PacketLink {
@@ -203,6 +201,60 @@ impl PacketLink {
         self.counters.downs += u64::from(self.outage.begin());
     }
 
+    /// Waits for frames, or for room too if `writable`.
+    fn wait(&mut self, timeout: Duration, writable: bool) -> Result<(), LinkError> {
+        if !timeout.is_zero() {
+            let troubled = self.socket.wait(timeout, writable);
+            if troubled.map_err(|error| self.fail("wait", error))? {
+                self.take_error()?;
+            }
+        }
+        if self.watch.facts().gone {
+            return Err(LinkError::Gone { link: self.name.clone() });
+        }
+        Ok(())
+    }
+
+    /// Hands the frames that are there to `sink`, but for those that seem to be the link's own.
+    /// Returns how many there were.
+    fn take_frames(&mut self, sink: &mut dyn FnMut(&[u8])) -> Result<usize, LinkError> {
+        let own = self.watch.facts().address;
+        let mut as_us = 0;
+        let received = self.socket.receive(&mut self.receive, &mut |frame| {
+            if source_of(frame) == Some(own) {
+                as_us += 1;
+            } else {
+                sink(frame);
+            }
+        });
+        let received = match received {
+            Ok(received) => received,
+            Err(error) => match error.raw_os_error() {
+                Some(libc::EAGAIN | libc::EINTR) => 0,
+                Some(libc::ENETDOWN) => {
+                    self.note_down();
+                    self.look_for_link()?;
+                    0
+                }
+                _ => return Err(self.fail("receive", error)),
+            },
+        };
+        self.counters.received += received as u64;
+        self.counters.as_us += as_us;
+        Ok(received)
+    }
+
+    /// Has the kernel try late frames again.
+    fn flush(&mut self) -> Result<(), LinkError> {
+        let round = self.path.flush().map_err(|error| self.fail("send", error))?;
+        self.count(&round);
+        self.late += round.sent;
+        if mem::take(&mut self.waited) {
+            self.room.made(round.sent.taken);
+        }
+        Ok(())
+    }
+
     /// The link is down: the frames of a batch wait for it, or are lost.
     fn hold_or_drop(&mut self, batch: &mut Batch) -> Result<Sent, LinkError> {
         self.note_down();
@@ -225,7 +277,7 @@ impl PacketLink {
         self.counters.unreadable += round.unreadable as u64;
         self.counters.queue_full += u64::from(round.stop == Some(Stop::QueueFull));
         if round.sent.taken > 0 {
-            self.counters.down_time += self.outage.end();
+            self.outage.end();
         }
     }
 }
@@ -256,6 +308,10 @@ impl Datalink for PacketLink {
         }
         self.former = former.to_vec();
         self.look();
+    }
+
+    fn tick(&mut self, now: Instant) {
+        self.outage.tick(now);
     }
 
     fn mtu(&self) -> usize {
@@ -298,67 +354,19 @@ impl Datalink for PacketLink {
         want_room: bool,
         sink: &mut dyn FnMut(&[u8]),
     ) -> Result<(), LinkError> {
-        let mut timeout = timeout;
-        let mut writable = want_room;
-        // A link without carrier accepts frames and loses them.
         let late = self.path.pending() > 0;
-        let pending = late && self.runs();
-        let down = late && !pending || want_room && self.blocked == Some(Stop::Down);
-        let pausing = pending || (want_room && self.blocked == Some(Stop::QueueFull));
-        if down {
-            writable = false;
-            timeout = timeout.min(Outage::PAUSE);
-        } else if pausing {
-            // The socket calls itself writable while the queue behind it is full: so wait for a
-            // short time instead.
-            writable = false;
-            timeout = timeout.min(self.room.pause());
-        }
-        if !timeout.is_zero() {
-            let troubled = self.socket.wait(timeout, writable);
-            if troubled.map_err(|error| self.fail("wait", error))? {
-                self.take_error()?;
-            }
-        }
-        if self.watch.facts().gone {
-            return Err(LinkError::Gone { link: self.name.clone() });
-        }
-        let own = self.watch.facts().address.octets();
-        let mut as_us = 0;
-        let received = match self.socket.receive(&mut self.receive, &mut |frame| {
-            if frame.get(SOURCE) == Some(&own[..]) {
-                as_us += 1;
-            } else {
-                sink(frame);
-            }
-        }) {
-            Ok(received) => received,
-            Err(error) => match error.raw_os_error() {
-                Some(libc::EAGAIN | libc::EINTR) => 0,
-                Some(libc::ENETDOWN) => {
-                    self.note_down();
-                    self.look_for_link()?;
-                    0
-                }
-                _ => return Err(self.fail("receive", error)),
-            },
-        };
-        self.counters.received += received as u64;
-        self.counters.as_us += as_us;
+        let runs = late && self.runs();
+        let before = Before { late, runs, want_room, blocked: self.blocked };
+        let (until, pause) = (before.until(), self.room.pause());
+        let timeout = until.limit(timeout, pause);
+        self.wait(timeout, until == Until::Room)?;
+        let received = self.take_frames(sink)?;
         if self.outage.is_on() && self.watch.runs_again() {
             self.look_for_link()?;
-            self.counters.down_time += self.outage.end();
+            self.outage.end();
         }
-        self.waited |= pausing && received == 0 && timeout == self.room.pause();
-        if pending {
-            let round = self.path.flush().map_err(|error| self.fail("send", error))?;
-            self.count(&round);
-            self.late += round.sent;
-            if mem::take(&mut self.waited) {
-                self.room.made(round.sent.taken);
-            }
-        }
-        Ok(())
+        self.waited |= until == Until::QueueRoom && received == 0 && timeout == pause;
+        if before.can_flush() { self.flush() } else { Ok(()) }
     }
 
     fn path(&self) -> Option<&str> {
@@ -373,7 +381,7 @@ impl Datalink for PacketLink {
         // Missing it does no harm: the sled asks again.
         self.counters.missed += self.socket.take_missed().unwrap_or(0);
         LinkCounters {
-            down_time: self.counters.down_time + self.outage.time(),
+            down_time: self.outage.time(),
             is_down: self.outage.is_on(),
             ..self.counters
         }

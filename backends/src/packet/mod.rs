@@ -9,6 +9,7 @@ mod mmsg;
 mod outage;
 mod room;
 mod socket;
+mod until;
 mod uring;
 mod watch;
 mod xdp;
@@ -28,8 +29,8 @@ use self::xdp::Opener;
 use crate::{Datalink, LEAST_MTU, LinkError, OpenOptions, Sharing, TxPath};
 
 /// A few batches for each direction.
-const SEND_BUFFER: i32 = 4 << 20;
-const RECEIVE_BUFFER: i32 = 8 << 20;
+const SEND_BUFFER: usize = 4 << 20;
+const RECEIVE_BUFFER: usize = 8 << 20;
 const ETHERNET: u16 = 1;
 
 /// Has the calling thread's timers end when they are due. The kernel lets them be late by 50 us

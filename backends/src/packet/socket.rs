@@ -5,13 +5,18 @@
 use std::ffi::CString;
 use std::io;
 use std::mem::{self, MaybeUninit};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use boot_format::wire::{ETHERTYPE, MacAddr};
 use boot_netboot::batch::FrameSlices;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::socket::sockopt::{RcvBuf, RcvBufForce, SndBuf, SndBufForce, SocketError};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, getsockopt, setsockopt, socket};
 
 use super::watch::LinkFacts;
+use crate::BATCH;
 
 /// A packet socket that is bound to one link and to the boot protocol's ethertype.
 #[derive(Debug)]
@@ -24,11 +29,9 @@ pub(super) struct Socket {
 impl Socket {
     /// A socket that is not bound yet and so receives nothing.
     pub(super) fn new() -> io::Result<Self> {
-        let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-        // SAFETY: no memory is involved.
-        let fd = check(unsafe { libc::socket(libc::AF_PACKET, kind, 0) })?;
-        // SAFETY: the descriptor is new and nobody else's.
-        Ok(Self { fd: unsafe { OwnedFd::from_raw_fd(fd) }, index: 0 })
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let fd = socket(AddressFamily::Packet, SockType::Raw, flags, None)?;
+        Ok(Self { fd, index: 0 })
     }
 
     /// Binds the socket to a link: from now on it sends and receives there.
@@ -47,6 +50,7 @@ impl Socket {
 
     /// Whether the link that the socket is bound to still exists, under any name.
     pub(super) fn link_exists(&self) -> io::Result<bool> {
+        // nix 0.31's call takes a NULL for success.
         let mut name = [0; libc::IFNAMSIZ];
         // SAFETY: the kernel's names, with their NUL, fit.
         let found = unsafe { libc::if_indextoname(self.index.cast_unsigned(), name.as_mut_ptr()) };
@@ -139,37 +143,36 @@ impl Socket {
     }
 
     /// Asks for buffers of these sizes in bytes, beyond the system's limits if permitted.
-    pub(super) fn set_buffers(&self, send: i32, receive: i32) -> io::Result<()> {
-        if self.set(libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, &send).is_err() {
-            self.set(libc::SOL_SOCKET, libc::SO_SNDBUF, &send)?;
+    pub(super) fn set_buffers(&self, send: usize, receive: usize) -> io::Result<()> {
+        if setsockopt(&self.fd, SndBufForce, &send).is_err() {
+            setsockopt(&self.fd, SndBuf, &send)?;
         }
-        if self.set(libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, &receive).is_err() {
-            self.set(libc::SOL_SOCKET, libc::SO_RCVBUF, &receive)?;
+        if setsockopt(&self.fd, RcvBufForce, &receive).is_err() {
+            setsockopt(&self.fd, RcvBuf, &receive)?;
         }
         Ok(())
     }
 
     /// The error that waits at the socket, such as ENETDOWN; taking it clears it.
     pub(super) fn take_error(&self) -> io::Result<Option<io::Error>> {
-        let error: i32 = self.get(libc::SOL_SOCKET, libc::SO_ERROR, 0)?;
+        let error = getsockopt(&self.fd, SocketError)?;
         Ok((error != 0).then(|| io::Error::from_raw_os_error(error)))
     }
 
     /// Waits until frames can be received, or sent too if `writable`, or `timeout` has passed.
     /// A signal ends the wait. Returns whether an error waits at the socket.
     pub(super) fn wait(&self, timeout: Duration, writable: bool) -> io::Result<bool> {
-        let events = libc::POLLIN | if writable { libc::POLLOUT } else { 0 };
-        let mut entry = libc::pollfd { fd: self.fd.as_raw_fd(), events, revents: 0 };
-        let timeout = libc::timespec {
-            tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
-            tv_nsec: timeout.subsec_nanos().into(),
-        };
-        // SAFETY: there is one entry, and the kernel only reads the timeout.
-        let ready = unsafe { libc::ppoll(&raw mut entry, 1, &raw const timeout, std::ptr::null()) };
-        match check(ready) {
-            Ok(_) => Ok(entry.revents & libc::POLLERR != 0),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(false),
-            Err(error) => Err(error),
+        /// No longer than the system's type can say.
+        const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
+        let room = if writable { PollFlags::POLLOUT } else { PollFlags::empty() };
+        let mut entries = [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN | room)];
+        match ppoll(&mut entries, Some(timeout.min(LONGEST).into()), None) {
+            Ok(_) => {
+                let found = entries[0].revents();
+                Ok(found.is_some_and(|events| events.contains(PollFlags::POLLERR)))
+            }
+            Err(Errno::EINTR) => Ok(false),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -284,7 +287,7 @@ unsafe impl Send for SendScratch {}
 
 impl SendScratch {
     /// The most frames in a call.
-    pub(super) const MOST: usize = 128;
+    pub(super) const MOST: usize = BATCH;
 
     pub(super) fn new() -> Self {
         Self { messages: messages(Self::MOST), vectors: Vec::with_capacity(2 * Self::MOST) }

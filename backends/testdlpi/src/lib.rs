@@ -6,6 +6,7 @@
 //! asked for more, a control call discards the frames that arrive meanwhile. On request ([`knobs`])
 //! it does what a system does on a bad day.
 #![cfg(target_os = "linux")]
+#![expect(unsafe_code, reason = "the functions are called from C, with pointers")]
 
 mod abi;
 mod calls;

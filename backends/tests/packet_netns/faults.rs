@@ -13,7 +13,7 @@ use boot_netboot::batch::Batch;
 
 use crate::netns::{FAR, NEAR, SOON, inside, ip, run, sent_by, wait_for};
 use crate::tap::Tap;
-use crate::{Link, PATHS, SLED, far, image, push, send_all, via};
+use crate::{Link, PATHS, SLED, far, image, push, send_all, tick, via};
 
 #[test]
 #[ignore = "needs root and network namespaces"]
@@ -40,6 +40,7 @@ fn a_link_that_goes_down_drops_frames_and_comes_back_by_itself() {
             }
             assert_waited(start, 20 * WAIT);
             ip(&format!("link set {end} up"));
+            until_up(&mut link);
             let mut up = 0;
             let until = Instant::now() + SOON;
             while up < 5 * 128 {
@@ -76,20 +77,24 @@ fn frames_wait_for_a_link_that_is_down_and_go_out_in_order_when_it_is_up() {
             let image = image(128);
             let mut batch = Batch::with_capacity(128);
             let mut taken = 0;
+            let start = Instant::now();
             ip(&format!("link set {end} down"));
             (0..128).for_each(|block| push(&mut batch, &image, block));
-            let start = Instant::now();
+            until_down(&mut link);
             assert_eq!(link.send(&mut batch).unwrap(), Sent::default(), "{tx}, {end}");
+            tick(&mut link);
             let found = Instant::now();
             for _ in 0..LOOKS {
                 assert_eq!(batch.len(), 128, "{tx}, {end}");
                 link.receive(SOON, true, &mut |_| {}).unwrap();
+                tick(&mut link);
                 assert_eq!(link.send(&mut batch).unwrap(), Sent::default(), "{tx}, {end}");
             }
             assert_waited(found, LOOKS * PAUSE);
             let least = found.elapsed();
             ip(&format!("link set {end} up"));
             send_all(&mut link, &mut batch, &mut taken);
+            tick(&mut link);
             let time = start.elapsed();
             assert_eq!((taken, sent_by(NEAR)), (128, 128), "{tx}, {end}");
             let counters = link.counters();
@@ -434,6 +439,15 @@ fn until_down(link: &mut Link) {
     let until = Instant::now() + SOON;
     while !link.counters().is_down {
         assert!(Instant::now() < until, "nobody notices");
+        link.receive(WAIT, false, &mut |_| {}).unwrap();
+    }
+}
+
+/// Waits until a link knows that it is up again.
+fn until_up(link: &mut Link) {
+    let until = Instant::now() + SOON;
+    while link.counters().is_down {
+        assert!(Instant::now() < until, "the link stays down");
         link.receive(WAIT, false, &mut |_| {}).unwrap();
     }
 }

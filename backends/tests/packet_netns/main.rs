@@ -11,9 +11,10 @@ mod paths;
 mod sandbox;
 mod tap;
 
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use boot_backends::{Datalink, OpenOptions, TxPath, open};
+use boot_backends::{Clock, Datalink, OpenOptions, TxPath, open};
 use boot_format::wire::{Head, MacAddr};
 use boot_image::Contents;
 use boot_netboot::batch::Batch;
@@ -60,10 +61,17 @@ fn push(batch: &mut Batch, image: &Contents, block: usize) {
     batch.push_contents(head, image, start, BLOCK);
 }
 
+/// Tells a link the time, as the loop does.
+fn tick(link: &mut Link) {
+    static CLOCK: LazyLock<Clock> = LazyLock::new(Clock::new);
+    link.tick(CLOCK.now());
+}
+
 /// Sends a batch as the loop does, and counts the frames taken.
 fn send_all(link: &mut Link, batch: &mut Batch, taken: &mut usize) {
     let until = Instant::now() + SOON;
     loop {
+        tick(link);
         *taken += link.send(batch).unwrap().taken;
         if batch.is_empty() {
             return;

@@ -1,7 +1,7 @@
 //! Outgoing frames as descriptors: a small head built here, and a payload that is a slice of memory
 //! and is never copied.
 
-use boot_format::wire::{Head, MacAddr};
+use boot_format::wire::{Head, MacAddr, destination_of};
 use boot_image::Contents;
 
 /// An ordered batch of outgoing frames.
@@ -57,9 +57,7 @@ impl FrameSlices<'_> {
 
     /// Where the frame goes.
     pub fn destination(&self) -> MacAddr {
-        let mut octets = [0; 6];
-        octets.copy_from_slice(&self.head[..6]);
-        MacAddr::new(octets)
+        destination_of(self.head).expect("a head has both addresses")
     }
 
     /// A copy of the frame in one piece, for links that need not be fast.

@@ -17,6 +17,7 @@ use io_uring::types::Fixed;
 use self::ring::Ring;
 use super::link::{Refusal, Round, Stop, Transmit};
 use super::socket::Socket;
+use crate::BATCH;
 
 /// Queues a batch of sends and submits them at once.
 ///
@@ -34,7 +35,7 @@ pub(super) struct Uring {
 }
 
 impl Uring {
-    const MOST: usize = 128;
+    const MOST: usize = BATCH;
     const LEAST: usize = 8;
 
     /// A ring, if a trial shows that it works here.

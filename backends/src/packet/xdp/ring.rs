@@ -1,15 +1,18 @@
 //! The rings that an AF_XDP sender shares with the kernel.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
-use std::ptr::{self, NonNull};
+use std::os::fd::BorrowedFd;
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use memmap2::{MmapOptions, MmapRaw};
+
+use crate::BATCH;
 
 /// A ring in memory shared with the kernel. One side writes entries and moves `producer`, the
 /// other reads them and moves `consumer`; both count on and wrap at 2^32.
 struct Ring<T> {
-    map: NonNull<u8>,
-    length: usize,
+    _map: MmapRaw,
     producer: NonNull<AtomicU32>,
     consumer: NonNull<AtomicU32>,
     entries: NonNull<T>,
@@ -17,15 +20,15 @@ struct Ring<T> {
     size: u32,
 }
 
-// SAFETY: the mapping belongs to this value alone, wherever that goes; the kernel's side of it
-// is no thread's.
+// SAFETY: the pointers lead into the mapping, which belongs to this value alone, wherever that
+// goes; the kernel's side of it is no thread's.
 unsafe impl<T: Send> Send for Ring<T> {}
 
 impl<T: Copy> Ring<T> {
     /// Maps the ring of `size` entries that the kernel shows at `place` of the socket.
     fn map(
         fd: BorrowedFd<'_>,
-        place: libc::off_t,
+        place: u64,
         offsets: libc::xdp_ring_offset,
         size: u32,
     ) -> io::Result<Self> {
@@ -36,30 +39,16 @@ impl<T: Copy> Ring<T> {
         if producer.max(consumer) + size_of::<u32>() > length {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        // SAFETY: asks for a new mapping, which takes nobody else's place.
-        let map = unsafe {
-            libc::mmap(
-                ptr::null_mut(),
-                length,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_SHARED | libc::MAP_POPULATE,
-                fd.as_raw_fd(),
-                place,
-            )
-        };
-        if map == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let map = NonNull::new(map.cast::<u8>()).ok_or(io::ErrorKind::OutOfMemory)?;
+        let map = MmapOptions::new().offset(place).len(length).populate().map_raw(&fd)?;
+        let start = NonNull::new(map.as_mut_ptr()).ok_or(io::ErrorKind::OutOfMemory)?;
         // SAFETY: the kernel laid the ring out with these offsets, and all lie inside the map.
         unsafe {
             Ok(Self {
-                map,
-                length,
-                producer: map.add(producer).cast(),
-                consumer: map.add(consumer).cast(),
-                entries: map.add(entries).cast(),
+                producer: start.add(producer).cast(),
+                consumer: start.add(consumer).cast(),
+                entries: start.add(entries).cast(),
                 size,
+                _map: map,
             })
         }
     }
@@ -81,13 +70,6 @@ impl<T: Copy> Ring<T> {
     }
 }
 
-impl<T> Drop for Ring<T> {
-    fn drop(&mut self) {
-        // SAFETY: this is the mapping that `map` made, and nobody else points there.
-        unsafe { libc::munmap(self.map.as_ptr().cast(), self.length) };
-    }
-}
-
 /// Frames on their way to the kernel.
 pub(super) struct TxRing {
     ring: Ring<libc::xdp_desc>,
@@ -96,10 +78,11 @@ pub(super) struct TxRing {
 }
 
 impl TxRing {
-    pub(super) const SIZE: u32 = 128;
+    /// A power of two, as the kernel wants it.
+    pub(super) const SIZE: u32 = BATCH.next_power_of_two() as u32;
 
     pub(super) fn map(fd: BorrowedFd<'_>, offsets: &libc::xdp_mmap_offsets) -> io::Result<Self> {
-        let ring = Ring::map(fd, libc::XDP_PGOFF_TX_RING, offsets.tx, Self::SIZE)?;
+        let ring = Ring::map(fd, libc::XDP_PGOFF_TX_RING.cast_unsigned(), offsets.tx, Self::SIZE)?;
         Ok(Self { ring, written: 0 })
     }
 
@@ -138,7 +121,7 @@ impl CompletionRing {
         offsets: &libc::xdp_mmap_offsets,
         size: u32,
     ) -> io::Result<Self> {
-        let place = libc::XDP_UMEM_PGOFF_COMPLETION_RING.cast_signed();
+        let place = libc::XDP_UMEM_PGOFF_COMPLETION_RING;
         Ok(Self { ring: Ring::map(fd, place, offsets.cr, size)? })
     }
 
@@ -170,7 +153,7 @@ impl FillRing {
         offsets: &libc::xdp_mmap_offsets,
         size: u32,
     ) -> io::Result<Self> {
-        let place = libc::XDP_UMEM_PGOFF_FILL_RING.cast_signed();
+        let place = libc::XDP_UMEM_PGOFF_FILL_RING;
         Ok(Self { ring: Ring::map(fd, place, offsets.fr, size)? })
     }
 

@@ -1,7 +1,9 @@
 //! The UMEM: memory that the kernel, or a card, reads outgoing frames from.
 
 use std::io;
-use std::ptr::{self, NonNull};
+use std::ptr;
+
+use memmap2::{MmapMut, MmapRaw};
 
 /// Pinned memory in slots of one frame each, followed by frames for a card to receive into, which
 /// this process never touches.
@@ -9,13 +11,9 @@ use std::ptr::{self, NonNull};
 /// The holder of a [`Slot`] may write to it; a slot whose frame is in flight has no holder until
 /// the kernel returns it as an address.
 pub(super) struct Umem {
-    start: NonNull<u8>,
-    length: usize,
+    memory: MmapRaw,
     free: Vec<Slot>,
 }
-
-// SAFETY: the memory belongs to this value alone, wherever that goes.
-unsafe impl Send for Umem {}
 
 /// The right to write one slot. There is one for each.
 pub(super) struct Slot(u32);
@@ -36,42 +34,30 @@ impl Umem {
     /// Fresh memory for the slots, all of which are free, and `receive` frames more.
     pub(super) fn new(receive: usize) -> io::Result<Self> {
         let length = Self::SLOT * Self::SLOTS + Self::FRAME * receive;
-        // SAFETY: asks for new memory, which takes nobody else's place.
-        let start = unsafe {
-            libc::mmap(
-                ptr::null_mut(),
-                length,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
-                -1,
-                0,
-            )
-        };
-        if start == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Self { start, length, free: (0..Self::SLOTS as u32).rev().map(Slot).collect() })
+        let memory = MmapMut::map_anon(length)?.into();
+        Ok(Self { memory, free: (0..Self::SLOTS as u32).rev().map(Slot).collect() })
     }
 
     /// Where the memory is, for the kernel.
     pub(super) fn address(&self) -> u64 {
-        self.start.as_ptr() as u64
+        self.memory.as_ptr() as u64
     }
 
     /// Chunk size in bytes: no frame may cross a multiple of it.
     pub(super) fn chunk(&self) -> usize {
-        if self.length > Self::SLOT * Self::SLOTS { Self::FRAME } else { Self::SLOT }
+        if self.memory.len() > Self::SLOT * Self::SLOTS { Self::FRAME } else { Self::SLOT }
     }
 
     /// How many bytes it has.
     pub(super) fn len(&self) -> usize {
-        self.length
+        self.memory.len()
     }
 
     /// The addresses of the frames to receive into.
     pub(super) fn receive_frames(&self) -> impl Iterator<Item = u64> + use<> {
-        (Self::SLOTS * Self::SLOT..self.length).step_by(Self::FRAME).map(|address| address as u64)
+        (Self::SLOTS * Self::SLOT..self.memory.len())
+            .step_by(Self::FRAME)
+            .map(|address| address as u64)
     }
 
     /// How many frames can be written before the kernel gives a slot back.
@@ -93,7 +79,7 @@ impl Umem {
         // SAFETY: the slot lies inside the memory, no one else writes or reads it while we hold
         // the right to it, and both parts together fit.
         unsafe {
-            let to = self.start.as_ptr().add(offset);
+            let to = self.memory.as_mut_ptr().add(offset);
             ptr::copy_nonoverlapping(head.as_ptr(), to, head.len());
             ptr::copy_nonoverlapping(payload.as_ptr(), to.add(head.len()), payload.len());
         }
@@ -119,14 +105,6 @@ pub(super) fn prefetch(bytes: &[u8]) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = bytes;
-}
-
-impl Drop for Umem {
-    fn drop(&mut self) {
-        // SAFETY: this is the memory that `new` got, and nobody else points there; the kernel
-        // has pinned the pages for itself.
-        unsafe { libc::munmap(self.start.as_ptr().cast(), self.length) };
-    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::env;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use boot_backends::Clock;
 use boot_format::wire::{FrameType, Head, MacAddr};
 use boot_netboot::batch::Batch;
 
@@ -217,11 +218,13 @@ fn a_link_that_goes_down_drops_frames_and_comes_back_by_itself() {
         let mut near = open(NET0);
         let mut far = open_plainly(NET1);
         let server = near.address();
+        let clock = Clock::new();
         let send = |near: &mut Link| {
             let mut batch = Batch::with_capacity(2);
             for _ in 0..2 {
                 batch.push_body(Head::new(SLED, server, FrameType::Hello, 1), &[1]);
             }
+            near.tick(clock.now());
             near.receive(Duration::from_millis(1), false, &mut |_| {}).unwrap();
             let sent = near.send(&mut batch).unwrap();
             assert!(batch.is_empty());
@@ -233,6 +236,7 @@ fn a_link_that_goes_down_drops_frames_and_comes_back_by_itself() {
             assert_eq!(send(&mut near), Sent { taken: 0, dropped: 2 });
             assert_eq!(send(&mut near), Sent { taken: 0, dropped: 2 });
             assert_eq!(near.counters().downs, downs);
+            near.tick(clock.now());
             assert!(near.counters().down_time > Duration::ZERO);
             ask(NET0, Fault::Down, 0);
             assert_eq!(send(&mut near), Sent { taken: 2, dropped: 0 });

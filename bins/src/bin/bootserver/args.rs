@@ -1,11 +1,8 @@
 //! The command line, and what it says once it has been checked.
 
-use std::collections::BTreeSet;
-use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -13,10 +10,9 @@ use boot_backends::TxPath;
 use boot_format::wire::{BLOCK, DATA_HEAD_LEN, MacAddr};
 use boot_netboot::server::{Pace, Serve, Together};
 use boot_netboot::sim::wire_bytes;
+use boot_tools::service::{Assignment, ServeOptions};
 use boot_tools::units::BitRate;
-use clap::Parser;
-
-use crate::sled_at::SledAt;
+use clap::{Parser, ValueHint};
 
 /// Serve boot images to sleds that ask for one on an Ethernet link.
 #[derive(Debug, Parser)]
@@ -28,12 +24,18 @@ use crate::sled_at::SledAt;
     after_long_help = EXAMPLES
 )]
 pub(crate) struct Args {
-    /// LINK is the Ethernet link to listen on, or several, separated by commas. IMAGE is a
-    /// boot image made by mkimage. MAC is the Ethernet address of a sled, or several of them;
-    /// `any` serves only the first sled that says HELLO; `all` serves every sled at the same
-    /// time
-    #[arg(value_name = "LINK IMAGE MAC")]
-    positional: Vec<String>,
+    /// The Ethernet link to listen on, or several, separated by commas
+    #[arg(required_unless_present = "demo")]
+    link: Option<String>,
+
+    /// A boot image made by mkimage; may be left out if there is an --image or --assign
+    #[arg(value_hint = ValueHint::FilePath)]
+    image: Option<PathBuf>,
+
+    /// The Ethernet address of a sled, or several of them; `any` serves only the first sled that
+    /// says HELLO; `all` serves every sled at the same time
+    #[arg(value_name = "MAC", value_delimiter = ',')]
+    sleds: Vec<Who>,
 
     /// Exit with success once the boot is done: that of each named address or, with `all`, once
     /// at least one sled has booted and none is booting. If only one sled is served, a missing
@@ -48,7 +50,7 @@ pub(crate) struct Args {
 
     /// Another image, or a folder of images. Each sled is offered one after another until it
     /// takes one, starting with the one that it took last time
-    #[arg(long = "image", value_name = "PATH")]
+    #[arg(long = "image", value_name = "PATH", value_hint = ValueHint::AnyPath)]
     images: Vec<PathBuf>,
 
     /// Offer the sled MAC the image PATH and no other. LINK/MAC=PATH applies to that sled on
@@ -57,7 +59,7 @@ pub(crate) struct Args {
     assigned: Vec<Assignment>,
 
     /// Keep in FILE which sled, by link and address, took which image, and read it at the start
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     state: Option<PathBuf>,
 
     /// Map images instead of reading them into memory, for machines that are short of it. A file
@@ -131,53 +133,6 @@ pub(crate) enum Options {
     Demo { sleds: usize, image: Option<PathBuf> },
 }
 
-/// How to serve.
-#[derive(Debug)]
-pub(crate) struct ServeOptions {
-    /// LINK as it was given, see [`crate::link_names`].
-    pub(crate) links: String,
-    pub(crate) images: Vec<PathBuf>,
-    pub(crate) assigned: Vec<Assignment>,
-    pub(crate) serve: Serve,
-    pub(crate) stop: bool,
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) state: Option<PathBuf>,
-    pub(crate) quiet: bool,
-    pub(crate) map: bool,
-    pub(crate) tx: TxPath,
-    pub(crate) share_link: bool,
-    /// How many serve each link, if that was given.
-    pub(crate) workers: Option<NonZeroUsize>,
-    pub(crate) pace: Pace,
-    pub(crate) together: Option<Together>,
-}
-
-/// One sled's image.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Assignment {
-    pub(crate) sled: SledAt,
-    pub(crate) image: PathBuf,
-}
-
-impl FromStr for Assignment {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // A link's name may have one in it too: what stands before the right one is a sled.
-        let splits = text.match_indices('=').map(|(at, _)| (&text[..at], &text[at + 1..]));
-        let (sled, image) = splits
-            .clone()
-            .find(|(sled, _)| sled.parse::<SledAt>().is_ok())
-            .or_else(|| splits.clone().next())
-            .ok_or("no `=` between MAC and PATH")?;
-        let sled = sled.parse()?;
-        if image.is_empty() {
-            return Err("no PATH after the `=`".to_owned());
-        }
-        Ok(Self { sled, image: image.into() })
-    }
-}
-
 /// A time in seconds, with or without a fraction.
 #[derive(Clone, Copy, Debug)]
 struct Seconds(Duration);
@@ -202,7 +157,7 @@ impl TryFrom<Args> for Options {
     type Error = anyhow::Error;
 
     fn try_from(args: Args) -> anyhow::Result<Self> {
-        if args.demo { demo(&args) } else { serve(args).map(Options::Serve) }
+        if args.demo { demo(args) } else { serve(args).map(Options::Serve) }
     }
 }
 
@@ -212,18 +167,18 @@ impl Options {
     const MOST_DEMO_SLEDS: usize = 256;
 }
 
-fn demo(args: &Args) -> anyhow::Result<Options> {
-    let (sleds, image) = match args.positional.as_slice() {
-        [] => (None, None),
-        [one] => match one.parse::<usize>() {
+/// LINK and IMAGE are SLEDS and IMAGE here, each of which may be left out.
+fn demo(args: Args) -> anyhow::Result<Options> {
+    ensure!(args.sleds.is_empty(), "--demo takes SLEDS and IMAGE at most");
+    let (sleds, image) = match (args.link, args.image) {
+        (None, image) => (None, image),
+        (Some(one), None) => match one.parse::<usize>() {
             Ok(sleds) => (Some(sleds), None),
             Err(_) => (None, Some(one.into())),
         },
-        [sleds, image] => {
-            let sleds = sleds.parse().with_context(|| format!("SLEDS {sleds:?}"))?;
-            (Some(sleds), Some(image.into()))
+        (Some(sleds), image) => {
+            (Some(sleds.parse().with_context(|| format!("SLEDS {sleds:?}"))?), image)
         }
-        more => bail!("--demo takes SLEDS and IMAGE at most, not {} arguments", more.len()),
     };
     let sleds = sleds.unwrap_or(Options::DEMO_SLEDS);
     let most = Options::MOST_DEMO_SLEDS;
@@ -232,16 +187,16 @@ fn demo(args: &Args) -> anyhow::Result<Options> {
 }
 
 fn serve(args: Args) -> anyhow::Result<ServeOptions> {
-    let mut positional = args.positional.into_iter().peekable();
-    let links = positional.next().context("which LINK? (see --help)")?;
-    let mut images = args.images;
-    // With --image, IMAGE may be left out: what then stands in its place says who is served.
-    let named = positional.next_if(|text| images.is_empty() || who(text).is_err());
-    if let Some(image) = named {
-        images.insert(0, image.into());
+    let links = args.link.context("which LINK? (see --help)")?;
+    let (mut images, mut sleds) = (args.images, args.sleds);
+    if let Some(image) = args.image {
+        // With --image, IMAGE may be left out: what then stands in its place says who is served.
+        match image.to_str().filter(|_| !images.is_empty()).map(several) {
+            Some(Ok(first)) => drop(sleds.splice(..0, first)),
+            _ => images.insert(0, image),
+        }
     }
     ensure!(!images.is_empty() || !args.assigned.is_empty(), "which IMAGE? (see --help)");
-    let sleds: Vec<_> = positional.collect();
     let serve = everyone(&sleds)?;
     let together = together(args.together, args.gather, args.expect, &serve)?;
     let several = args.workers.is_some_and(|workers| workers.get() > 1);
@@ -303,70 +258,57 @@ fn pace(text: &str) -> Result<Pace, String> {
 /// What a DATA frame takes of the wire, with preamble, FCS and gap.
 const DATA_BITS: f64 = (8 * wire_bytes(DATA_HEAD_LEN + BLOCK)) as f64;
 
-impl ServeOptions {
-    /// How many workers serve each of so many links. One sled is one worker's; of many, half the
-    /// cores serve, spread over the links, and the other half are left to what the kernel does for
-    /// them.
-    pub(crate) fn workers(&self, links: usize) -> usize {
-        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let share = (cores / 2 / links).max(1);
-        match (self.workers, &self.serve) {
-            (Some(workers), _) => workers.get(),
-            // A batch goes out when all have asked for it, whom one worker has to know.
-            _ if self.together.is_some() => 1,
-            (None, Serve::First) => 1,
-            (None, Serve::These(sleds)) => share.min(sleds.len().max(1)),
-            (None, Serve::All) => share,
-        }
+fn everyone(sleds: &[Who]) -> anyhow::Result<Serve> {
+    match sleds {
+        [] => bail!("which sleds? MAC is an address, `any` or `all` (see --help)"),
+        [Who::Any] => return Ok(Serve::First),
+        [Who::All] => return Ok(Serve::All),
+        _ => {}
     }
+    let addresses = sleds.iter().map(|who| match who {
+        Who::Any => bail!("`any` cannot be combined with other sleds"),
+        Who::All => bail!("`all` cannot be combined with other sleds"),
+        Who::Sled(address) => Ok(*address),
+    });
+    addresses.collect::<Result<_, _>>().map(Serve::These)
 }
 
-fn everyone(sleds: &[String]) -> anyhow::Result<Serve> {
-    let mut addresses = BTreeSet::new();
-    let mut words = sleds.iter().flat_map(|text| text.split(',')).peekable();
-    ensure!(words.peek().is_some(), "which sleds? MAC is an address, `any` or `all` (see --help)");
-    for word in words {
-        match who(word)? {
-            Who::Sled(address) => {
-                addresses.insert(address);
-            }
-            Who::Any | Who::All if sleds.len() > 1 || !addresses.is_empty() => {
-                bail!("`{word}` cannot be combined with other sleds");
-            }
-            Who::Any => return Ok(Serve::First),
-            Who::All => return Ok(Serve::All),
-        }
-    }
-    Ok(Serve::These(addresses))
-}
-
+/// Whom MAC names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Who {
     Any,
     All,
     Sled(MacAddr),
 }
 
-fn who(text: &str) -> anyhow::Result<Who> {
-    match text {
-        "any" => Ok(Who::Any),
-        "all" => Ok(Who::All),
-        _ => {
-            let address: MacAddr =
-                text.parse().with_context(|| format!("MAC {text:?} is neither `any` nor `all`"))?;
-            ensure!(address.is_station(), "MAC {address} is not the address of a single sled");
-            Ok(Who::Sled(address))
+impl FromStr for Who {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "any" => Ok(Self::Any),
+            "all" => Ok(Self::All),
+            _ => {
+                let address: MacAddr =
+                    text.parse().map_err(|error| format!("neither `any` nor `all`: {error}"))?;
+                if !address.is_station() {
+                    return Err("it is not the address of a single sled".to_owned());
+                }
+                Ok(Self::Sled(address))
+            }
         }
     }
 }
 
-impl fmt::Display for Assignment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}={}", self.sled, self.image.display())
-    }
+/// Everybody whom one word names.
+fn several(text: &str) -> Result<Vec<Who>, String> {
+    text.split(',').map(str::parse).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn options(line: &str) -> anyhow::Result<ServeOptions> {
@@ -393,6 +335,8 @@ mod tests {
         let given = options("net0,net1 --image a --image b all").unwrap();
         assert_eq!(given.images, [PathBuf::from("a"), PathBuf::from("b")]);
         assert_eq!((given.links.as_str(), given.serve), ("net0,net1", Serve::All));
+        let given = options("net0 --image a 2:0:0:0:0:1,2:0:0:0:0:2 2:0:0:0:0:3").unwrap();
+        assert!(matches!(given.serve, Serve::These(sleds) if sleds.len() == 3));
         let given = options("net0 c --image a any").unwrap();
         assert_eq!(given.images, [PathBuf::from("c"), PathBuf::from("a")]);
     }

@@ -3,22 +3,10 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod args;
-mod boots;
-mod counts;
 mod demo;
-mod end;
-mod link_names;
-mod link_news;
-mod links;
-mod log;
-mod service;
-mod silence;
-mod sled_at;
-mod state;
-mod store;
-mod told;
 
 use boot_tools::exit::{Exit, main_of};
+use boot_tools::service;
 
 use crate::args::{Args, Options};
 

@@ -8,7 +8,7 @@ mod refusal;
 use core::fmt;
 use core::str::FromStr;
 
-use crate::wire::{BLOCK, SLOTS};
+use crate::wire::{self, LEAST_SIZE};
 use crate::{Checksum, Header};
 
 pub use self::refusal::{NetworkRule, Refusal, Remark, Verdict};
@@ -131,8 +131,7 @@ impl BootSource {
 const PAGE: u64 = 4096;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
-/// What a sled asks for in one batch; its checksum covers whole batches (P28).
-const BATCH: u64 = (SLOTS * BLOCK) as u64;
+const BATCH: u64 = wire::BATCH as u64;
 const MOST_FOR_GATEWAY: u64 = 512 * MIB;
 
 /// The disk and the service processor have the same rules for the header.
@@ -183,9 +182,9 @@ fn refusal_of_network(facts: &Facts<'_>) -> Option<Refusal> {
 pub fn refusal_of_contents(facts: &Facts<'_>) -> Option<Refusal> {
     let Header { image_size, target_size, dataset, .. } = facts.header;
     let (found, most) = (*image_size, *target_size);
-    let rule = if found < MIB {
+    let rule = if found < LEAST_SIZE {
         NetworkRule::ImageSize { found }
-    } else if most < MIB {
+    } else if most < LEAST_SIZE {
         NetworkRule::TargetSize { found: most }
     } else if found > most {
         return Some(Refusal::TooLarge { found, most });

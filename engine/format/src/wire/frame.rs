@@ -1,6 +1,6 @@
 //! A frame that arrived, parsed.
 
-use super::head::{ETHERNET_LEN, ETHERTYPE, FrameType, HEAD_LEN, MAGIC};
+use super::head::{ETHERNET_LEN, ETHERTYPE, FrameType, HEAD_LEN, MAGIC, destination_of, source_of};
 use super::{BLOCK, MacAddr, Offer, OfferError, Read, ReadError};
 
 /// One frame of the boot protocol, borrowed from the bytes that arrived.
@@ -105,9 +105,10 @@ impl<'a> Frame<'a> {
     /// If the frame is not of this protocol, or its body is shorter than its type or its length
     /// field requires.
     pub fn parse(frame: &'a [u8]) -> Result<Self, FrameError> {
-        let (head, rest) = frame
-            .split_first_chunk::<HEAD_LEN>()
-            .ok_or(FrameError::Short { found: frame.len() })?;
+        let short = FrameError::Short { found: frame.len() };
+        let (head, rest) = frame.split_first_chunk::<HEAD_LEN>().ok_or(short)?;
+        let (destination, source) =
+            (destination_of(frame).ok_or(short)?, source_of(frame).ok_or(short)?);
         let ethertype = u16::from_be_bytes([head[12], head[13]]);
         if ethertype != ETHERTYPE {
             return Err(FrameError::Ethertype { found: ethertype });
@@ -131,7 +132,7 @@ impl<'a> Frame<'a> {
             FrameType::Finished => Message::Finished,
             FrameType::Reset => Message::Reset,
         };
-        Ok(Self { destination: address(head, 0), source: address(head, 6), message })
+        Ok(Self { destination, source, message })
     }
 }
 
@@ -144,12 +145,6 @@ impl<'a> Data<'a> {
             _ => Err(FrameError::Data { found: body.len() }),
         }
     }
-}
-
-fn address(head: &[u8; HEAD_LEN], at: usize) -> MacAddr {
-    let mut octets = [0; 6];
-    octets.copy_from_slice(&head[at..at + 6]);
-    MacAddr::new(octets)
 }
 
 #[cfg(test)]

@@ -11,6 +11,16 @@ pub const MAGIC: u32 = 0x1de1_2345;
 /// Bytes of an Ethernet header: destination, source, ethertype.
 pub const ETHERNET_LEN: usize = 14;
 
+/// The address that a frame goes to; `None` if it is too short to have one.
+pub fn destination_of(frame: &[u8]) -> Option<MacAddr> {
+    frame.first_chunk().copied().map(MacAddr::new)
+}
+
+/// The address that a frame claims to come from; `None` if it is too short to have one.
+pub fn source_of(frame: &[u8]) -> Option<MacAddr> {
+    destination_of(frame.get(MacAddr::LEN..)?)
+}
+
 /// Bytes of a protocol header: magic, type, length.
 pub const PROTOCOL_LEN: usize = 12;
 
@@ -57,8 +67,9 @@ impl Head {
     /// The head of a frame with a body of `body` bytes.
     pub fn new(destination: MacAddr, source: MacAddr, kind: FrameType, body: usize) -> Self {
         let mut bytes = [0; DATA_HEAD_LEN];
-        bytes[..6].copy_from_slice(&destination.octets());
-        bytes[6..12].copy_from_slice(&source.octets());
+        let (to, from) = (0..MacAddr::LEN, MacAddr::LEN..2 * MacAddr::LEN);
+        bytes[to].copy_from_slice(&destination.octets());
+        bytes[from].copy_from_slice(&source.octets());
         bytes[12..14].copy_from_slice(&ETHERTYPE.to_be_bytes());
         bytes[14..18].copy_from_slice(&MAGIC.to_be_bytes());
         bytes[18..22].copy_from_slice(&(kind as u32).to_be_bytes());

@@ -8,6 +8,9 @@ use core::str::FromStr;
 pub struct MacAddr([u8; 6]);
 
 impl MacAddr {
+    /// Octets of an address.
+    pub const LEN: usize = 6;
+
     /// `ff:ff:ff:ff:ff:ff`: every station on the segment.
     pub const BROADCAST: Self = Self([0xff; 6]);
 

@@ -7,6 +7,7 @@ mod opening;
 mod segments;
 mod sequential;
 mod traps;
+mod zlib;
 
 use std::fs::File;
 use std::io;
@@ -20,7 +21,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use sha2::{Digest, Sha256};
 
 use self::crew::{Crew, Done};
-pub use self::inflate::InflateError;
+pub use self::zlib::InflateError;
 use super::holes;
 
 /// An open image file, or device, whose header has been read.

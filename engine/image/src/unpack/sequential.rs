@@ -6,7 +6,7 @@ use boot_format::Header;
 use flate2::{Decompress, DecompressError, FlushDecompress, Status};
 
 use super::in_place::Place;
-use super::inflate::{InflateError, ZLIB_HEADER, ZLIB_TRAILER};
+use super::zlib::{InflateError, ZLIB_HEADER, ZLIB_TRAILER};
 use super::{Emit, ImageErrorKind, ImageFile, Part};
 use crate::adler::Adler;
 use crate::holes::zeros;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::inflate::{InflateError, ZLIB_HEADER, ZLIB_TRAILER, check_header};
+use super::zlib::{InflateError, ZLIB_HEADER, ZLIB_TRAILER, check_header};
 use super::{ImageError, ImageErrorKind, ImageFile};
 use boot_format::boot_source::SliceTraps;
 

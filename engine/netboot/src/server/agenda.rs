@@ -1,7 +1,7 @@
 //! When each sled needs attention.
 
 use super::order::Order;
-use super::table::SledId;
+use super::sled_id::SledId;
 use crate::time::Instant;
 
 /// One moment per sled, in order.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::table::SledId;
+use super::sled_id::SledId;
 
 /// At most one key per sled, in order; of equal keys, the first sled's comes first.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use super::Server;
 use super::event::EventKind;
 use super::outcomes::Answer;
 use super::sled::{Sled, Stage};
-use super::table::SledId;
+use super::sled_id::SledId;
 use super::turns::Turns;
 use crate::batch::Batch;
 use crate::time::Instant;

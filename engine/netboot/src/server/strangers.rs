@@ -5,7 +5,7 @@ use boot_format::wire::{MacAddr, Message, Read, SLOTS};
 use super::admission::Rank;
 use super::event::EventKind;
 use super::sled::{Asks, Sled};
-use super::table::SledId;
+use super::sled_id::SledId;
 use super::{Serve, Server};
 use crate::time::Instant;
 

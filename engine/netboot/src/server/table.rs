@@ -9,17 +9,8 @@ use super::admission::Rank;
 use super::limit::Limit;
 use super::order::Order;
 use super::sled::{Loss, Sled, Worth};
+pub(super) use super::sled_id::SledId;
 use crate::time::Instant;
-
-/// A session's place in the table. It stays the same while the session lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct SledId(usize);
-
-impl SledId {
-    pub(super) fn index(self) -> usize {
-        self.0
-    }
-}
 
 /// All sessions, found by address.
 #[derive(Debug)]
@@ -65,19 +56,19 @@ impl Table {
     }
 
     pub(super) fn get(&self, id: SledId) -> &Sled {
-        &self.sleds[id.0]
+        &self.sleds[id.index()]
     }
 
     pub(super) fn get_mut(&mut self, id: SledId) -> &mut Sled {
-        &mut self.sleds[id.0]
+        &mut self.sleds[id.index()]
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (SledId, &Sled)> {
-        self.sleds.iter().enumerate().map(|(index, sled)| (SledId(index), sled))
+        self.sleds.iter().enumerate().map(|(index, sled)| (SledId::new(index), sled))
     }
 
     pub(super) fn ids(&self) -> impl Iterator<Item = SledId> + use<> {
-        (0..self.sleds.len()).map(SledId)
+        (0..self.sleds.len()).map(SledId::new)
     }
 
     /// A sled is worth less than before, like one that was reading and starts over.
@@ -92,10 +83,10 @@ impl Table {
         let (id, evicted) = match place {
             Room::Free => {
                 self.sleds.push(sled);
-                (SledId(self.sleds.len() - 1), None)
+                (SledId::new(self.sleds.len() - 1), None)
             }
             Room::Of(id) => {
-                let evicted = std::mem::replace(&mut self.sleds[id.0], sled);
+                let evicted = std::mem::replace(&mut self.sleds[id.index()], sled);
                 self.by_address.remove(&evicted.address);
                 (id, Some(evicted))
             }
@@ -114,7 +105,7 @@ impl Table {
             return Some(Room::Free);
         }
         let least = self.least();
-        if gives_way(self.sleds[least.0].worth(), now, rank) {
+        if gives_way(self.sleds[least.index()].worth(), now, rank) {
             return Some(Room::Of(least));
         }
         self.displaced(now, rank).map(Room::Of)
@@ -135,7 +126,7 @@ impl Table {
             .iter()
             .enumerate()
             .filter(|(_, sled)| sled.rank < Rank::Known)
-            .filter_map(|(index, sled)| Some((sled.speed(now)?, SledId(index))))
+            .filter_map(|(index, sled)| Some((sled.speed(now)?, SledId::new(index))))
             .min()?;
         limit.take(now).then_some(slowest.1)
     }
@@ -145,7 +136,7 @@ impl Table {
     fn least(&mut self) -> SledId {
         loop {
             let (noted, id) = self.worths.first().expect("a table has at least one place");
-            let worth = self.sleds[id.0].worth();
+            let worth = self.sleds[id.index()].worth();
             if worth == noted {
                 return id;
             }
@@ -214,7 +205,7 @@ mod tests {
                     assert_eq!(table.find(address), Some(id));
                     continue;
                 }
-                let id = SledId(random.usize(..table.len()));
+                let id = SledId::new(random.usize(..table.len()));
                 let sled = table.get_mut(id);
                 match random.u8(..8) {
                     0 => {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use boot_format::Checksum;
 use boot_format::wire::{BLOCK, Data, Frame, FrameError, FrameType, Head, MacAddr, Message, Offer};
-use boot_format::wire::{SLOTS, emit_read};
+use boot_format::wire::{LEAST_SIZE, SLOTS, emit_read};
 use boot_image::Contents;
 use fastrand::Rng;
 use sha2::{Digest, Sha256};
@@ -157,8 +157,6 @@ impl Sled {
     const WAKE_EVERY: Duration = Duration::from_millis(50);
     /// How often it prints its status while it reads (P26).
     const STATUS_EVERY: Duration = Duration::from_secs(1);
-    /// The least image and ramdisk that it accepts (P11).
-    const LEAST_SIZE: u64 = 1 << 20;
     /// Steps between having everything and FINISHED (P24).
     const CLOSING_STEPS: u8 = 2;
 
@@ -276,8 +274,8 @@ impl Sled {
         matches!(self.state, State::Wanting(_))
             && self.config.wanted.is_none_or(|wanted| wanted == offer.checksum)
             && offer.dataset.last() == Some(&0)
-            && offer.image_size >= Self::LEAST_SIZE
-            && offer.target_size >= Self::LEAST_SIZE
+            && offer.image_size >= LEAST_SIZE
+            && offer.target_size >= LEAST_SIZE
             && offer.image_size <= offer.target_size
     }
 

@@ -6,9 +6,10 @@ use std::fmt::Write as _;
 use boot_format::wire::MacAddr;
 use boot_netboot::server::{EventKind, Summary};
 use boot_netboot::time::Instant;
-use boot_tools::units::{Bytes, megabytes_per_second};
 
-use crate::sled_at::SledAt;
+use super::sled_at::SledAt;
+use crate::columns::{heading, row};
+use crate::units::{Bytes, megabytes_per_second};
 
 /// What became of each sled.
 #[derive(Debug, Default)]
@@ -74,13 +75,11 @@ impl Boots {
         let count = self.sleds.len() + silent.len();
         let mut lines = Vec::new();
         if all && count > 1 {
-            lines.push(format!(
-                "{:<17} {:>9} {:>9} {:>8} {:>8}  outcome",
-                "sled", "seconds", "MB/s", "again", "early"
-            ));
-            lines.extend(self.sleds.iter().map(|(sled, outcome)| row(sled, outcome)));
-            let row = |address: MacAddr| dashes(&address.to_string(), "not heard from");
-            lines.extend(silent.into_iter().map(row));
+            lines.push(heading(["again", "early"], "outcome"));
+            lines.extend(self.sleds.iter().map(|(sled, outcome)| line(sled, outcome)));
+            let silence =
+                |address: MacAddr| row(&address.to_string(), None, None, "not heard from");
+            lines.extend(silent.into_iter().map(silence));
         }
         lines.push(self.total(count));
         lines
@@ -113,20 +112,15 @@ impl Boots {
     }
 }
 
-fn row(sled: &SledAt, outcome: &Outcome) -> String {
-    let sled = sled.to_string();
-    match outcome {
-        Outcome::Waits => dashes(&sled, "took no offer"),
-        Outcome::Reads => dashes(&sled, "unfinished"),
+fn line(sled: &SledAt, outcome: &Outcome) -> String {
+    let (boot, counts, last) = match outcome {
+        Outcome::Waits => (None, None, "took no offer"),
+        Outcome::Reads => (None, None, "unfinished"),
         Outcome::Booted(Summary { time, size, again, early, .. }) => {
-            let (seconds, rate) = (time.as_secs_f64(), megabytes_per_second(*size, *time));
-            format!("{sled:<17} {seconds:>9.3} {rate:>9.0} {again:>8} {early:>8}  ok")
+            (Some((*size, *time)), Some([*again, *early]), "ok")
         }
-    }
-}
-
-fn dashes(sled: &str, outcome: &str) -> String {
-    format!("{sled:<17} {0:>9} {0:>9} {0:>8} {0:>8}  {outcome}", "-")
+    };
+    row(&sled.to_string(), boot, counts, last)
 }
 
 #[cfg(test)]

@@ -1,165 +1,25 @@
-//! Serving on real links: the workers of each, and what they share.
+//! What a worker does beside serving.
 
-use std::collections::{BTreeSet, HashMap};
-use std::hash::{BuildHasher, RandomState};
+use std::collections::HashMap;
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::anyhow;
-use boot_backends::{Clock, Datalink, serve, system_name};
+use boot_backends::Datalink;
 use boot_format::Checksum;
 use boot_format::wire::MacAddr;
-use boot_netboot::server::{Config, Event, EventKind, Pace, Serve, Server};
+use boot_netboot::server::{Event, EventKind, Serve, Server};
 use boot_netboot::time::Instant;
-use boot_tools::exit::Exit;
-use boot_tools::signals::Signals;
-use boot_tools::{say, stderr};
-use crossbeam::channel;
 
-use crate::args::{Assignment, ServeOptions};
-use crate::boots::Boots;
-use crate::counts::Counts;
-use crate::link_names;
-use crate::link_news::LinkNews;
-use crate::links::{self, Ending};
-use crate::log::Log;
-use crate::silence::Silence;
-use crate::sled_at::{self, SledAt};
-use crate::state::{self, Keeper, Learnt, Memory};
-use crate::store::Store;
-
-/// Serves until a signal, a failure, or the end that the options ask for.
-pub(crate) fn run(options: ServeOptions) -> anyhow::Result<Exit> {
-    let signals = Signals::install()?;
-    stderr::write_beside("bootserver")?;
-    let mut places = options.images.clone();
-    for Assignment { image, .. } in &options.assigned {
-        if !places.contains(image) {
-            places.push(image.clone());
-        }
-    }
-    // What can't be kept is refused before a link is touched.
-    let taken = options.state.as_deref().map(state::open).transpose()?.unwrap_or_default();
-    let names = link_names::parse(&options.links, system_name)?;
-    let assigned = link_names::settle(&options.assigned, &names, system_name)?;
-    let taken = taken.rename_links(link_names::settler(&names, system_name));
-    let links = links::open(&options, &names)?;
-    let (learnt, keeper) = Keeper::start(options.state.clone(), taken.clone())?;
-    let shared = Arc::new(Shared {
-        store: Store::open(places, options.map)?,
-        // Time that passes before sleds can be answered is none of theirs.
-        clock: Clock::new(),
-        signals,
-        links: links.iter().map(|link| link.name().to_owned()).collect(),
-        first: Mutex::new(None),
-        boots: Mutex::default(),
-        booting: links.iter().map(|_| AtomicUsize::new(0)).collect(),
-        counts: Mutex::new(vec![Counts::default(); links.len()]),
-        silence: Silence::new(links.len()),
-        ended: AtomicBool::new(false),
-        gone: Mutex::default(),
-        taken,
-        assigned,
-        several: names.len() > 1,
-        workers: options.workers(names.len()),
-        options,
-    });
-    say!("bootserver: serving {}", who(&shared.options.serve));
-    let (ends, end) = channel::unbounded();
-    let mut workers = Vec::new();
-    for (index, mut link) in links.into_iter().enumerate() {
-        let (shared, ends, learnt) = (Arc::clone(&shared), ends.clone(), learnt.clone());
-        workers.push(std::thread::spawn(move || {
-            let ending = Ending(&shared);
-            let result = work(index, &shared, &learnt, link.as_mut());
-            if let Err(error) = &result
-                && shared.does_without(index, error)
-            {
-                ending.spare_others();
-            } else {
-                let _ = ends.send(result);
-            }
-        }));
-    }
-    drop((ends, learnt));
-    let mut result = end.recv().unwrap_or_else(|_| Err(anyhow!("a worker ended without a result")));
-    for worker in workers {
-        if worker.join().is_err() && result.is_ok() {
-            result = Err(anyhow!("a worker panicked"));
-        }
-    }
-    shared.tell_boots();
-    shared.tell_counts();
-    match (result, keeper.end()) {
-        (Ok(exit), kept) => kept.map(|()| exit),
-        (Err(error), kept) => {
-            if let Err(unkept) = kept {
-                say!("bootserver: {unkept:#}");
-            }
-            Err(error)
-        }
-    }
-}
-
-/// What the workers have in common.
-pub(crate) struct Shared {
-    clock: Clock,
-    pub(crate) store: Store,
-    pub(crate) signals: Signals,
-    pub(crate) options: ServeOptions,
-    /// The name of each worker's link; the workers of a link stand side by side.
-    pub(crate) links: Vec<String>,
-    /// With `any`, the one sled that is served, as soon as there is one.
-    pub(crate) first: Mutex<Option<SledAt>>,
-    /// With `-s`, what became of each sled.
-    pub(crate) boots: Mutex<Boots>,
-    /// Boots under way, for each worker.
-    pub(crate) booting: Vec<AtomicUsize>,
-    /// What each worker had counted when it last looked up.
-    counts: Mutex<Vec<Counts>>,
-    pub(crate) silence: Silence,
-    pub(crate) ended: AtomicBool,
-    /// The links that could not be served any more.
-    pub(crate) gone: Mutex<BTreeSet<String>>,
-    /// Which image each sled took last, as it was known at the start.
-    taken: Memory,
-    /// What is assigned to whom, by what the system called the links at the start.
-    assigned: Vec<Assignment>,
-    /// Whether there are several links.
-    several: bool,
-    /// How many workers each link has.
-    workers: usize,
-}
-
-impl Shared {
-    /// Says how the boots went that the run was for.
-    fn tell_boots(&self) {
-        if self.options.stop {
-            let named = match &self.options.serve {
-                Serve::These(sleds) => sleds.iter().copied().collect(),
-                Serve::First | Serve::All => Vec::new(),
-            };
-            for line in lock(&self.boots).table(named.into_iter(), !self.options.quiet) {
-                say!("bootserver: {line}");
-            }
-        }
-    }
-
-    /// Says what went over each link.
-    fn tell_counts(&self) {
-        let counts = lock(&self.counts).clone();
-        let mut rest = counts.into_iter();
-        for workers in self.links.chunk_by(|one, other| one == other) {
-            let mut all = Counts::default();
-            for worker in rest.by_ref().take(workers.len()) {
-                all += worker;
-            }
-            say!("bootserver: {}: {all}", workers[0]);
-        }
-    }
-}
+use super::counts::Counts;
+use super::link_news::LinkNews;
+use super::log::Log;
+use super::options::Assignment;
+use super::sled_at::{self, SledAt};
+use super::state::Learnt;
+use super::{Shared, lock};
+use crate::exit::Exit;
+use crate::say;
 
 /// What one worker does beside serving: it drains events, keeps its server's images current,
 /// and knows when to end.
@@ -190,66 +50,38 @@ pub(crate) struct Attendant<'a> {
     news: LinkNews,
 }
 
-/// Runs one worker's server to its end.
-fn work(
-    index: usize,
-    shared: &Shared,
-    learnt: &Learnt,
-    link: &mut dyn Datalink,
-) -> anyhow::Result<Exit> {
-    let ServeOptions { serve: sleds, pace, together, .. } = &shared.options;
-    let together = *together;
-    // The workers of a link share its rate.
-    let pace = match *pace {
-        Pace::AtMost(rate) => Pace::AtMost(rate / shared.workers as f64),
-        pace => pace,
-    };
-    let key = RandomState::new().hash_one(index);
-    let config = Config { pace, key, together, ..Config::new(link.address(), sleds.clone()) };
-    let mut server = Server::new(config);
-    let name = &shared.links[index];
-    let called = link.current_name().to_owned();
-    let known = sled_at::on(&called, shared.taken.iter());
-    // In their order: if the server has to forget some, these are the oldest.
-    for address in shared.taken.iter().map(|(sled, _)| sled.address) {
-        if let Some(&image) = known.get(&address) {
-            server.remember(address, image);
+impl<'a> Attendant<'a> {
+    /// The one of worker `index`, whose sleds are `known` to have taken these images before.
+    pub(super) fn new(
+        index: usize,
+        shared: &'a Shared,
+        learnt: &'a Learnt,
+        known: HashMap<MacAddr, Checksum>,
+        link: &dyn Datalink,
+    ) -> Self {
+        let name = &shared.links[index];
+        let called = link.current_name().to_owned();
+        // With one link its name would say nothing.
+        let prefix = if shared.several { format!("{name} ") } else { String::new() };
+        Self {
+            index,
+            link: name,
+            shared,
+            learnt,
+            known,
+            first_called: called.clone(),
+            called,
+            log: Log::new(shared.options.quiet, prefix),
+            edition: 0,
+            unsettled: shared.options.serve == Serve::First,
+            next_look: Instant::ZERO,
+            look: 0,
+            held: false,
+            last_turn: Instant::ZERO,
+            received: 0,
+            told_down: Duration::ZERO,
+            news: LinkNews::new(link),
         }
-    }
-    // With one link its name would say nothing.
-    let prefix = if shared.several { format!("{name} ") } else { String::new() };
-    let mut attendant = Attendant {
-        index,
-        link: name,
-        shared,
-        learnt,
-        known,
-        first_called: called.clone(),
-        called,
-        log: Log::new(shared.options.quiet, prefix),
-        edition: 0,
-        unsettled: shared.options.serve == Serve::First,
-        next_look: Instant::ZERO,
-        look: 0,
-        held: false,
-        last_turn: Instant::ZERO,
-        received: 0,
-        told_down: Duration::ZERO,
-        news: LinkNews::new(link),
-    };
-    let result = serve(shared.clock, link, &mut server, |now, server, link| {
-        attendant.attend(now, server, link)
-    });
-    attendant.keep_rest(&server);
-    attendant.publish(&server, link);
-    result?
-}
-
-fn who(serve: &Serve) -> String {
-    match serve {
-        Serve::All => "every sled".to_owned(),
-        Serve::First => "the first sled that says hello".to_owned(),
-        Serve::These(sleds) => sleds.iter().map(MacAddr::to_string).collect::<Vec<_>>().join(", "),
     }
 }
 
@@ -261,7 +93,8 @@ impl Attendant<'_> {
     /// A look at the files takes less than this, and every new boot waits for one.
     const LOOK: Duration = Duration::from_micros(250);
 
-    fn attend(
+    /// Called once for each turn of the loop. Returns until when it may wait, or how it ends.
+    pub(super) fn attend(
         &mut self,
         now: Instant,
         server: &mut Server,
@@ -350,7 +183,7 @@ impl Attendant<'_> {
     }
 
     /// Has it kept, at the end, what no event has told of: of too many, some are lost.
-    fn keep_rest(&mut self, server: &Server) {
+    pub(super) fn keep_rest(&mut self, server: &Server) {
         for (sled, image) in server.remembered() {
             if self.known.get(&sled) != Some(&image) {
                 self.tell_learnt(sled, image);
@@ -444,7 +277,7 @@ impl Attendant<'_> {
 
     /// Shows all workers what this one has counted. Of a link that goes down or comes up again
     /// its first worker tells.
-    fn publish(&mut self, server: &Server, link: &mut dyn Datalink) {
+    pub(super) fn publish(&mut self, server: &Server, link: &mut dyn Datalink) {
         let (server, group) = (server.counters(), server.group());
         let counts = Counts { link: link.counters(), server, group };
         let before = std::mem::replace(&mut lock(&self.shared.counts)[self.index], counts).link;
@@ -461,8 +294,4 @@ impl Attendant<'_> {
             }
         }
     }
-}
-
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::say;
 use anyhow::anyhow;
 use boot_format::Checksum;
-use boot_tools::say;
 use crossbeam::channel::{self, Receiver, RecvTimeoutError, Sender};
 
 use super::{Memory, shown, write};
-use crate::sled_at::SledAt;
+use crate::service::sled_at::SledAt;
 
 /// Where workers tell what they have learnt.
 #[derive(Clone, Debug)]

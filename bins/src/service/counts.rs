@@ -5,8 +5,9 @@ use std::ops::AddAssign;
 
 use boot_backends::LinkCounters;
 use boot_netboot::server::{Counters, GroupStatus};
-use boot_tools::groups;
-use boot_tools::units::{Plural, Times};
+
+use crate::groups;
+use crate::units::{Plural, Times};
 
 /// What one worker, or all workers of a link, have sent and received.
 #[derive(Clone, Copy, Debug, Default)]

@@ -6,10 +6,10 @@ use std::time::Duration;
 use boot_format::Checksum;
 use boot_netboot::server::{Event, EventKind, GroupEvent, Summary};
 use boot_netboot::time::Instant;
-use boot_tools::units::{Bytes, megabytes_per_second};
-use boot_tools::{groups, say};
 
-use crate::told::{Say, Told};
+use super::told::{Say, Told};
+use crate::units::{Bytes, megabytes_per_second};
+use crate::{groups, say};
 
 /// What one worker says.
 #[derive(Debug)]

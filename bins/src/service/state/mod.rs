@@ -10,9 +10,9 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::Path;
 
+use crate::output::Output;
+use crate::say;
 use anyhow::{Context, bail, ensure};
-use boot_tools::output::Output;
-use boot_tools::say;
 
 pub(crate) use self::keeper::{Keeper, Learnt};
 pub(crate) use self::memory::Memory;
@@ -85,7 +85,7 @@ mod tests {
     use rustix::fs::{CWD, FileType, Mode, mknodat};
 
     use super::*;
-    use crate::sled_at::SledAt;
+    use crate::service::sled_at::SledAt;
 
     fn memory() -> Memory {
         let mut memory = Memory::default();

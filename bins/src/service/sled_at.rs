@@ -8,10 +8,11 @@ use boot_format::wire::MacAddr;
 
 /// `MAC`, a sled on whatever link; or `LINK/MAC`, the one on that link.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct SledAt {
+pub struct SledAt {
     /// `None` stands for every link.
-    pub(crate) link: Option<String>,
-    pub(crate) address: MacAddr,
+    pub link: Option<String>,
+    /// The Ethernet address of a single station.
+    pub address: MacAddr,
 }
 
 impl FromStr for SledAt {

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use boot_backends::{Datalink, LinkError, OpenOptions, Sharing, open_workers};
 use boot_netboot::server::Serve;
-use boot_tools::say;
 
-use crate::args::ServeOptions;
-use crate::link_names::LinkName;
-use crate::service::{Shared, lock};
+use super::link_names::LinkName;
+use super::options::ServeOptions;
+use super::{Shared, lock};
+use crate::say;
 
 /// How long frames wait for a link that is down: longer than it takes to plug a cable in again or
 /// to agree on a speed anew. Sleds wait for what they asked for until they get it.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use boot_format::Checksum;
 
-use crate::sled_at::SledAt;
+use crate::service::sled_at::SledAt;
 
 /// What sleds have booted from, in the order in which they did.
 #[derive(Clone, Debug, Default)]

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use anyhow::{bail, ensure};
 use boot_backends::LinkError;
 
-use crate::args::Assignment;
-use crate::sled_at::SledAt;
+use super::options::Assignment;
+use super::sled_at::SledAt;
 
 /// A link that is served.
 #[derive(Clone, Debug, PartialEq, Eq)]

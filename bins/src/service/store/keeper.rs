@@ -7,10 +7,10 @@ use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::say;
+use crate::units::Bytes;
 use anyhow::anyhow;
 use boot_image::Contents;
-use boot_tools::say;
-use boot_tools::units::Bytes;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::Shared;

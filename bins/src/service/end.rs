@@ -5,10 +5,11 @@ use std::sync::atomic::Ordering;
 use anyhow::anyhow;
 use boot_netboot::server::{Serve, Server};
 use boot_netboot::time::Instant;
-use boot_tools::exit::Exit;
 
-use crate::service::{Attendant, Shared, lock};
-use crate::silence::Lasts;
+use super::attendant::Attendant;
+use super::silence::Lasts;
+use super::{Shared, lock};
+use crate::exit::Exit;
 
 impl Attendant<'_> {
     /// Notes whether frames were left to read when the link was last asked, which was after the

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-use boot_tools::say;
+use crate::say;
 use crossbeam::channel::Sender;
 
 use super::keeper::Note;

@@ -1,0 +1,222 @@
+//! Serving on real links, which is what `bootserver` runs: the workers of each link, and what they
+//! share.
+
+mod attendant;
+mod boots;
+mod counts;
+mod end;
+mod link_names;
+mod link_news;
+mod links;
+mod log;
+mod options;
+mod silence;
+mod sled_at;
+mod state;
+mod store;
+mod told;
+
+use std::collections::BTreeSet;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::anyhow;
+use boot_backends::{Clock, Datalink, serve, system_name};
+use boot_format::wire::MacAddr;
+use boot_netboot::server::{Config, Pace, Serve, Server};
+use crossbeam::channel;
+
+use self::attendant::Attendant;
+use self::boots::Boots;
+use self::counts::Counts;
+use self::links::Ending;
+pub use self::options::{Assignment, ServeOptions};
+use self::silence::Silence;
+pub use self::sled_at::SledAt;
+use self::state::{Keeper, Learnt, Memory};
+use self::store::Store;
+use crate::exit::Exit;
+use crate::signals::Signals;
+use crate::{say, stderr};
+
+/// Serves until a signal, a failure, or the end that the options ask for.
+///
+/// # Errors
+///
+/// If a link, an image or the state file can't be used; or, as the options have it, if a boot
+/// fails or no sled is heard from.
+pub fn run(options: ServeOptions) -> anyhow::Result<Exit> {
+    let signals = Signals::install()?;
+    stderr::write_beside("bootserver")?;
+    let mut places = options.images.clone();
+    for Assignment { image, .. } in &options.assigned {
+        if !places.contains(image) {
+            places.push(image.clone());
+        }
+    }
+    // What can't be kept is refused before a link is touched.
+    let taken = options.state.as_deref().map(state::open).transpose()?.unwrap_or_default();
+    let names = link_names::parse(&options.links, system_name)?;
+    let assigned = link_names::settle(&options.assigned, &names, system_name)?;
+    let taken = taken.rename_links(link_names::settler(&names, system_name));
+    let links = links::open(&options, &names)?;
+    let (learnt, keeper) = Keeper::start(options.state.clone(), taken.clone())?;
+    let shared = Arc::new(Shared {
+        store: Store::open(places, options.map)?,
+        // Time that passes before sleds can be answered is none of theirs.
+        clock: Clock::new(),
+        signals,
+        links: links.iter().map(|link| link.name().to_owned()).collect(),
+        first: Mutex::new(None),
+        boots: Mutex::default(),
+        booting: links.iter().map(|_| AtomicUsize::new(0)).collect(),
+        counts: Mutex::new(vec![Counts::default(); links.len()]),
+        silence: Silence::new(links.len()),
+        ended: AtomicBool::new(false),
+        gone: Mutex::default(),
+        taken,
+        assigned,
+        several: names.len() > 1,
+        workers: options.workers(names.len()),
+        options,
+    });
+    say!("bootserver: serving {}", who(&shared.options.serve));
+    let (ends, end) = channel::unbounded();
+    let mut workers = Vec::new();
+    for (index, mut link) in links.into_iter().enumerate() {
+        let (shared, ends, learnt) = (Arc::clone(&shared), ends.clone(), learnt.clone());
+        workers.push(std::thread::spawn(move || {
+            let ending = Ending(&shared);
+            let result = work(index, &shared, &learnt, link.as_mut());
+            if let Err(error) = &result
+                && shared.does_without(index, error)
+            {
+                ending.spare_others();
+            } else {
+                let _ = ends.send(result);
+            }
+        }));
+    }
+    drop((ends, learnt));
+    let mut result = end.recv().unwrap_or_else(|_| Err(anyhow!("a worker ended without a result")));
+    for worker in workers {
+        if worker.join().is_err() && result.is_ok() {
+            result = Err(anyhow!("a worker panicked"));
+        }
+    }
+    shared.tell_boots();
+    shared.tell_counts();
+    match (result, keeper.end()) {
+        (Ok(exit), kept) => kept.map(|()| exit),
+        (Err(error), kept) => {
+            if let Err(unkept) = kept {
+                say!("bootserver: {unkept:#}");
+            }
+            Err(error)
+        }
+    }
+}
+
+/// What the workers have in common.
+pub(crate) struct Shared {
+    clock: Clock,
+    pub(crate) store: Store,
+    pub(crate) signals: Signals,
+    pub(crate) options: ServeOptions,
+    /// The name of each worker's link; the workers of a link stand side by side.
+    pub(crate) links: Vec<String>,
+    /// With `any`, the one sled that is served, as soon as there is one.
+    pub(crate) first: Mutex<Option<SledAt>>,
+    /// With `-s`, what became of each sled.
+    pub(crate) boots: Mutex<Boots>,
+    /// Boots under way, for each worker.
+    pub(crate) booting: Vec<AtomicUsize>,
+    /// What each worker had counted when it last looked up.
+    counts: Mutex<Vec<Counts>>,
+    pub(crate) silence: Silence,
+    pub(crate) ended: AtomicBool,
+    /// The links that could not be served any more.
+    pub(crate) gone: Mutex<BTreeSet<String>>,
+    /// Which image each sled took last, as it was known at the start.
+    taken: Memory,
+    /// What is assigned to whom, by what the system called the links at the start.
+    assigned: Vec<Assignment>,
+    /// Whether there are several links.
+    several: bool,
+    /// How many workers each link has.
+    workers: usize,
+}
+
+impl Shared {
+    /// Says how the boots went that the run was for.
+    fn tell_boots(&self) {
+        if self.options.stop {
+            let named = match &self.options.serve {
+                Serve::These(sleds) => sleds.iter().copied().collect(),
+                Serve::First | Serve::All => Vec::new(),
+            };
+            for line in lock(&self.boots).table(named.into_iter(), !self.options.quiet) {
+                say!("bootserver: {line}");
+            }
+        }
+    }
+
+    /// Says what went over each link.
+    fn tell_counts(&self) {
+        let counts = lock(&self.counts).clone();
+        let mut rest = counts.into_iter();
+        for workers in self.links.chunk_by(|one, other| one == other) {
+            let mut all = Counts::default();
+            for worker in rest.by_ref().take(workers.len()) {
+                all += worker;
+            }
+            say!("bootserver: {}: {all}", workers[0]);
+        }
+    }
+}
+
+/// Runs one worker's server to its end.
+fn work(
+    index: usize,
+    shared: &Shared,
+    learnt: &Learnt,
+    link: &mut dyn Datalink,
+) -> anyhow::Result<Exit> {
+    let ServeOptions { serve: sleds, pace, together, .. } = &shared.options;
+    let together = *together;
+    // The workers of a link share its rate.
+    let pace = match *pace {
+        Pace::AtMost(rate) => Pace::AtMost(rate / shared.workers as f64),
+        pace => pace,
+    };
+    let key = RandomState::new().hash_one(index);
+    let config = Config { pace, key, together, ..Config::new(link.address(), sleds.clone()) };
+    let mut server = Server::new(config);
+    let known = sled_at::on(link.current_name(), shared.taken.iter());
+    // In their order: if the server has to forget some, these are the oldest.
+    for address in shared.taken.iter().map(|(sled, _)| sled.address) {
+        if let Some(&image) = known.get(&address) {
+            server.remember(address, image);
+        }
+    }
+    let mut attendant = Attendant::new(index, shared, learnt, known, link);
+    let result = serve(shared.clock, link, &mut server, |now, server, link| {
+        attendant.attend(now, server, link)
+    });
+    attendant.keep_rest(&server);
+    attendant.publish(&server, link);
+    result?
+}
+
+fn who(serve: &Serve) -> String {
+    match serve {
+        Serve::All => "every sled".to_owned(),
+        Serve::First => "the first sled that says hello".to_owned(),
+        Serve::These(sleds) => sleds.iter().map(MacAddr::to_string).collect::<Vec<_>>().join(", "),
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

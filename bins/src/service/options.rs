@@ -1,0 +1,98 @@
+//! What a server is asked to do.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::thread;
+use std::time::Duration;
+
+use boot_backends::TxPath;
+use boot_netboot::server::{Pace, Serve, Together};
+
+use super::sled_at::SledAt;
+
+/// How to serve.
+#[derive(Debug)]
+pub struct ServeOptions {
+    /// One link, or several separated by commas, by any of their names.
+    pub links: String,
+    /// Images, and folders of images, that every sled is offered.
+    pub images: Vec<PathBuf>,
+    /// Which sleds are offered one image and no other.
+    pub assigned: Vec<Assignment>,
+    /// Which sleds are served.
+    pub serve: Serve,
+    /// Whether to end once the boots are done.
+    pub stop: bool,
+    /// How long no sled may be heard from.
+    pub timeout: Option<Duration>,
+    /// The file that keeps which sled took which image.
+    pub state: Option<PathBuf>,
+    /// Whether to log nothing about single sleds.
+    pub quiet: bool,
+    /// Whether to map images instead of reading them.
+    pub map: bool,
+    /// How frames leave.
+    pub tx: TxPath,
+    /// Whether another process may serve the same links.
+    pub share_link: bool,
+    /// How many serve each link, if that was given.
+    pub workers: Option<NonZeroUsize>,
+    /// How fast to send on each link.
+    pub pace: Pace,
+    /// How sleds are gathered that boot in step, if they are to.
+    pub together: Option<Together>,
+}
+
+impl ServeOptions {
+    /// How many workers serve each of so many links. One sled is one worker's; of many, half the
+    /// cores serve, spread over the links, and the other half are left to what the kernel does for
+    /// them.
+    pub fn workers(&self, links: usize) -> usize {
+        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let share = (cores / 2 / links).max(1);
+        match (self.workers, &self.serve) {
+            (Some(workers), _) => workers.get(),
+            // A batch goes out when all have asked for it, whom one worker has to know.
+            _ if self.together.is_some() => 1,
+            (None, Serve::First) => 1,
+            (None, Serve::These(sleds)) => share.min(sleds.len().max(1)),
+            (None, Serve::All) => share,
+        }
+    }
+}
+
+/// One sled's image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// The sled, on every link or on one.
+    pub sled: SledAt,
+    /// Its image, a file.
+    pub image: PathBuf,
+}
+
+impl FromStr for Assignment {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // A link's name may have one in it too: what stands before the right one is a sled.
+        let splits = text.match_indices('=').map(|(at, _)| (&text[..at], &text[at + 1..]));
+        let (sled, image) = splits
+            .clone()
+            .find(|(sled, _)| sled.parse::<SledAt>().is_ok())
+            .or_else(|| splits.clone().next())
+            .ok_or("no `=` between MAC and PATH")?;
+        let sled = sled.parse()?;
+        if image.is_empty() {
+            return Err("no PATH after the `=`".to_owned());
+        }
+        Ok(Self { sled, image: image.into() })
+    }
+}
+
+impl fmt::Display for Assignment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.sled, self.image.display())
+    }
+}
