@@ -41,7 +41,7 @@ fn bridge() {
 /// A boot of all: its log, how long it took, and how many frames went over the server's link.
 fn boot(desk: &Desk, options: &str) -> (String, Duration, u64) {
     let before = sent_by(NEAR);
-    let line = format!("-s -t 30 --tx mmsg {options} {NEAR} zfs.img all");
+    let line = format!("-s -t 30 {options} {NEAR} zfs.img all");
     let server = Running::start(desk, "bootserver", &line);
     let sled = |number: u32| {
         let line = format!("sled{number} -t 50 --csum zfs.img.csum --mac 02:00:00:00:00:0{number}");
@@ -67,10 +67,14 @@ fn eight_sleds_take_a_link_the_frames_of_one() {
         let mut desk = Desk::new();
         image(&mut desk, "zfs.img", MEBIBYTES);
         bridge();
-        let (log, _, frames) = boot(&desk, &format!("--together --expect {SLEDS}"));
-        assert!(log.contains("8 sleds boot in step"), "{log}");
-        assert!(frames <= FRAMES + FRAMES * 3 / 100, "{frames}: {log}");
-        let (log, _, frames) = boot(&desk, "-q");
+        // AF_XDP goes past the shaper, so the server has to keep the rate itself.
+        for path in ["mmsg", "uring", "xdp --rate 400Mbit"] {
+            let together = format!("--together --expect {SLEDS} --tx {path}");
+            let (log, _, frames) = boot(&desk, &together);
+            assert!(log.contains("8 sleds boot in step"), "{log}");
+            assert!(frames <= FRAMES + FRAMES * 3 / 100, "{frames}: {log}");
+        }
+        let (log, _, frames) = boot(&desk, "-q --tx mmsg");
         assert!(!log.contains("in step"), "{log}");
         assert!(frames >= u64::from(SLEDS) * FRAMES, "{frames}: {log}");
     });

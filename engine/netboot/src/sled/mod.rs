@@ -299,7 +299,7 @@ impl Sled {
         if data.trailing > 0 && !data.bytes.is_empty() {
             return self.panic(now, Panic::DataLength);
         }
-        // One that reads nothing, as while others nearby are broadcast to, drops it silently.
+        // One that is not reading drops it silently (P15), as while others are broadcast to.
         let State::Reading(reading) = &mut self.state else {
             return;
         };
