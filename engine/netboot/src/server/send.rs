@@ -4,7 +4,6 @@ use boot_format::wire::{BLOCK, FrameType, Head, MacAddr, Offer, Read};
 
 use super::Server;
 use super::event::EventKind;
-use super::outcomes::Answer;
 use super::sled::{Sled, Stage};
 use super::table::SledId;
 use super::turns::Turns;
@@ -154,14 +153,6 @@ impl Server {
             frames += 1;
         }
         sled.sent_again(now, frames);
-        if frames > 0
-            && sled.recovery.has_timed_out()
-            && let Some(batch) = sled.batch
-        {
-            let answer = batch.answer(id, sled.recovery.least_answer(), batch.frames);
-            let unanswered = Answer { arrived: false, ..answer };
-            self.pacer.unanswered(now, &unanswered);
-        }
         self.counters.data += frames as u64;
         self.pacer.sent(now, frames);
         self.turns.sent(id);

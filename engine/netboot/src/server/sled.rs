@@ -152,7 +152,7 @@ impl Sled {
             refusals: 0,
             asked: Asked::default(),
             recovery: Recovery::new(0),
-            pacer: Pacer::of_sled(),
+            pacer: Pacer::unlimited(),
             batch: None,
             known: false,
             drawn: (0, now),
@@ -249,15 +249,7 @@ impl Sled {
             self.stage = Stage::Reading;
         }
         let batch = if answered { self.batch.take() } else { None };
-        let answered = batch.map(|batch| Answered {
-            batch,
-            repeats: match again {
-                0 => (lost * f64::from(tried)).round() as u64,
-                // Nothing helped before its own timer.
-                _ => u64::from(tried).max(batch.frames),
-            },
-            lost,
-        });
+        let answered = batch.map(|batch| Answered { batch, lost });
         (answered, first.then_some(EventKind::Started { size }))
     }
 

@@ -213,7 +213,9 @@ impl Rack {
                     Event::Panicked(_) if flipped > 0 => outcome.panics += 1,
                     // One was offered another image while the other, of the same address, read:
                     // whose a READ is, nobody can tell then.
-                    Event::Panicked(Panic::Checksum | Panic::Reset) if self.twins => outcome.panics += 1,
+                    Event::Panicked(Panic::Checksum | Panic::Reset) if self.twins => {
+                        outcome.panics += 1
+                    }
                     Event::Panicked(why) => return Err(format!("sled {index} panicked: {why}")),
                 }
             }
