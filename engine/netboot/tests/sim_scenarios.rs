@@ -52,7 +52,7 @@ fn queues_of_64_frames_behind_an_equally_fast_server_are_enough() {
 
 #[test]
 fn bursts_of_a_fast_server_into_small_queues_cost_a_few_percent() {
-    for (queue, speed) in [(64, 0.88), (256, 0.88), (1024, 0.93)] {
+    for (queue, speed) in [(64, 0.91), (256, 0.94), (1024, 0.94)] {
         let port = PortConfig::new(GIGABIT, queue);
         let scenario = Scenario {
             // What is lost until the rate is known weighs less in a long boot.
@@ -94,7 +94,7 @@ fn no_sled_waits_for_its_own_timer_behind_a_port_of_a_fraction_of_the_speed() {
     }
     // Most of what is lost is lost until the rate is known, and this is a short boot.
     speeds.sort_by(f64::total_cmp);
-    assert!(speeds[0] > 0.7 && speeds[speeds.len() / 2] > 0.78, "{speeds:?}");
+    assert!(speeds[0] > 0.75 && speeds[speeds.len() / 2] > 0.82, "{speeds:?}");
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn a_port_that_a_single_sled_overruns_is_found_without_slowing_down_the_rest() {
     let outcome = scenario.run();
     assert_eq!((outcome.booted, outcome.timeouts()), (8, 0));
     let alone = Scenario { sleds: 1, ..scenario }.wire_time();
-    assert!(outcome.time < 9 * alone, "{:?}, {alone:?} for each alone", outcome.time);
+    assert!(outcome.time < 3 * alone, "{:?}, {alone:?} for each alone", outcome.time);
 }
 
 #[test]

@@ -29,7 +29,7 @@ const SLOW: u64 = 20_000_000;
 const BEGUN: Duration = Duration::from_millis(700);
 const SEEDS: u64 = 60;
 /// The floods end here, and the images come back long before.
-const LIMIT: Instant = Instant::from_nanos(60_000_000_000);
+const LIMIT: Instant = Instant::from_nanos(90_000_000_000);
 
 fn image(seed: u64) -> Contents {
     let mut random = Rng::with_seed(seed);

@@ -32,7 +32,7 @@ mod unserved;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use boot_format::Checksum;
-use boot_format::wire::{Frame, FrameType, Head, MacAddr, Message, Read};
+use boot_format::wire::{Frame, FrameType, Head, MacAddr, Message, Read, SLOTS};
 use boot_image::Contents;
 
 use self::addresses::Addresses;
@@ -339,27 +339,32 @@ impl Server {
     /// the link's business, and the rest is that sled's.
     fn learn(&mut self, now: Instant, id: SledId, answered: Answered, crowded: bool) {
         let in_step = self.learn_of_step(now, id, &answered);
-        let Answered { batch, repeats, lost } = answered;
+        let Answered { batch, lost, .. } = answered;
         // What strangers claim to have lost is no evidence about the link.
-        if self.sleds.get(id).known {
-            self.loss.add(lost);
-        }
-        let answer = batch.answer(id, self.sleds.get(id).recovery.least_answer(), repeats);
-        // Of a batch that went to all, the pacer learns when all have answered.
-        if in_step || !self.pacer.learns() {
+        if !self.sleds.get(id).known {
             return;
         }
+        self.loss.add(lost);
+        // Of a batch that went to all, the pacer learns when all have answered; and the rest of a
+        // batch, a frame or two, tells little of the path.
+        if in_step || !self.pacer.learns() || batch.frames < SLOTS as u64 / 2 {
+            return;
+        }
+        self.loss.add(lost);
+        // The rest of a batch, a frame or two, tells little of the path.
+        if !self.pacer.learns() || batch.frames < SLOTS as u64 / 2 {
+            return;
+        }
+        let answer = batch.answer(lost >= 0.5, self.sleds.len() <= 1);
         let open = self.pacer.is_open();
         self.pacer.answered(now, &answer);
         match (open, self.pacer.is_open()) {
-            (true, true) if repeats == 0 && crowded => self.turns.widen(),
+            (true, true) if !answer.lossy && crowded => self.turns.widen(),
             (false, true) => self.turns.narrow(),
             _ => {}
         }
         let own = &mut self.sleds.get_mut(id).pacer;
-        if !own.is_open() || self.pacer.is_shared() && !self.pacer.is_suspect() {
-            own.answered_on(&self.pacer, now, &Answer { passed: batch.frames, ..answer });
-        }
+        own.answered(now, &Answer { passed: batch.frames, alone: true, ..answer });
     }
 
     fn handle_finished(&mut self, now: Instant, source: MacAddr) {

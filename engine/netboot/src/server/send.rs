@@ -5,7 +5,6 @@ use boot_image::Contents;
 
 use super::Server;
 use super::event::EventKind;
-use super::outcomes::Answer;
 use super::sled::{Sled, Stage};
 use super::sled_id::SledId;
 use super::turns::Turns;
@@ -166,15 +165,6 @@ impl Server {
             frames += 1;
         }
         sled.sent_again(now, frames);
-        if frames > 0
-            && sled.recovery.has_timed_out()
-            && let Some(batch) = sled.batch
-            && !self.groups.as_deref().is_some_and(|groups| groups.has(id))
-        {
-            let answer = batch.answer(id, sled.recovery.least_answer(), batch.frames);
-            let unanswered = Answer { arrived: false, ..answer };
-            self.pacer.unanswered(now, &unanswered);
-        }
         self.counters.data += frames as u64;
         self.pacer.sent(now, frames);
         self.turns.sent(id);

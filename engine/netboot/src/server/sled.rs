@@ -153,7 +153,7 @@ impl Sled {
             refusals: 0,
             asked: Asked::default(),
             recovery: Recovery::new(0),
-            pacer: Pacer::of_sled(),
+            pacer: Pacer::unlimited(),
             batch: None,
             known: false,
             drawn: (0, now),

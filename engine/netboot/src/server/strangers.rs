@@ -18,6 +18,7 @@ impl Server {
         self.hellos.answer(source);
         let mut sled = Sled::new(source, now);
         sled.rank = rank;
+        sled.pacer = self.pacer.of_sled();
         if rank < Rank::Known && self.hellos.is_strained(now) {
             sled.strain();
         }

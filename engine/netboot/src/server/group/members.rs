@@ -230,22 +230,12 @@ impl Group {
     /// the way's fault, and the rest that of the ways to single ones.
     pub(super) fn answer(&mut self) -> Option<(Instant, Answer)> {
         let Lap { begun, sent, first, .. } = self.lap;
-        let (first, &sled) = (first?, self.members.keys().next()?);
+        let first = first?;
         let repeats = &mut self.lap.repeats;
         let middle = repeats.len().checked_sub(1)? / 2;
         let (_, &mut repeats, _) = repeats.select_nth_unstable(middle);
-        let frames = SLOTS as u64;
-        let least = Duration::ZERO;
-        let batch = Answer {
-            sled,
-            first: begun,
-            last: sent,
-            least,
-            frames,
-            arrived: true,
-            repeats,
-            passed: frames,
-        };
+        let passed = SLOTS as u64;
+        let batch = Answer { first: begun, last: sent, passed, lossy: repeats > 0, alone: false };
         Some((first, batch))
     }
 

@@ -209,11 +209,6 @@ impl Groups {
         (ours || self.has_other_server(now)).then_some(offset)
     }
 
-    /// Whether a sled is in step with others.
-    pub(super) fn has(&self, id: SledId) -> bool {
-        matches!(&self.phase, Phase::InStep(group) if group.has(id))
-    }
-
     /// Whether a sled is sent nothing because others are in step.
     pub(super) fn shuts_out(&self, id: SledId) -> bool {
         match &self.phase {

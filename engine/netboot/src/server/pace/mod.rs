@@ -1,28 +1,25 @@
-//! How fast frames may go out: a small control loop that finds the rate that the way carries.
+//! How fast frames may go out: see `docs/recovery.md`, "Pacing".
 //!
-//! Nothing tells of a full queue before it drops, and how long an answer takes tells more of
-//! the machines at both ends than of the queues between them. What counts is how much has to be
-//! sent again. Chance may explain that too, so a lower rate is tried: if it helps, the rate was
-//! to blame and is kept low, then raised again with care; if it does not, the rate is restored,
-//! and so many repeats are usual from then on.
+//! Nothing tells of a full queue before it drops, and how late an answer is tells more of the
+//! machines than of the queues between them. So only losses change the rate: nothing that loses
+//! nothing is ever slowed.
 
-mod nearing;
+mod bandwidth;
+mod cubic;
 #[cfg(test)]
 mod tests;
-mod trial;
 
 use std::time::Duration;
 
-use self::nearing::Nearing;
-use self::trial::Trial;
-use super::outcomes::{Answer, Outcomes};
-use super::table::SledId;
+use self::bandwidth::Bandwidth;
+use self::cubic::Cubic;
+use super::outcomes::Answer;
 use crate::time::Instant;
 
 /// How fast DATA frames may go out on a link.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Pace {
-    /// As fast as the way carries them, which is found out.
+    /// As fast as the path carries them, which is found out.
     #[default]
     Auto,
     /// The same, but never more than so many frames per second.
@@ -37,7 +34,7 @@ pub(super) struct Pacer {
     /// Whether answers change the rate.
     learns: bool,
     state: State,
-    /// Frames per second, unless the way is open.
+    /// Frames per second; infinite while there is no limit.
     rate: f64,
     /// The most frames per second that are wanted.
     ceiling: f64,
@@ -45,116 +42,98 @@ pub(super) struct Pacer {
     next: Instant,
     /// Whether there was nothing to send.
     resting: bool,
+    bandwidth: Bandwidth,
     /// The rate was changed last at this moment: what was begun before tells nothing of it.
     changed: Instant,
-    /// Batches by which the rate is judged, and what became of the last ones.
-    window: usize,
-    outcomes: Outcomes,
-    /// Frames per second that reached a lone sled as fast as they were sent, of late.
-    proven: f64,
-    /// The last sled that did not answer in time, at the start.
-    silent: Option<SledId>,
-    /// Repeats per frame that no rate avoids; and of a sled's link, to all.
-    usual: f64,
-    general: f64,
+    /// Batches begun since then that were answered, and a bit for each of the last eight of them,
+    /// set if it had lost a frame.
+    answers: u32,
+    losses: u8,
+    /// Answers for which losses are taken for chance, and trials that showed that they are.
+    spared: u32,
+    vain: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum State {
-    /// Nothing is known. The rate grows fast until so many batches in a row had to be repaired,
-    /// or it is as high as any.
-    Starting { bad: u32 },
-    /// No rate is known that would be too high.
+    /// Slow start (RFC 5681, section 3.1): the rate doubles with each round trip.
+    SlowStart,
+    /// Nothing has been lost at any rate: there is no limit.
     Open,
-    /// A lower rate is tried.
-    Trying(Trial),
-    /// The rate helped. It grows fast, until so many answers have told that less was carried, or
-    /// so many batches had to be repaired.
-    Finding { slow: u32, bad: u32 },
-    /// It nears the one that was too high.
-    Nearing(Nearing),
-}
-
-impl State {
-    const STARTING: Self = Self::Starting { bad: 0 };
-    const FINDING: Self = Self::Finding { slow: 0, bad: 0 };
+    /// Frames were lost: no more is sent than a little more than is delivered.
+    Delivered,
+    /// Even so most batches lose frames: whether they do at a lower rate.
+    Trial(Cubic),
+    /// They did not.
+    Cubic(Cubic),
 }
 
 impl Pacer {
-    /// Batches by which a link or a sled is judged.
-    const LINK_WINDOW: usize = 32;
-    const SLED_WINDOW: usize = 8;
     /// Faster than any link that is known: no limit.
     const LIMIT: f64 = 4e6;
     /// No rate is lower: what a link of 10 Mbit/s carries.
     const FLOOR: f64 = 1_200.0;
-    /// The first rate that is tried is no lower: about what a link of 100 Mbit/s carries.
-    const FIRST: f64 = 10_000.0;
-    /// The rate at the start: about half of what a link of 1 Gbit/s carries.
+    /// The first rate: half of what a link of 1 Gbit/s carries.
     const START: f64 = 60_000.0;
-    const DOUBLE: f64 = 2.0;
-    /// Batches in a row that had to be repaired, after which a lower rate is tried at the start;
-    /// of a lone sled, chance spoils as many too often.
-    const BAD: u32 = 4;
-    const BAD_ALONE: u32 = 8;
-    /// Batches of a trial after which it is in vain if they need about as many repeats as before.
-    const VAIN: usize = 4;
-    /// Answers after which it is not by chance that less is carried than this share of the rate
-    /// that is being found, or that batches had to be repaired.
-    const SURE: u32 = 2;
-    const FOUND: f64 = 0.93;
-    /// If less than this share of the rate is carried, something else sets the pace.
-    const CARRIED: f64 = 0.8;
-    /// More repeats per frame never count as usual.
-    const MOST_USUAL: f64 = 1.0;
-    /// So many repeats per frame never call for a lower rate: busy machines cause as many.
-    const BEARABLE: f64 = 0.1;
-    /// Where no rate has been too high yet.
-    const BEARABLE_OPEN: f64 = 0.15;
-    /// How much the rate grows with each answer, while it is being found.
-    const GROWTH: f64 = 1.5;
-    /// How much less each answer makes of what was proven before.
-    const FADING: f64 = 0.97;
-    /// So many answers tell whether the rate had better not grow just now.
-    const LATELY: usize = 4;
-    /// What is tried, as a share of a rate that is about what is carried.
-    const LOWER: f64 = 0.6;
+    /// BBR's gain to probe for more bandwidth (draft-ietf-ccwg-bbr, section 5.6.1): where one
+    /// batch is on its way at a time, it fills a queue of 26 frames and no more.
+    const PROBE: f64 = 1.25;
+    /// The rate of a trial, as CUBIC lowers it (RFC 9438, section 4.6): low enough to drain a
+    /// queue that is full.
+    const BETA: f64 = 0.7;
+    /// The same while it is not known what is carried: from half a gigabit per second to less than
+    /// a hundred megabits.
+    const BLIND: f64 = 0.125;
+    /// Lossy batches among the last eight that limit the rate.
+    const LOSSY: u32 = 2;
+    /// The same at the start if there is only one sled: chance may spoil its first batches.
+    const LOSSY_ALONE: u32 = 4;
+    /// Lossy batches among the last eight that call for a trial.
+    const BAD: u32 = 7;
+    /// Answers for which losses are taken for chance after the first trial in vain; four times as
+    /// many after each further one.
+    const SPARED: u32 = 64;
     /// Frames that may go out at once.
     const BURST: f64 = 8.0;
-    /// And what a caller who comes late may make up for.
+    /// And what a caller who comes late may make up for: three times what a sleep of the kernel is
+    /// late by (50 us of timer slack, prctl(2)), but no more than a quarter of a batch.
     const LATE: Duration = Duration::from_micros(200);
+    const MOST_LATE: f64 = 32.0;
 
     /// The pacer of a link.
     pub(super) fn of_link(pace: Pace) -> Self {
-        let pacer = |state, ceiling| Self::new(state, ceiling, Self::LINK_WINDOW);
         match pace {
-            Pace::Auto => pacer(State::STARTING, f64::INFINITY),
-            Pace::AtMost(ceiling) => pacer(State::STARTING, ceiling.max(Self::FLOOR)),
-            Pace::Unlimited => Self { learns: false, ..pacer(State::Open, f64::INFINITY) },
+            Pace::Auto => Self::new(f64::INFINITY),
+            Pace::AtMost(ceiling) => Self::new(ceiling.max(Self::FLOOR)),
+            Pace::Unlimited => Self::unlimited(),
         }
     }
 
-    /// The pacer of one sled on a link that has its own.
-    pub(super) fn of_sled() -> Self {
-        Self::new(State::Open, f64::INFINITY, Self::SLED_WINDOW)
+    /// The pacer of one sled on the link that has this one.
+    pub(super) fn of_sled(&self) -> Self {
+        if self.learns { Self::new(f64::INFINITY) } else { Self::unlimited() }
     }
 
-    fn new(state: State, ceiling: f64, window: usize) -> Self {
-        let rate = if state == State::STARTING { Self::START } else { f64::INFINITY };
+    /// A pacer that never waits.
+    pub(super) fn unlimited() -> Self {
+        let (state, rate) = (State::Open, f64::INFINITY);
+        Self { learns: false, state, rate, ..Self::new(f64::INFINITY) }
+    }
+
+    fn new(ceiling: f64) -> Self {
         Self {
             learns: true,
-            state,
-            rate: rate.min(ceiling),
+            state: State::SlowStart,
+            rate: Self::START.min(ceiling),
             ceiling,
             next: Instant::ZERO,
             resting: false,
+            bandwidth: Bandwidth::default(),
             changed: Instant::ZERO,
-            window,
-            outcomes: Outcomes::new(window),
-            proven: 0.0,
-            silent: None,
-            usual: 0.0,
-            general: 0.0,
+            answers: 0,
+            losses: 0,
+            spared: 0,
+            vain: 0,
         }
     }
 
@@ -174,7 +153,7 @@ impl Pacer {
         self.next
     }
 
-    /// Whether the way carries all that can be sent, as far as is known.
+    /// Whether the path carries all that can be sent, as far as is known.
     pub(super) fn is_open(&self) -> bool {
         self.state == State::Open
     }
@@ -184,22 +163,12 @@ impl Pacer {
         self.learns
     }
 
-    /// Whether more has to be sent again than usual, and to most sleds.
-    pub(super) fn is_suspect(&self) -> bool {
-        matches!(self.state, State::Trying(_)) || self.outcomes.is_general(self.bearable())
-    }
-
-    /// Whether the last answers came from more sleds than one.
-    pub(super) fn is_shared(&self) -> bool {
-        self.outcomes.is_shared()
-    }
-
     /// There is nothing to send, so that a late caller has missed nothing.
     pub(super) fn rest(&mut self) {
         self.resting = true;
     }
 
-    /// Frames went out at `now`.
+    /// Frames went out at `now`: a token bucket.
     pub(super) fn sent(&mut self, now: Instant, frames: usize) {
         if self.rate.is_infinite() {
             return;
@@ -207,95 +176,111 @@ impl Pacer {
         let time = |frames: f64| Duration::from_secs_f64(frames / self.rate);
         let mut slack = time(Self::BURST);
         if !std::mem::take(&mut self.resting) {
-            slack = slack.max(Self::LATE);
+            slack = slack.max(Self::LATE.min(time(Self::MOST_LATE)));
         }
         self.next = self.next.max(now - slack) + time(frames as f64);
     }
 
-    /// A sled whose batch was answered at `now` is on a link with this pacer.
-    pub(super) fn answered_on(&mut self, link: &Self, now: Instant, answer: &Answer) {
-        self.general = link.usual;
-        self.answered(now, answer);
-    }
-
-    /// All of a batch has been sent once more by `now`, and it has not been answered. At the start
-    /// answers are slow to come where far too much is sent, unless it is sent to one sled only.
-    pub(super) fn unanswered(&mut self, now: Instant, batch: &Answer) {
-        let State::Starting { bad } = self.state else {
-            return;
-        };
-        let others = self.silent.is_some_and(|sled| sled != batch.sled);
-        self.silent = Some(batch.sled);
-        if batch.first >= self.changed && (others || self.is_shared()) {
-            self.outcomes.add(now, batch);
-            self.spoilt(now, bad);
-        }
-    }
-
     /// A batch was answered at `now`.
     pub(super) fn answered(&mut self, now: Instant, answer: &Answer) {
+        self.measure(now, answer);
         if answer.first < self.changed {
             return;
         }
-        let time = now.since(answer.first).saturating_sub(answer.least);
-        let carried = answer.passed as f64 / time.as_secs_f64().max(1e-9);
-        let clean = answer.repeats == 0;
-        self.outcomes.add(now, answer);
-        if clean && self.rate > carried / Self::CARRIED {
-            self.outcomes.carried = self.outcomes.carried.max(carried);
-        }
-        let sending = answer.last.since(answer.first).as_secs_f64();
-        let sent = (answer.passed as f64 / sending.max(1e-9)).min(self.rate);
-        let at_pace = sending * self.rate > Self::CARRIED * answer.passed as f64;
-        self.prove(clean, carried, sent);
-        let innocent = self.proven > Self::CARRIED * sent;
+        self.answers += 1;
+        self.losses = self.losses << 1 | u8::from(answer.lossy);
+        self.spared = self.spared.saturating_sub(1);
         match self.state {
-            State::Trying(trial) => self.judge(now, trial),
-            State::Starting { .. } if clean => {
-                self.state = State::STARTING;
-                self.set(now, self.rate * Self::DOUBLE);
+            State::SlowStart | State::Open => self.start(now, answer),
+            State::Trial(cubic) => self.judge(now, cubic),
+            State::Delivered if self.is_bad() => {
+                self.try_lower(now, Cubic::new(now, self.bandwidth.get(), None), Self::BETA);
             }
-            State::Starting { .. } if innocent => self.state = State::STARTING,
-            State::Starting { bad } => self.spoilt(now, bad),
-            _ if !innocent && self.is_bad() => self.try_lower(now),
-            State::Finding { slow, bad } => self.find(now, clean.then_some(carried), slow, bad),
-            State::Nearing(mut nearing) => {
-                let well = self.outcomes.late_repeats(Self::LATELY) <= self.bearable();
-                let rate = nearing.answered(now, at_pace && well);
-                self.state = State::Nearing(nearing);
-                self.limit(rate);
+            State::Cubic(last) if self.is_bad() => {
+                self.try_lower(now, Cubic::new(now, self.rate, Some(last)), Self::BETA);
             }
-            State::Open => {}
-        }
-        if self.outcomes.is_renewed() {
-            let found = self.outcomes.repeats();
-            self.usual += (found - self.usual).min(0.0) / 4.0;
+            State::Delivered => self.limit(f64::INFINITY),
+            State::Cubic(cubic) => self.limit(cubic.rate(now)),
         }
     }
 
-    /// A batch was `sent` at a rate and carried at another. Where only one is on its way at a
-    /// time, one that is carried as fast as it is sent, and whole, shows that the way bears it;
-    /// among those of others it may just have been lucky.
-    fn prove(&mut self, clean: bool, carried: f64, sent: f64) {
-        self.proven *= Self::FADING;
-        if self.is_shared() {
-            self.proven = 0.0;
-        } else if clean && carried > Self::CARRIED * sent {
-            self.proven = self.proven.max(carried.min(sent));
+    fn measure(&mut self, now: Instant, answer: &Answer) {
+        if answer.lossy {
+            return;
         }
+        let passed = answer.passed as f64;
+        let at_pace = answer.last.since(answer.first).as_secs_f64() * self.rate > 0.8 * passed;
+        let time = now.since(answer.first).as_secs_f64().max(1e-9);
+        self.bandwidth.add(passed / time, at_pace);
+    }
+
+    /// No rate has been too high yet.
+    fn start(&mut self, now: Instant, answer: &Answer) {
+        let known = self.bandwidth.get() > 0.0;
+        let most = if known || !answer.alone { Self::LOSSY } else { Self::LOSSY_ALONE };
+        if self.losses.count_ones() >= most {
+            if known {
+                self.deliver(now);
+            } else {
+                self.try_lower(now, Cubic::new(now, self.rate, None), Self::BLIND);
+            }
+        } else if self.state == State::SlowStart && !answer.lossy {
+            self.set(now, 2.0 * self.rate);
+            if self.rate >= Self::LIMIT.min(self.ceiling) {
+                self.state = State::Open;
+                self.rate = self.ceiling;
+            }
+        }
+    }
+
+    /// Whether the lower rate loses less.
+    fn judge(&mut self, now: Instant, cubic: Cubic) {
+        let blind = self.rate < 0.5 * cubic.high;
+        // A queue that is full at first takes a few batches to drain.
+        let (answers, most) = if blind { (4, 1) } else { (8, 3) };
+        let lossy = self.losses.count_ones() > most;
+        if lossy && (blind || self.answers >= answers) {
+            // It does not: the path carries what was thought, and losses are chance.
+            if self.bandwidth.get() < 0.5 * cubic.high {
+                self.bandwidth.assume(cubic.high);
+            }
+            self.spared = Self::SPARED << (2 * self.vain);
+            self.vain = (self.vain + 1).min(8);
+            self.deliver(now);
+        } else if self.answers >= answers && blind {
+            self.bandwidth.assume(self.rate);
+            self.deliver(now);
+        } else if self.answers >= answers {
+            self.state = State::Cubic(cubic.begin(now));
+            self.set(now, cubic.begin(now).rate(now));
+        }
+    }
+
+    /// Whether so many batches lose frames that a lower rate ought to be tried.
+    fn is_bad(&self) -> bool {
+        self.spared == 0 && self.losses.count_ones() >= Self::BAD
+    }
+
+    fn try_lower(&mut self, now: Instant, cubic: Cubic, share: f64) {
+        self.state = State::Trial(cubic);
+        self.set(now, share * cubic.high);
+    }
+
+    fn deliver(&mut self, now: Instant) {
+        self.state = State::Delivered;
+        self.set(now, f64::INFINITY);
     }
 
     fn set(&mut self, now: Instant, rate: f64) {
         self.changed = now;
-        self.outcomes.clear();
+        (self.answers, self.losses) = (0, 0);
         self.limit(rate);
     }
 
+    /// Never more than a little more than what was delivered, once frames have been lost.
     fn limit(&mut self, rate: f64) {
-        self.rate = rate.max(Self::FLOOR).min(self.ceiling);
-        if rate >= Self::LIMIT.min(self.ceiling) {
-            self.state = State::Open;
-            self.rate = self.ceiling;
-        }
+        let started = matches!(self.state, State::SlowStart | State::Open | State::Trial(_));
+        let most = if started { rate } else { Self::PROBE * self.bandwidth.get() };
+        self.rate = rate.min(most).max(Self::FLOOR).min(self.ceiling);
     }
 }

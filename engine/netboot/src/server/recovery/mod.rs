@@ -196,16 +196,6 @@ impl Recovery {
         lost
     }
 
-    /// The least time that an answer takes.
-    pub(super) fn least_answer(&self) -> Duration {
-        self.answers.least()
-    }
-
-    /// Whether the batch has timed out and one frame of it been sent again, and no more.
-    pub(super) fn has_timed_out(&self) -> bool {
-        self.batch.is_some_and(|batch| batch.tried == 1)
-    }
-
     /// The batch matters no more. Returns how many of its frames were sent again.
     pub(super) fn stop(&mut self) -> u32 {
         self.due = None;
@@ -249,7 +239,9 @@ impl Recovery {
             // RFC 6298, section 5.5: back off. While it is not known what the sled bears, it gets
             // as long again as the round took.
             let round = now.since(batch.first_try);
-            let backoff = batch.rto * 2_u32.pow(batch.rounds);
+            // What has become known of the link since the batch went out counts too.
+            let rto = batch.rto.min(self.answers.tail(doubted(self.loss.of_sled(link))));
+            let backoff = rto * 2_u32.pow(batch.rounds);
             let wait = if self.spacing.is_measured() { backoff } else { backoff.max(round) };
             next = (now + gap).max(batch.first_try + self.spacing.cost() * batch.tried) + wait;
         }

@@ -19,9 +19,12 @@ impl Sled {
         self.stage == Stage::Reading && self.has_read && silent < patience
     }
 
-    /// Whether it was offered an image for the first time and has not read from it.
+    /// Whether it was offered an image for the first time and has not read from it. It may have said
+    /// HELLO again before the OFFER reached it.
     pub(in crate::server) fn is_to_begin(&self) -> bool {
-        self.stage == Stage::Offered && self.renewed && self.boots.is_none()
+        let offered = self.stage == Stage::Offered && self.renewed;
+        let again = self.stage == Stage::Waiting && self.offers.is_some();
+        (offered || again) && self.boots.is_none()
     }
 
     /// It may have had all before `first`, the offset that it asks for first, with batches that were

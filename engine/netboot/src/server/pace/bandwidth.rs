@@ -1,0 +1,71 @@
+//! What a path carries, measured.
+
+/// The bottleneck bandwidth in frames per second, as BBR estimates it (draft-ietf-ccwg-bbr,
+/// section 5.5): the largest delivery rate of late.
+///
+/// A sample is taken from a batch that lost no frame: all frames that went out between its first
+/// and its last one have passed the bottleneck when it is answered. An answer that is late makes a
+/// sample small, which the maximum ignores; and a path that drops even 2% of what it is sent
+/// leaves no batch of 128 whole, so no sample is too large by more.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Bandwidth {
+    /// The largest sample of this window and of the one before.
+    largest: [f64; 2],
+    /// Samples in this window.
+    samples: u32,
+}
+
+impl Bandwidth {
+    /// Samples of a window: two or three batches of each of 32 sleds, and BBR's two windows make
+    /// up for less than its ten round trips each.
+    const WINDOW: u32 = 128;
+
+    /// Frames per second; zero while nothing has been measured.
+    pub(super) fn get(&self) -> f64 {
+        self.largest[0].max(self.largest[1])
+    }
+
+    /// A batch was delivered at `rate`. If it was not sent at the pace that was allowed
+    /// (application-limited in BBR's words), that counts only if it is more than is known.
+    pub(super) fn add(&mut self, rate: f64, at_pace: bool) {
+        if !at_pace && rate <= self.get() {
+            return;
+        }
+        self.largest[0] = self.largest[0].max(rate);
+        self.samples += 1;
+        if self.samples == Self::WINDOW {
+            self.largest = [0.0, self.largest[0]];
+            self.samples = 0;
+        }
+    }
+
+    /// Assumes `rate`, whatever was measured before.
+    pub(super) fn assume(&mut self, rate: f64) {
+        *self = Self { largest: [rate, 0.0], ..Self::default() };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_sample_counts_and_is_forgotten_in_time() {
+        let mut bandwidth = Bandwidth::default();
+        bandwidth.add(100.0, true);
+        (1..Bandwidth::WINDOW).for_each(|_| bandwidth.add(60.0, true));
+        assert!((bandwidth.get() - 100.0).abs() < 1e-9);
+        (0..Bandwidth::WINDOW).for_each(|_| bandwidth.add(60.0, true));
+        assert!((bandwidth.get() - 60.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_sender_that_had_little_to_send_measures_nothing_unless_it_is_more() {
+        let mut bandwidth = Bandwidth::default();
+        bandwidth.add(100.0, false);
+        (0..1000).for_each(|_| bandwidth.add(10.0, false));
+        assert!((bandwidth.get() - 100.0).abs() < 1e-9);
+        bandwidth.add(120.0, false);
+        assert!((bandwidth.get() - 120.0).abs() < 1e-9);
+    }
+}
