@@ -129,6 +129,7 @@ impl Codes {
 
     /// Writes the block.
     pub(super) fn put(&self, symbols: impl Iterator<Item = Symbol>, out: &mut BitWriter) {
+        out.begin_block();
         match &self.head {
             Some(head) => head.put(out),
             // No final block, with the fixed codes.
@@ -162,6 +163,7 @@ impl Codes {
 /// Writes `bytes` as they are.
 pub(super) fn put_stored(bytes: &[u8], out: &mut BitWriter) {
     for part in bytes.chunks(0xffff) {
+        out.begin_block();
         out.put(0, 3);
         let length = part.len() as u16;
         out.put_bytes(&length.to_le_bytes());
