@@ -5,7 +5,7 @@ use super::{BrokenStream, Observer, Walk, inflate_observed, walk_observed};
 
 /// How many bytes a prefix of a stream inflates to: known for prefixes that end near either end of
 /// the stream, or where there is a lot of output.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Yields {
     /// Lengths of prefixes, and the output of each, in order.
     marks: Vec<(u32, u32)>,

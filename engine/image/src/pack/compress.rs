@@ -221,9 +221,9 @@ impl Line<'_> {
     fn write_what_waits(&mut self) -> Result<(), PackError> {
         while let Some(ready) = self.waiting.remove(&self.writer.written) {
             match ready {
-                Ready::Run(piece) => self.writer.write(&piece)?,
+                Ready::Run(piece) => self.writer.write(piece)?,
                 Ready::Chunk(piece) => {
-                    self.writer.write(&piece)?;
+                    self.writer.write(piece)?;
                     self.at_work -= 1;
                 }
             }
@@ -240,11 +240,12 @@ fn trapped(Trapped(at): Trapped) -> PackError {
     PackError::Trapped { at }
 }
 
-/// Writes pieces one behind the other.
+/// Writes pieces one behind the other, each once it is known whether it is the last one.
 struct Writer<'a> {
     image: &'a File,
     seam: Seam,
-    /// Pieces written.
+    last: Option<Piece>,
+    /// Pieces taken.
     written: usize,
     length: u64,
     time: Duration,
@@ -252,21 +253,24 @@ struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     fn new(image: &'a File) -> Self {
-        Self { image, seam: Seam::new(), written: 0, length: 0, time: Duration::ZERO }
+        let time = Duration::ZERO;
+        Self { image, seam: Seam::new(), last: None, written: 0, length: 0, time }
     }
 
-    fn write(&mut self, piece: &Piece) -> Result<(), PackError> {
-        let shift = self.seam.before(piece).map_err(trapped)?;
-        self.append(&shift)?;
-        self.append(&piece.bytes)?;
+    fn write(&mut self, piece: Piece) -> Result<(), PackError> {
         self.written += 1;
-        Ok(())
+        let Some(piece) = self.last.replace(piece) else {
+            return Ok(());
+        };
+        let bytes = self.seam.add(piece).map_err(trapped)?;
+        self.append(&bytes)
     }
 
     /// Returns the length of the stream.
     fn finish(&mut self) -> Result<u64, PackError> {
-        let end = self.seam.end().map_err(trapped)?;
-        self.append(&end)?;
+        let last = self.last.take().ok_or(PackError::Empty)?;
+        let bytes = self.seam.end(last).map_err(trapped)?;
+        self.append(&bytes)?;
         Ok(self.length)
     }
 

@@ -11,13 +11,15 @@ pub(super) const ZLIB_HEADER: [u8; 2] = [0x78, 0xda];
 /// An empty stored block, at a byte boundary: it has no output and may stand between any two
 /// blocks.
 const EMPTY_BLOCK: [u8; 5] = [0, 0, 0, 0xff, 0xff];
-const FINAL_EMPTY_BLOCK: [u8; 5] = [1, 0, 0, 0xff, 0xff];
 
 /// A compressed chunk that another can follow: whole blocks, none of them final, up to a byte
 /// boundary.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Piece {
-    pub(super) bytes: Vec<u8>,
+    bytes: Vec<u8>,
+    /// The bit by which its last block becomes the final one, and the bytes up to the end of that.
+    final_bit: u64,
+    open: usize,
     yields: Yields,
     pub(super) adler: Adler,
 }
@@ -35,7 +37,7 @@ impl Piece {
     /// The piece made of the blocks of `stream`, of which only the last is final. To check it, it is
     /// inflated into `memory`, behind the first `window` bytes of `bytes`: it must give the rest.
     pub(super) fn checked(
-        mut stream: Vec<u8>,
+        stream: Vec<u8>,
         bytes: &[u8],
         window: usize,
         memory: &mut Vec<u8>,
@@ -49,39 +51,46 @@ impl Piece {
         if memory != bytes {
             return Err(BadPiece);
         }
-        seal(&mut stream, walk)?;
-        Ok(Self { bytes: stream, yields, adler: Adler::of(&bytes[window..]) })
+        Self::sealed(stream, yields, walk, Adler::of(&bytes[window..]))
     }
 
     /// The piece that gives `count` times `byte`.
     pub(super) fn run(byte: u8, count: u64) -> Result<Self, BadPiece> {
         let mut out = BitWriter::default();
         put_run(byte, count as usize, false, &mut out);
-        let mut stream = out.finish();
+        let stream = out.finish();
         let (yields, walk) = Yields::of_all(&stream).map_err(|BrokenStream { .. }| BadPiece)?;
         if yields.total() != count {
             return Err(BadPiece);
         }
-        seal(&mut stream, walk)?;
-        Ok(Self { bytes: stream, yields, adler: Adler::of_run(byte, count) })
+        Self::sealed(stream, yields, walk, Adler::of_run(byte, count))
     }
-}
 
-/// Makes the last block of `stream` one that others can follow, at the start of a byte.
-fn seal(stream: &mut Vec<u8>, walk: Walk) -> Result<(), BadPiece> {
-    if walk.end.div_ceil(8) != stream.len() as u64 {
-        return Err(BadPiece);
+    /// Makes the last block of `bytes` one that others can follow, at the start of a byte.
+    fn sealed(
+        mut bytes: Vec<u8>,
+        yields: Yields,
+        walk: Walk,
+        adler: Adler,
+    ) -> Result<Self, BadPiece> {
+        let (open, final_bit) = (bytes.len(), walk.final_block);
+        if walk.end.div_ceil(8) != open as u64 {
+            return Err(BadPiece);
+        }
+        bytes[(final_bit / 8) as usize] &= !(1 << (final_bit % 8));
+        // Three bits of an empty stored block's head follow where the last block ended, and then
+        // padding: all zeros, as are the unused bits of the last byte.
+        let head_fits = (1..=5).contains(&(walk.end % 8));
+        bytes.extend_from_slice(&EMPTY_BLOCK[usize::from(head_fits)..]);
+        Ok(Self { bytes, final_bit, open, yields, adler })
     }
-    stream[(walk.final_block / 8) as usize] &= !(1 << (walk.final_block % 8));
-    let is_empty_block = walk.end - walk.final_block <= 3 + 7 + 32;
-    if is_empty_block && stream.ends_with(&EMPTY_BLOCK[1..]) {
-        return Ok(());
+
+    /// The piece as the last one of a stream.
+    fn ending(mut self) -> Self {
+        self.bytes.truncate(self.open);
+        self.bytes[(self.final_bit / 8) as usize] |= 1 << (self.final_bit % 8);
+        self
     }
-    // Three bits of an empty stored block's head follow where the last block ended, and then
-    // padding: all zeros, as are the unused bits of the last byte.
-    let head_fits = (1..=5).contains(&(walk.end % 8));
-    stream.extend_from_slice(&EMPTY_BLOCK[usize::from(head_fits)..]);
-    Ok(())
 }
 
 /// Joins pieces so that no slice of the payload is a trap for the sled (F11).
@@ -107,9 +116,31 @@ impl Seam {
         Self { followers: SLICES.map(Follower::new), length, output: 0, adler: Adler::EMPTY }
     }
 
-    /// Adds `piece`, and returns what must precede it: usually nothing, or empty blocks that shift
-    /// it out of a trap, and away from where the next piece would have no place.
-    pub(super) fn before(&mut self, piece: &Piece) -> Result<Vec<u8>, Trapped> {
+    /// Adds `piece`, and returns what is to be written: usually the piece alone, or empty blocks
+    /// before it that shift it out of a trap, and away from where the next piece would have no
+    /// place.
+    pub(super) fn add(&mut self, piece: Piece) -> Result<Vec<u8>, Trapped> {
+        let mut bytes = self.before(&piece)?;
+        if bytes.is_empty() {
+            return Ok(piece.bytes);
+        }
+        bytes.extend_from_slice(&piece.bytes);
+        Ok(bytes)
+    }
+
+    /// The same for the last piece, with which the stream ends.
+    pub(super) fn end(&mut self, piece: Piece) -> Result<Vec<u8>, Trapped> {
+        let mut bytes = self.add(piece.ending())?;
+        let sum = self.adler.to_bytes();
+        // A slice that ends with the stream can't be a trap.
+        let inside = self.length + sum.len() as u64 - 1;
+        let ended = Self { followers: self.followed(inside, |_| Some(self.output)), ..*self };
+        bytes.extend_from_slice(&sum);
+        ended.trap().map_or(Ok(bytes), Err)
+    }
+
+    /// Adds `piece`, and returns what must precede it.
+    fn before(&mut self, piece: &Piece) -> Result<Vec<u8>, Trapped> {
         // Every place within a slice.
         let most = (SLICES[0] as usize).div_ceil(EMPTY_BLOCK.len());
         let mut best: Option<(u64, usize, Self)> = None;
@@ -131,16 +162,6 @@ impl Seam {
         };
         *self = placed;
         Ok(EMPTY_BLOCK.repeat(count))
-    }
-
-    /// The end of the stream, after the last piece.
-    pub(super) fn end(&self) -> Result<Vec<u8>, Trapped> {
-        let mut end = FINAL_EMPTY_BLOCK.to_vec();
-        end.extend_from_slice(&self.adler.to_bytes());
-        // A slice that ends with the stream can't be a trap.
-        let inside = self.length + end.len() as u64 - 1;
-        let ended = Self { followers: self.followed(inside, |_| Some(self.output)), ..*self };
-        ended.trap().map_or(Ok(end), Err)
     }
 
     /// The state with `piece` added, `shift` bytes further on.
@@ -258,13 +279,14 @@ mod tests {
             let mut seam = Seam::new();
             let mut payload = ZLIB_HEADER.to_vec();
             for _ in 0..random.usize(1..14) {
-                let piece = &pieces[random.usize(..pieces.len())];
-                let shift = seam.before(piece).unwrap();
-                shifted += usize::from(!shift.is_empty());
-                payload.extend_from_slice(&shift);
-                payload.extend_from_slice(&piece.bytes);
+                let piece = pieces[random.usize(..pieces.len())].clone();
+                let length = piece.bytes.len();
+                let added = seam.add(piece).unwrap();
+                shifted += usize::from(added.len() > length);
+                payload.extend_from_slice(&added);
             }
-            payload.extend_from_slice(&seam.end().unwrap());
+            let last = pieces[random.usize(..pieces.len())].clone();
+            payload.extend_from_slice(&seam.end(last).unwrap());
             let stream = ZLIB_HEADER.len();
             let mut finder = Finder::new(stream as u64);
             let first = finder.next();

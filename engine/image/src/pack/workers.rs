@@ -51,6 +51,9 @@ impl<'a> Workers<'a> {
     /// at again, but more would leave a core with nothing to do at the end.
     const SEGMENT: usize = 512 << 10;
     const LEAST_SEGMENT: usize = 64 << 10;
+    /// The share of a chunk's bytes that is little for its stream: so little that what tells the
+    /// codes of a block is a part of it, and that compressing it once more takes no time.
+    const LITTLE: usize = 20;
 
     /// For `level`, 1 to 13; they leave when they are told to `stop`.
     pub(super) fn new(level: u8, stop: &'a AtomicBool) -> Self {
@@ -118,13 +121,24 @@ impl<'a> Workers<'a> {
             let encode = |encoder: &mut Encoder| encoder.encode(bytes, range, go_on);
             idle.with(|| Encoder::new(effort), encode)
         };
+        let whole = || {
+            let go_on = |_| !self.stop.load(Ordering::Relaxed);
+            let range = window..bytes.len();
+            let encode = |encoder: &mut Encoder| encoder.encode_whole(bytes, range, go_on);
+            idle.with(|| Encoder::new(effort), encode).finish()
+        };
         let parts: Vec<_> = segments(window..bytes.len()).into_par_iter().map(encode).collect();
         let mut all = BitWriter::default();
         for part in parts {
             all.append(part);
         }
-        all.finish()
+        let stream = all.finish();
+        if stream.len() < bytes.len() / Self::LITTLE { shorter(whole(), stream) } else { stream }
     }
+}
+
+fn shorter(one: Vec<u8>, other: Vec<u8>) -> Vec<u8> {
+    if one.len() < other.len() { one } else { other }
 }
 
 fn segments(range: Range<usize>) -> Vec<Range<usize>> {

@@ -8,12 +8,19 @@ pub(in super::super) struct BitWriter {
     count: u32,
     /// Bits behind which zeros go to the end of a byte.
     aligned: Vec<u64>,
+    /// The bit at which the last block begins.
+    last_block: Option<u64>,
 }
 
 impl BitWriter {
     /// Bits so far.
     pub(super) fn length(&self) -> u64 {
         self.bytes.len() as u64 * 8 + u64::from(self.count)
+    }
+
+    /// A block begins here.
+    pub(super) fn begin_block(&mut self) {
+        self.last_block = Some(self.length());
     }
 
     /// Adds the lowest `count` bits of `bits`, which has no others: 32 at most.
@@ -52,9 +59,17 @@ impl BitWriter {
         other.flush();
         let mut start = 0;
         for &at in &other.aligned {
-            self.copy(&other.bytes, start, at);
+            self.copy_blocks(&other, start, at);
             self.align();
             start = at.div_ceil(8);
+        }
+        self.copy_blocks(&other, start, end);
+    }
+
+    /// Adds the bits of `other` from byte `start` up to bit `end`.
+    fn copy_blocks(&mut self, other: &Self, start: u64, end: u64) {
+        if let Some(at) = other.last_block.filter(|at| (start * 8..end).contains(at)) {
+            self.last_block = Some(self.length() + at - start * 8);
         }
         self.copy(&other.bytes, start, end);
     }
@@ -72,10 +87,15 @@ impl BitWriter {
         }
     }
 
-    /// All, behind which a final block without contents ends the stream.
+    /// All, of which the last block becomes the final one.
     pub(in super::super) fn finish(mut self) -> Vec<u8> {
-        self.put(1, 3);
-        self.put_bytes(&[0, 0, 0xff, 0xff]);
+        let Some(last) = self.last_block else {
+            self.put(1, 3);
+            self.put_bytes(&[0, 0, 0xff, 0xff]);
+            return self.bytes;
+        };
+        self.flush();
+        self.bytes[(last / 8) as usize] |= 1 << (last % 8);
         self.bytes
     }
 }
@@ -95,6 +115,12 @@ mod tests {
                 for _ in 0..random.u32(..40) {
                     let count = random.u32(0..=32);
                     let bits = random.u64(..1 << count);
+                    if random.u8(..5) == 0 {
+                        part.begin_block();
+                        part.put(0, 3);
+                        whole.begin_block();
+                        whole.put(0, 3);
+                    }
                     if random.u8(..10) == 0 {
                         part.put_bytes(&bits.to_le_bytes());
                         whole.put_bytes(&bits.to_le_bytes());

@@ -4,7 +4,8 @@ use super::bits::BitWriter;
 use super::head::{Head, smoothed};
 use super::huffman::{codes_of, lengths_of};
 use super::symbols::{
-    DISTANCES, END, Item, LENGTH_SYMBOLS, LENGTHS, LITERALS, distance_base, distance_bits,
+    DISTANCES, END, FIXED_LITERALS, Item, LENGTH_SYMBOLS, LENGTHS, LITERALS, distance_base,
+    distance_bits,
 };
 
 /// A literal or a match, and the byte that a literal is.
@@ -50,6 +51,15 @@ impl Histogram {
         histogram
     }
 
+    /// Bits of all symbols with codes of such lengths.
+    fn bits(&self, literals: &[u8], distances: &[u8]) -> u64 {
+        let bits = |counts: &[u32], lengths: &[u8]| -> u64 {
+            let each = counts.iter().zip(lengths);
+            each.map(|(&count, &length)| u64::from(count) * u64::from(length)).sum()
+        };
+        bits(&self.literals, literals) + bits(&self.distances, distances) + self.extra_bits()
+    }
+
     /// Bits besides those of the codes.
     fn extra_bits(&self) -> u64 {
         let lengths = LENGTHS.iter().zip(&self.literals[END + 1..]);
@@ -65,9 +75,10 @@ impl Histogram {
 
 /// The codes of a block, and how they are told.
 pub(super) struct Codes {
-    literals: [u8; LITERALS],
+    literals: [u8; FIXED_LITERALS],
     distances: [u8; DISTANCES],
-    head: Head,
+    /// None for the fixed codes.
+    head: Option<Head>,
     /// Bits of the block.
     pub(super) bits: u64,
 }
@@ -87,30 +98,44 @@ impl Codes {
         smoothed(&histogram.distances, &mut smooth.distances);
         let plain = Self::of(histogram, histogram, Head::shortest);
         let smooth = Self::of(&smooth, histogram, Head::shortest);
-        if smooth.bits < plain.bits { smooth } else { plain }
+        let fixed = Self::fixed(histogram);
+        [smooth, fixed].into_iter().fold(
+            plain,
+            |best, other| {
+                if other.bits < best.bits { other } else { best }
+            },
+        )
+    }
+
+    /// Those that need not be told.
+    fn fixed(histogram: &Histogram) -> Self {
+        let mut literals = [8; FIXED_LITERALS];
+        literals[144..256].fill(9);
+        literals[256..280].fill(7);
+        let distances = [5; DISTANCES];
+        let bits = 3 + histogram.bits(&literals, &distances);
+        Self { literals, distances, head: None, bits }
     }
 
     /// Those that suit `shape`, and what a block with the symbols of `histogram` takes with them.
     fn of(shape: &Histogram, histogram: &Histogram, head: impl Fn(&[u8], &[u8]) -> Head) -> Self {
-        let (mut literals, mut distances) = ([0; LITERALS], [0; DISTANCES]);
-        lengths_of(&shape.literals, 15, &mut literals);
+        let (mut literals, mut distances) = ([0; FIXED_LITERALS], [0; DISTANCES]);
+        lengths_of(&shape.literals, 15, &mut literals[..LITERALS]);
         lengths_of(&shape.distances, 15, &mut distances);
-        let head = head(&literals, &distances);
-        let bits = |counts: &[u32], lengths: &[u8]| -> u64 {
-            let each = counts.iter().zip(lengths);
-            each.map(|(&count, &length)| u64::from(count) * u64::from(length)).sum()
-        };
-        let bits = head.bits
-            + bits(&histogram.literals, &literals)
-            + bits(&histogram.distances, &distances)
-            + histogram.extra_bits();
-        Self { literals, distances, head, bits }
+        let head = head(&literals[..LITERALS], &distances);
+        let bits = head.bits + histogram.bits(&literals, &distances);
+        Self { literals, distances, head: Some(head), bits }
     }
 
     /// Writes the block.
     pub(super) fn put(&self, symbols: impl Iterator<Item = Symbol>, out: &mut BitWriter) {
-        self.head.put(out);
-        let (mut literals, mut distances) = ([0; LITERALS], [0; DISTANCES]);
+        out.begin_block();
+        match &self.head {
+            Some(head) => head.put(out),
+            // No final block, with the fixed codes.
+            None => out.put(0b010, 3),
+        }
+        let (mut literals, mut distances) = ([0; FIXED_LITERALS], [0; DISTANCES]);
         codes_of(&self.literals, &mut literals);
         codes_of(&self.distances, &mut distances);
         for (item, byte) in symbols {
@@ -138,6 +163,7 @@ impl Codes {
 /// Writes `bytes` as they are.
 pub(super) fn put_stored(bytes: &[u8], out: &mut BitWriter) {
     for part in bytes.chunks(0xffff) {
+        out.begin_block();
         out.put(0, 3);
         let length = part.len() as u16;
         out.put_bytes(&length.to_le_bytes());

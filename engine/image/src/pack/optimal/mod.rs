@@ -79,6 +79,28 @@ impl Encoder {
         range: Range<usize>,
         go_on: impl Fn(usize) -> bool,
     ) -> BitWriter {
+        let unit = self.effort.unit;
+        self.encode_by(bytes, range, unit, go_on)
+    }
+
+    /// The same where little comes out: as one unit, since every block counts.
+    pub(super) fn encode_whole(
+        &mut self,
+        bytes: &[u8],
+        range: Range<usize>,
+        go_on: impl Fn(usize) -> bool,
+    ) -> BitWriter {
+        let unit = range.len();
+        self.encode_by(bytes, range, unit, go_on)
+    }
+
+    fn encode_by(
+        &mut self,
+        bytes: &[u8],
+        range: Range<usize>,
+        unit: usize,
+        go_on: impl Fn(usize) -> bool,
+    ) -> BitWriter {
         let mut out = BitWriter::default();
         let window = range.start.saturating_sub(WINDOW)..range.start;
         match &mut self.finder {
@@ -87,7 +109,7 @@ impl Encoder {
         }
         let mut at = range.start;
         while at < range.end {
-            let mut end = range.end.min(at + self.effort.unit);
+            let mut end = range.end.min(at + unit);
             // A run goes on behind the unit, or may.
             let run = long_run(bytes, at..range.end.min(end + LONG_RUN));
             match run {

@@ -3,6 +3,8 @@
 /// Symbols of the literal and length alphabet, and of that of distances, that may be used.
 pub(super) const LITERALS: usize = 286;
 pub(super) const DISTANCES: usize = 30;
+/// Symbols of literals and lengths that the fixed codes have: two of them are never used.
+pub(super) const FIXED_LITERALS: usize = 288;
 /// The end of a block.
 pub(super) const END: usize = 256;
 /// Bytes of the shortest match.
