@@ -70,7 +70,8 @@ fn what_a_block_for_developers_names_exists() {
 }
 
 fn exists(line: &str) -> bool {
-    let words: Vec<_> = line.split(' ').collect();
+    // Variables that are set for the command stand before it.
+    let words: Vec<_> = line.split(' ').skip_while(|word| word.contains('=')).collect();
     let program = words[0];
     if program == "cargo" {
         let named = |option, folder: &str| {
