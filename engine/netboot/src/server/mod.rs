@@ -350,11 +350,6 @@ impl Server {
         if in_step || !self.pacer.learns() || batch.frames < SLOTS as u64 / 2 {
             return;
         }
-        self.loss.add(lost);
-        // The rest of a batch, a frame or two, tells little of the path.
-        if !self.pacer.learns() || batch.frames < SLOTS as u64 / 2 {
-            return;
-        }
         let answer = batch.answer(lost >= 0.5, self.sleds.len() <= 1);
         let open = self.pacer.is_open();
         self.pacer.answered(now, &answer);
