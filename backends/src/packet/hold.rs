@@ -35,6 +35,7 @@ pub(super) enum Refusal {
 }
 
 impl Hold {
+    /// Between two tries to take the hold: a fraction of the time that a server takes to end.
     const PAUSE: Duration = Duration::from_millis(50);
     /// A server dismisses who came to ask several times a second: longer than that, nobody knows
     /// who has the name.

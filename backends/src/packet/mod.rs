@@ -107,7 +107,7 @@ pub(crate) fn system_name(name: &str) -> Result<String, LinkError> {
 }
 
 /// What the first worker has of the hold on a link, unless another server has it; and in words why
-/// there is none to have.
+/// it has none.
 fn hold(name: &str, index: i32, sharing: Sharing) -> Result<(Holding, String), LinkError> {
     let patience = match sharing {
         Sharing::Open => return Ok((Holding::Nothing, String::new())),

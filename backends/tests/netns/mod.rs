@@ -98,7 +98,7 @@ pub(crate) fn sent_by(link: &str) -> u64 {
     columns.skip(9).map(|count| count.parse().expect("a count")).next().expect("ten columns")
 }
 
-/// Waits until a link has sent so many frames: a boot is well under way.
+/// Waits until a link has sent this many frames, when a boot is well under way.
 pub(crate) fn wait_for_frames(link: &str, frames: u64) {
     let until = Instant::now() + Duration::from_secs(20);
     while sent_by(link) < frames {

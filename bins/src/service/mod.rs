@@ -64,7 +64,7 @@ pub fn run(options: ServeOptions) -> anyhow::Result<Exit> {
     let (learnt, keeper) = Keeper::start(options.state.clone(), taken.clone())?;
     let shared = Arc::new(Shared {
         store: Store::open(places, options.map)?,
-        // Time that passes before sleds can be answered is none of theirs.
+        // The time before sleds can be answered does not count against them.
         clock: Clock::new(),
         signals,
         links: links.iter().map(|link| link.name().to_owned()).collect(),

@@ -46,7 +46,7 @@ pub struct ServeOptions {
 }
 
 impl ServeOptions {
-    /// How many workers serve each of so many links. One sled is one worker's; of many, half the
+    /// How many workers serve each of `links`. One sled is one worker's; of many, half the
     /// cores serve, spread over the links, and the other half are left to what the kernel does for
     /// them.
     pub fn workers(&self, links: usize) -> usize {

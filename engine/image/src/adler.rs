@@ -19,7 +19,7 @@ impl Adler {
         Self::of_run(0, length)
     }
 
-    /// Of so many times `byte`.
+    /// The checksum of `byte` repeated `length` times.
     pub(super) fn of_run(byte: u8, length: u64) -> Self {
         let (byte, count) = (u64::from(byte), length % Self::BASE);
         // 1 + 2 + ... + count, halved where that leaves no rest.

@@ -75,7 +75,7 @@ impl Drop for Ended {
 impl Keeper {
     /// A flood of HELLOs must not become a flood of looks at files.
     const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
-    /// A look is followed by so many times its own length without one.
+    /// The pause after a look, in multiples of how long the look took.
     const PAUSE: u32 = 10;
     /// A sled's HELLO waits no longer for a look; it says the next one after four seconds.
     const LATE: Duration = Duration::from_millis(500);
