@@ -37,7 +37,7 @@ fn parse(text: &str) -> Vec<Duration> {
 
 impl AnswerTimes {
     /// Draws one.
-    pub(super) fn draw(self, random: &mut Rng) -> Duration {
+    pub(crate) fn draw(self, random: &mut Rng) -> Duration {
         match self {
             Self::Constant(time) => time,
             Self::Quiet => random.choice(QUIET.iter()).copied().unwrap_or_default(),
