@@ -85,6 +85,16 @@ fn with_losses_it_is_faster_in_step_where_it_is_served_in_step() {
 }
 
 #[test]
+fn waiting_for_others_says_nothing_of_what_a_retransmit_costs() {
+    // Sleds that drop frames at no cost are found out, though each waits for the slowest.
+    let faults = Faults::loss(1e-3);
+    let scenario = Scenario { faults, console: Duration::ZERO, ..rack(32) };
+    let (in_step, apart) = (scenario.run(), one_by_one(&scenario));
+    let ratio = in_step.time.as_secs_f64() / apart.time.as_secs_f64();
+    assert!(ratio < 0.35, "{ratio}");
+}
+
+#[test]
 fn what_the_trunk_loses_is_repaired_for_each_member() {
     let scenario = Scenario { trunk_faults: Faults::loss(1e-3), ..rack(32) };
     let (in_step, apart) = (scenario.run(), one_by_one(&scenario));

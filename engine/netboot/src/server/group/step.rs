@@ -153,6 +153,7 @@ impl Server {
         group.expect(id);
         sled.sent_in_step(now, sent);
         sled.batch_sent(now, self.loss.of_link());
+        sled.recovery.waited(sent.first);
         if !self.retransmit || !member {
             sled.recovery.wait();
         }

@@ -124,6 +124,15 @@ impl Recovery {
         });
     }
 
+    /// The batch that just went out was begun at `begun`, once others had asked for it too.
+    pub(super) fn waited(&mut self, begun: Instant) {
+        if let Some(batch) = &self.batch
+            && begun.since(self.went_on) > batch.sent.since(begun)
+        {
+            self.spacing.waited();
+        }
+    }
+
     /// Leaves the batch to the sled's own timer.
     pub(super) fn wait(&mut self) {
         self.due = None;

@@ -84,6 +84,14 @@ impl Spacing {
         }
     }
 
+    /// The next batch went out only when others were ready for it too: the sled may have dropped them
+    /// all long before.
+    pub(super) fn waited(&mut self) {
+        if let Some(repair) = &mut self.repair {
+            repair.limited = true;
+        }
+    }
+
     /// The next batch needed a repair too: nobody knows when the sled had dropped all of the last.
     pub(super) fn forget(&mut self) {
         self.repair = None;
