@@ -190,9 +190,6 @@ fn choose(
             }
             Err(error) => format!(" (io_uring: {})", why(&error)),
         },
-        TxPath::Auto | TxPath::Xdp if options.mapped => {
-            " (not AF_XDP: it would make this process read the mapped image)".to_owned()
-        }
         // A shaper that somebody has put there is meant to be met; if the kernel does not say
         // that there is one, it is the usual case that there is none.
         TxPath::Auto if let Ok(Some(shaper)) = attributes::shaping(facts.index) => {

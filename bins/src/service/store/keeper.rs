@@ -257,7 +257,7 @@ fn load(path: &Path, map: bool) -> anyhow::Result<(Contents, String)> {
         "" => String::new(),
         name => format!("{name:?}, "),
     };
-    let size = Bytes(contents.bytes().len() as u64);
+    let size = Bytes(contents.size() as u64);
     let mapped = if contents.is_mapped() { ", mapped" } else { "" };
     let line = format!("{}: {name}{size}, sha256 {}{mapped}", path.display(), contents.checksum());
     Ok((contents, line))

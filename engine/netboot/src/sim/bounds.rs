@@ -46,7 +46,7 @@ impl Against {
             Self::OneByOne => apart.run().time,
             Self::Alone => Scenario { sleds: 1, ..apart }.run().time,
             Self::Barrier(slowest) => {
-                let batches = scenario.image.bytes().len().div_ceil(SLOTS * BLOCK) as u32;
+                let batches = scenario.image.size().div_ceil(SLOTS * BLOCK) as u32;
                 (Self::WIRE + slowest) * batches
             }
             Self::NoneDead(longer) => Scenario { dead: 0, ..scenario.clone() }.run().time + longer,

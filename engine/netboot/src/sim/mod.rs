@@ -22,6 +22,7 @@ mod naive;
 mod scenario;
 mod segment;
 mod stranger;
+mod traffic;
 
 pub use actor::Actor;
 pub use bounds::{Against, Bound, bounds};
@@ -30,5 +31,6 @@ pub use judged::judged;
 pub use line::{Faults, Line, PortConfig, wire_bytes, wire_time};
 pub use naive::Naive;
 pub use scenario::{Outcome, Scenario};
-pub use segment::{Link, PlugId, Segment, Traffic};
+pub use segment::{Link, PlugId, Segment};
 pub use stranger::{Stranger, StrangerConfig};
+pub use traffic::Traffic;
