@@ -16,6 +16,7 @@ mod actor;
 mod bounds;
 mod flood;
 mod frames;
+mod hostile;
 mod judged;
 mod line;
 mod naive;
