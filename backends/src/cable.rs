@@ -109,8 +109,15 @@ impl Datalink for Port {
 
     fn send(&mut self, batch: &mut Batch) -> Result<Sent, LinkError> {
         let frames = batch.len();
-        let mut dropped = 0;
-        for frame in batch.iter() {
+        let (mut dropped, mut unreadable) = (0, 0);
+        for index in 0..frames {
+            let frame = batch.get(index).expect("there are this many");
+            // A mapped file: only the system may read it, and there is none on the way.
+            let Some(payload) = frame.payload.held() else {
+                batch.note_unreadable(index);
+                unreadable += 1;
+                continue;
+            };
             let destination = frame.destination();
             let index = match self.outgoing.iter().position(|(known, _)| *known == destination) {
                 Some(index) => index,
@@ -124,7 +131,7 @@ impl Datalink for Port {
                 bundle.bytes.reserve(frames.min(Self::BUNDLE) * Self::FRAME);
             }
             bundle.bytes.extend_from_slice(frame.head);
-            bundle.bytes.extend_from_slice(frame.payload);
+            bundle.bytes.extend_from_slice(payload);
             bundle.ends.push(bundle.bytes.len());
             if bundle.ends.len() == Self::BUNDLE {
                 dropped += self.segment.deliver(self.address, destination, std::mem::take(bundle));
@@ -136,6 +143,8 @@ impl Datalink for Port {
             }
         }
         batch.consume(frames);
+        dropped += unreadable;
+        self.counters.unreadable += unreadable as u64;
         self.counters.taken += (frames - dropped) as u64;
         self.counters.dropped += dropped as u64;
         Ok(Sent { taken: frames - dropped, dropped })
@@ -174,7 +183,13 @@ impl Datalink for Port {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, File};
+    use std::path::Path;
+
+    use boot_format::Name;
     use boot_format::wire::{FrameType, Head};
+    use boot_image::Contents;
+    use boot_image::pack::{PackOptions, pack};
 
     use super::*;
 
@@ -220,6 +235,39 @@ mod tests {
         assert_eq!(received(&mut deaf).len(), Port::QUEUE);
         drop(deaf);
         assert_eq!(send(&mut sender, address(1), &[b"x"]), Sent { taken: 1, dropped: 0 });
+    }
+
+    #[test]
+    fn a_frame_from_a_mapped_image_is_dropped_unread() {
+        let segment = Segment::new();
+        let (mut near, mut far) = (segment.plug(address(0)), segment.plug(address(1)));
+        let folder = tempfile::tempdir().unwrap();
+        let image = mapped_image(folder.path());
+        let mut batch = Batch::with_capacity(2);
+        let head = Head::data(address(1), address(0), 0, 1024);
+        batch.push_contents(head, &image, 0, 1024);
+        batch.push_body(Head::new(address(1), address(0), FrameType::Hello, 1), b"x");
+        assert_eq!(near.send(&mut batch).unwrap(), Sent { taken: 1, dropped: 1 });
+        assert_eq!((batch.take_unreadable(), near.counters().unreadable), (vec![address(1)], 1));
+        assert_eq!(received(&mut far), [b"x"]);
+    }
+
+    /// An image of 1 MiB, mapped from a file in `folder`.
+    fn mapped_image(folder: &Path) -> Contents {
+        let raw = folder.join("raw");
+        fs::write(&raw, vec![7; 1 << 20]).unwrap();
+        let options = PackOptions {
+            image_name: Name::new("").unwrap(),
+            dataset: Name::new("rpool").unwrap(),
+            target_size: 1 << 20,
+            level: None,
+            threads: None,
+            pad: false,
+        };
+        let path = folder.join("an.img");
+        let (raw, out) = (File::open(&raw).unwrap(), File::create(&path).unwrap());
+        pack(&raw, 1 << 20, &out, &options, &mut |_| true).unwrap();
+        Contents::map(&path).unwrap()
     }
 
     #[test]

@@ -67,6 +67,12 @@ pub trait Datalink {
         sink: &mut dyn FnMut(&[u8]),
     ) -> Result<(), LinkError>;
 
+    /// Whether frames from a mapped image go out here. A link that reads or copies payloads in this
+    /// process drops them as unreadable.
+    fn sends_mapped(&self) -> bool {
+        false
+    }
+
     /// How frames leave, in words for the log: the path that was chosen, and why. `None` if there
     /// is only one.
     fn path(&self) -> Option<&str> {

@@ -14,9 +14,6 @@ pub struct OpenOptions {
     pub sharing: Sharing,
     /// How frames leave.
     pub tx: TxPath,
-    /// Whether payloads may be mapped from files, which this process must not read: then no path is
-    /// taken that copies them here.
-    pub mapped: bool,
     /// How long frames wait for a link that is down; after that, frames are dropped until it is up.
     /// On Linux only; elsewhere they are dropped at once.
     pub patience: Duration,

@@ -50,7 +50,7 @@ mod linux {
     fn against_the_replaced_tool() {
         let image = image(ONE);
         let mut file = tempfile::tempfile().expect("there is a place for files");
-        file.write_all(image.bytes()).expect("there is room for a file");
+        file.write_all(image.held().unwrap()).expect("there is room for a file");
         let mut naive = Vec::new();
         let mut ours = PATHS.map(|path| (path, Vec::new()));
         for _ in 0..TURNS {
@@ -247,7 +247,7 @@ mod linux {
             let last: Option<Instant> = reports().filter_map(|report| report.finished).max();
             let time = last.zip(hello).map_or(Duration::ZERO, |(last, hello)| last.since(hello));
             let (frames, cpu) = server.join().expect("the server does not panic");
-            let bytes = image.bytes().len() * rack.sleds().len();
+            let bytes = image.size() * rack.sleds().len();
             assert!(frames >= (bytes / BLOCK) as u64, "{frames} frames");
             Boot { bytes, frames, cpu, sleds_cpu, time, jain: fairness.unwrap_or(0.0) }
         })

@@ -27,7 +27,7 @@ impl Row {
         assert_eq!(outcome.booted, scenario.sleds, "seed {}", scenario.seed);
         self.times.push((outcome.time.as_secs_f64(), quiet.time.as_secs_f64()));
         self.retransmits += outcome.early;
-        let frames = scenario.image.bytes().len() as u64 / 1024;
+        let frames = scenario.image.size() as u64 / 1024;
         self.frames += frames * u64::from(scenario.sleds);
     }
 

@@ -46,7 +46,7 @@ impl Naive {
     /// What the kernel answers to the first frame that it does not take.
     pub fn send(&mut self, batch: &mut Batch) -> io::Result<()> {
         for frame in batch.iter() {
-            self.send_one(frame.head, frame.payload)?;
+            self.send_one(frame.head, frame.payload.held().expect("it sends from memory"))?;
         }
         batch.clear();
         Ok(())

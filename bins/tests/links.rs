@@ -165,6 +165,7 @@ fn a_mapped_image_that_is_cut_short_ends_the_boots_from_it_and_not_the_server() 
         let (status, _, log) = server.end(SOON);
         assert_eq!(status, 0, "{log}");
         assert!(log.contains(", mapped"), "{log}");
+        assert!(log.contains("sendmmsg (not AF_XDP: it can't send from mapped files)"), "{log}");
         assert!(log.contains("its image can no longer be read"), "{log}");
         assert!(log.contains("it was mapped, so the old one is lost"), "{log}");
         assert!(counted(&log, NEAR, " dropped because a mapped image") > 0, "{log}");

@@ -112,13 +112,13 @@ impl DlpiLink {
         self.sending.notes().down.load(Ordering::Relaxed)
     }
 
-    fn send_one(&mut self, frame: FrameSlices<'_>) -> Result<(), Failure> {
+    fn send_one(&mut self, frame: FrameSlices<'_>, payload: &[u8]) -> Result<(), Failure> {
         let (to, sap) =
             (frame.destination().octets(), u16::from_be_bytes([frame.head[12], frame.head[13]]));
         let from = if self.raw { 0 } else { ETHERNET_LEN };
         self.outgoing.clear();
         self.outgoing.extend_from_slice(&frame.head[from..]);
-        self.outgoing.extend_from_slice(frame.payload);
+        self.outgoing.extend_from_slice(payload);
         if self.raw {
             self.own.extend(source_of(frame.head));
         }
@@ -221,7 +221,14 @@ impl Datalink for DlpiLink {
                 sent.dropped += 1;
                 continue;
             }
-            match self.send_one(frame) {
+            let Some(payload) = frame.payload.held() else {
+                batch.note_unreadable(0);
+                batch.consume(1);
+                sent.dropped += 1;
+                self.counters.unreadable += 1;
+                continue;
+            };
+            match self.send_one(frame, payload) {
                 Ok(()) => {
                     batch.consume(1);
                     sent.taken += 1;

@@ -8,8 +8,6 @@ mod ffi;
 mod handle;
 mod link;
 
-use std::io;
-
 use self::handle::{Receiving, Trouble, known_links, open_sending};
 use self::link::{DlpiLink, Share};
 use crate::{Datalink, LEAST_MTU, LinkError, OpenOptions};
@@ -21,24 +19,17 @@ const MOST_WORKERS: usize = 8;
 /// them, and each worker takes its own; there are few.
 ///
 /// There is one way to send here, whatever the options ask for. It gathers frames in this process,
-/// which must not read what is mapped from a file.
+/// so those from a mapped image can't go out.
 ///
 /// # Errors
 ///
 /// If there is no such link, it is not Ethernet, can't carry the protocol's frames, or the process
-/// lacks the privilege; or if payloads are mapped.
+/// lacks the privilege.
 pub(crate) fn open(
     name: &str,
     options: OpenOptions,
     workers: usize,
 ) -> Result<Vec<Box<dyn Datalink + Send>>, LinkError> {
-    if options.mapped {
-        let cause = io::Error::new(
-            io::ErrorKind::Unsupported,
-            "with DLPI this process reads what it sends: serve images from memory",
-        );
-        return Err(LinkError::System { link: name.to_owned(), what: "send mapped images", cause });
-    }
     let raw = options.all_addresses;
     let workers = workers.clamp(1, MOST_WORKERS) as u32;
     let mut links: Vec<Box<dyn Datalink + Send>> = Vec::new();

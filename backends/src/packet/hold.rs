@@ -10,7 +10,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::socket::sockopt::PeerCredentials;
@@ -24,27 +24,29 @@ pub(super) struct Hold {
     name: Arc<UnixListener>,
 }
 
-/// Why there is no hold to have.
+/// Why the hold cannot be taken.
 #[derive(Debug)]
 pub(super) enum Refusal {
     /// Another has it: which process.
     Held(String),
-    /// The name has been taken by somebody who serves nothing: by whom.
+    /// A process that serves nothing has taken the name: which one.
     Usurped(String),
     System(io::Error),
 }
 
 impl Hold {
-    /// Between two tries to take the hold: a fraction of the time that a server takes to end.
+    /// Between two tries to take the hold: a twentieth of a second is not felt by whoever restarts
+    /// a server, and costs nothing.
     const PAUSE: Duration = Duration::from_millis(50);
-    /// A server dismisses who came to ask several times a second: longer than that, nobody knows
-    /// who has the name.
+    /// A server dismisses those who ask several times a second. If asking fails for this long, it
+    /// stays unknown who has the name.
     const UNCLEAR: Duration = Duration::from_secs(1);
 
-    /// Takes the hold on the link with this number, as soon as who holds it lets it go, within
-    /// `patience`.
+    /// Takes the hold on the link with this number as soon as its holder lets it go, waiting for
+    /// `patience` at most.
     pub(super) fn take(link: i32, patience: Duration) -> Result<Self, Refusal> {
-        let start = Instant::now();
+        // Counted in pauses: no backend reads a clock, and a try takes no time to speak of.
+        let mut waited = Duration::ZERO;
         loop {
             if let Some(hold) = Self::try_take(link).map_err(Refusal::System)? {
                 return Ok(hold);
@@ -60,10 +62,11 @@ impl Hold {
                     refusal => (refusal, Duration::ZERO),
                 },
             };
-            if start.elapsed() >= patience {
+            if waited >= patience {
                 return Err(refusal);
             }
             thread::sleep(Self::PAUSE);
+            waited += Self::PAUSE;
         }
     }
 
@@ -77,15 +80,15 @@ impl Hold {
         Ok(Some(Self { name: Arc::new(name) }))
     }
 
-    /// Lets those go who came to see whose the hold is, so that more can come.
+    /// Dismisses those who came to see who has the hold, so that others can come.
     fn dismiss(&self) {
-        /// As many as can wait for a listener of the standard library.
+        /// The backlog of a listener of the standard library.
         const MOST: usize = 128;
         (0..MOST).map_while(|_| self.name.accept().ok()).for_each(drop);
     }
 }
 
-/// What a worker has of the hold on its link.
+/// A worker's part in the hold on its link.
 #[derive(Clone, Debug)]
 pub(super) enum Holding {
     Nothing,
@@ -95,7 +98,7 @@ pub(super) enum Holding {
 }
 
 impl Holding {
-    /// Does what is to be done several times a second.
+    /// To be called several times a second: dismisses those who ask, or tries to take the hold.
     pub(super) fn look(&mut self) {
         match self {
             Self::Nothing => {}
@@ -121,9 +124,9 @@ fn name_of(link: i32) -> String {
     format!("bootserver-link-{link}")
 }
 
-/// What it means that `peer` has the name.
+/// What follows if `peer` has the name.
 fn judge(peer: UnixCredentials) -> Refusal {
-    // Of a process in another container one hears neither its number nor what it may do.
+    // The kernel reveals neither the number nor the privileges of a process in another container.
     if peer.pid() == 0 && peer.uid() == 0 {
         Refusal::Held("a process that is not visible from here".to_owned())
     } else if may_use_links(peer.pid()) {
@@ -137,7 +140,7 @@ fn unclear(error: Errno) -> Refusal {
     Refusal::Usurped(format!("an unknown process ({error})"))
 }
 
-/// Whose the name is: the kernel knows without the owner's help, as long as few ask.
+/// Who has the name: the kernel says so without the owner's help, unless too many ask at once.
 fn ask(name: &str) -> nix::Result<UnixCredentials> {
     let address = UnixAddr::new_abstract(name.as_bytes())?;
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
@@ -158,6 +161,7 @@ fn may_use_links(process: i32) -> bool {
 
 /// A process by its number and, as far as that fits a line, its command line.
 fn process(number: i32) -> String {
+    /// Two rows of a terminal of 100 columns: enough to tell two servers apart.
     const LONGEST: usize = 200;
     let line = fs::read(format!("/proc/{number}/cmdline")).unwrap_or_default();
     let line = String::from_utf8_lossy(&line).trim_end_matches('\0').replace('\0', " ");

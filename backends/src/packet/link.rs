@@ -369,6 +369,10 @@ impl Datalink for PacketLink {
         if before.can_flush() { self.flush() } else { Ok(()) }
     }
 
+    fn sends_mapped(&self) -> bool {
+        true
+    }
+
     fn path(&self) -> Option<&str> {
         Some(&self.described)
     }

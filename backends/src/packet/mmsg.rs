@@ -1,4 +1,4 @@
-//! Sending with sendmmsg: works wherever a packet socket can be had.
+//! Sending with sendmmsg: works wherever packet sockets do.
 
 use std::io;
 

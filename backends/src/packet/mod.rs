@@ -28,13 +28,16 @@ use self::watch::{LinkFacts, Watch};
 use self::xdp::Opener;
 use crate::{Datalink, LEAST_MTU, LinkError, OpenOptions, Sharing, TxPath};
 
-/// A few batches for each direction.
+/// Bytes of the socket's buffers, which the kernel doubles (socket(7)). It charges 2,304 bytes for
+/// the protocol's longest frame (a buffer of 2,048 and its `sk_buff`), so 28 batches can wait to be
+/// sent, and 7,000 READs to be read: more than a rack sends while a worker is held up for 0.1 s.
 const SEND_BUFFER: usize = 4 << 20;
 const RECEIVE_BUFFER: usize = 8 << 20;
+/// ARPHRD_ETHER of linux/if_arp.h.
 const ETHERNET: u16 = 1;
 
-/// Has the calling thread's timers end when they are due. The kernel lets them be late by 50 us
-/// unless it is told otherwise, which is more than most of the waits on a fast link.
+/// Makes the calling thread's timers end on time. By default the kernel lets them be 50 us late
+/// (timer_slack in prctl(2)), which is longer than most waits on a fast link.
 pub(crate) fn wake_on_time() {
     const SLACK_NS: u64 = 1;
     // A kernel that refuses only is slower.
@@ -45,7 +48,7 @@ pub(crate) fn wake_on_time() {
 ///
 /// # Errors
 ///
-/// If there is no such link, it is none of Ethernet, can't carry the protocol's frames, or the
+/// If there is no such link, it is not Ethernet, it can't carry the protocol's frames, or the
 /// process lacks the privilege.
 pub(crate) fn open(
     name: &str,
@@ -106,8 +109,8 @@ pub(crate) fn system_name(name: &str) -> Result<String, LinkError> {
     find(name).map(|facts| facts.name)
 }
 
-/// What the first worker has of the hold on a link, unless another server has it; and in words why
-/// it has none.
+/// The first worker's part in the hold on a link, unless another server has it; and, in words, why
+/// there is none.
 fn hold(name: &str, index: i32, sharing: Sharing) -> Result<(Holding, String), LinkError> {
     let patience = match sharing {
         Sharing::Open => return Ok((Holding::Nothing, String::new())),
@@ -172,9 +175,8 @@ fn look(name: &str) -> Result<LinkFacts, LinkError> {
     Ok(facts)
 }
 
-/// The way that frames go out, and which it is in words. The one asked for if it can be had
-/// here, else the next best: by what a frame costs, that is AF_XDP, then sendmmsg, which an
-/// io_uring has not been seen to beat.
+/// The path by which frames leave, and its description. If the one that was asked for does not
+/// work here, the next cheapest: AF_XDP, then sendmmsg, which io_uring has not been seen to beat.
 fn choose(
     options: OpenOptions,
     queues: &mut Opener,
@@ -190,11 +192,7 @@ fn choose(
             }
             Err(error) => format!(" (io_uring: {})", why(&error)),
         },
-        TxPath::Auto | TxPath::Xdp if options.mapped => {
-            " (not AF_XDP: it would make this process read the mapped image)".to_owned()
-        }
-        // A shaper that somebody has put there is meant to be met; if the kernel does not say
-        // that there is one, it is the usual case that there is none.
+        // A shaper is there for a reason. If the kernel does not say, there usually is none.
         TxPath::Auto if let Ok(Some(shaper)) = attributes::shaping(facts.index) => {
             format!(" (not AF_XDP: it would bypass the link's queueing discipline, {shaper})")
         }

@@ -185,12 +185,7 @@ impl Socket {
     ) -> io::Result<usize> {
         scratch.vectors.clear();
         for frame in frames.take(SendScratch::MOST) {
-            for bytes in [frame.head, frame.payload] {
-                scratch.vectors.push(libc::iovec {
-                    iov_base: bytes.as_ptr().cast_mut().cast(),
-                    iov_len: bytes.len(),
-                });
-            }
+            scratch.vectors.extend([frame.head, frame.payload.as_raw()].map(vector_of));
         }
         let count = scratch.vectors.len() / 2;
         for (index, message) in scratch.messages[..count].iter_mut().enumerate() {
@@ -318,6 +313,11 @@ impl ReceiveScratch {
             bytes: vec![0; Self::MOST * Self::FRAME].into(),
         }
     }
+}
+
+/// What the kernel gathers from: a head, or a payload that this process may not be able to read.
+pub(super) fn vector_of(bytes: *const [u8]) -> libc::iovec {
+    libc::iovec { iov_base: bytes.cast_mut().cast(), iov_len: bytes.len() }
 }
 
 fn messages(count: usize) -> Box<[libc::mmsghdr]> {

@@ -7,6 +7,7 @@ mod choice;
 mod faults;
 #[path = "../netns/mod.rs"]
 mod netns;
+mod outages;
 mod paths;
 mod sandbox;
 mod tap;

@@ -32,7 +32,10 @@ fn every_path_sends_whole_frames_in_order_and_counts_as_the_link_does() {
                 for (block, frame) in frames[..100].iter().enumerate() {
                     let start = (round * 100 + block) % 256 * BLOCK;
                     assert_eq!(frame[26..34], (start as u64).to_be_bytes(), "{tx}");
-                    assert!(frame[34..] == image.bytes()[start..start + BLOCK], "{tx}: {start}");
+                    assert!(
+                        frame[34..] == image.held().unwrap()[start..start + BLOCK],
+                        "{tx}: {start}"
+                    );
                 }
                 assert_eq!(frames[100][26..], *b"abc");
             }

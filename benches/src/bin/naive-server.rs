@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let contents = Contents::load(Path::new(image))?;
     let mut raw: File = tempfile::tempfile()?;
-    copy(&mut contents.bytes(), &mut raw)?;
+    copy(&mut contents.held().expect("what is loaded is held"), &mut raw)?;
     raw.seek(SeekFrom::Start(0))?;
     let mut socket = Naive::open(link)?;
     let address = std::fs::read_to_string(format!("/sys/class/net/{link}/address"))?;

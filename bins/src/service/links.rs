@@ -3,7 +3,8 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use boot_backends::{Datalink, LinkError, OpenOptions, Sharing, open_workers};
+use anyhow::bail;
+use boot_backends::{Datalink, LinkError, OpenOptions, Sharing, TxPath, open_workers};
 use boot_netboot::server::Serve;
 
 use super::link_names::LinkName;
@@ -24,8 +25,7 @@ pub(crate) fn open(
     links: &[LinkName],
 ) -> anyhow::Result<Vec<Box<dyn Datalink + Send>>> {
     let how = OpenOptions {
-        tx: options.tx,
-        mapped: options.map,
+        tx: path(options),
         patience: PATIENCE,
         sharing: if options.share_link {
             Sharing::Shared
@@ -41,8 +41,16 @@ pub(crate) fn open(
             let error = anyhow::Error::from(error);
             if is_held { error.context("refused without --share-link") } else { error }
         })?;
+        if options.map && workers.iter().any(|link| !link.sends_mapped()) {
+            bail!("{name}: this process reads what it sends here, so --map can't be used");
+        }
+        let remark = if path(options) == options.tx {
+            ""
+        } else {
+            " (not AF_XDP: it can't send from mapped files)"
+        };
         for (worker, link) in (1..).zip(&workers) {
-            let path = link.path().unwrap_or("open");
+            let path = format!("{}{remark}", link.path().unwrap_or("open"));
             match workers.len() {
                 1 => say!("bootserver: {name}: {path}"),
                 all => say!("bootserver: {name}, worker {worker} of {all}: {path}"),
@@ -51,6 +59,14 @@ pub(crate) fn open(
         opened.extend(workers);
     }
     Ok(opened)
+}
+
+/// How frames leave: what is mapped can't be copied to AF_XDP's memory, so none is set aside for it.
+fn path(options: &ServeOptions) -> TxPath {
+    match options.tx {
+        TxPath::Auto | TxPath::Xdp if options.map => TxPath::Mmsg,
+        tx => tx,
+    }
 }
 
 /// A worker that ends, for whatever reason, ends them all, unless only its link is gone.

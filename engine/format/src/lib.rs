@@ -41,7 +41,9 @@
 pub mod boot_source;
 mod checksum;
 mod header;
+mod name;
 pub mod wire;
 
 pub use checksum::{Checksum, ParseChecksumError};
-pub use header::{Header, HeaderError, Name, NameError, NameField};
+pub use header::{Header, HeaderError, NameField};
+pub use name::{Name, NameError};

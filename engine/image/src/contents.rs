@@ -2,6 +2,7 @@
 //! are short of it, mapped from the file.
 
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use boot_format::{Checksum, Header};
 use memmap2::{Mmap, MmapMut};
 use sha2::{Digest, Sha256};
 
-use super::mapping;
+use super::mapping::{MappedSlice, Mapping};
 use super::unpack::{ImageError, ImageErrorKind, ImageFile};
 
 /// The raw contents of one image, pinned: read and checked once, then read-only and shared by
@@ -25,12 +26,54 @@ pub struct Contents {
 
 #[derive(Debug)]
 struct Inner {
-    bytes: Mmap,
-    mapped: bool,
+    memory: Memory,
     target_size: u64,
     checksum: Checksum,
     dataset: String,
     image_name: String,
+}
+
+#[derive(Debug)]
+enum Memory {
+    Pinned(Mmap),
+    Mapped(Mapping),
+}
+
+/// A part of an image's contents, where it lies.
+#[derive(Clone, Copy, Debug)]
+pub enum Payload<'a> {
+    /// In memory that nothing changes.
+    Held(&'a [u8]),
+    /// In a mapped file: only the system may read it.
+    Mapped(MappedSlice<'a>),
+}
+
+impl<'a> Payload<'a> {
+    /// Where the bytes are and how many, for a system call.
+    pub fn as_raw(self) -> *const [u8] {
+        match self {
+            Self::Held(bytes) => bytes,
+            Self::Mapped(slice) => slice.as_raw(),
+        }
+    }
+
+    /// The bytes, for those who read or copy them; `None` if they are mapped.
+    pub fn held(self) -> Option<&'a [u8]> {
+        match self {
+            Self::Held(bytes) => Some(bytes),
+            Self::Mapped(_) => None,
+        }
+    }
+
+    /// How many bytes it has.
+    pub fn len(self) -> usize {
+        self.as_raw().len()
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
 }
 
 impl Contents {
@@ -49,10 +92,9 @@ impl Contents {
     /// hardly any memory. A compressed image is pinned as by [`Contents::load`], since its file
     /// does not have the raw contents.
     ///
-    /// Nothing protects mapped contents. Whoever writes to the file changes what is served; once
-    /// the file has become shorter, a system call that sends what is gone fails with EFAULT, and
-    /// the process ends (SIGBUS) if it reads them itself. So [`Contents::bytes`] may then only be
-    /// handed to the system, and never be read.
+    /// Nothing protects mapped contents: whoever writes to the file changes what is served, and
+    /// once it is shorter, a system call that sends what is gone fails with EFAULT. The process
+    /// itself cannot read them ([`Payload::Mapped`]).
     ///
     /// # Errors
     ///
@@ -64,21 +106,22 @@ impl Contents {
         }
         let size = servable_size(&image)?;
         image.unpack(&mut |_| Ok(()))?;
-        let bytes = mapping::map(image.file(), Header::LEN as u64, size);
-        Ok(Self::of(&image, bytes.map_err(|error| image.error(error))?, true))
+        let mapping = Mapping::new(image.file(), Header::LEN as u64, size);
+        let mapping = mapping.map_err(|error| image.error(error))?;
+        Ok(Self::of(&image, Memory::Mapped(mapping)))
     }
 
     fn pin(image: &ImageFile) -> Result<Self, ImageError> {
         let mut memory = memory(servable_size(image)?).map_err(|error| image.error(error))?;
         image.read_to(&mut memory)?;
         let bytes = memory.make_read_only().map_err(|error| image.error(error))?;
-        Ok(Self::of(image, bytes, false))
+        Ok(Self::of(image, Memory::Pinned(bytes)))
     }
 
-    fn of(image: &ImageFile, bytes: Mmap, mapped: bool) -> Self {
+    fn of(image: &ImageFile, memory: Memory) -> Self {
         let Header { target_size, checksum, dataset, image_name, .. } = *image.header();
         let (dataset, image_name) = (dataset.to_string(), image_name.to_string());
-        let inner = Inner { bytes, mapped, target_size, checksum, dataset, image_name };
+        let inner = Inner { memory, target_size, checksum, dataset, image_name };
         Self { inner: Arc::new(inner) }
     }
 
@@ -97,16 +140,39 @@ impl Contents {
         let mut memory = memory(size)?;
         fill(&mut memory);
         let checksum = Checksum::from_bytes(Sha256::digest(&memory[..]).into());
-        let bytes = memory.make_read_only()?;
+        let memory = Memory::Pinned(memory.make_read_only()?);
         let dataset = dataset.to_owned();
         let image_name = image_name.to_owned();
-        let inner = Inner { bytes, mapped: false, target_size, checksum, dataset, image_name };
+        let inner = Inner { memory, target_size, checksum, dataset, image_name };
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// The raw contents. If they are mapped they may not be read, see [`Contents::map`].
-    pub fn bytes(&self) -> &[u8] {
-        &self.inner.bytes
+    /// How many bytes the raw contents have.
+    pub fn size(&self) -> usize {
+        match &self.inner.memory {
+            Memory::Pinned(bytes) => bytes.len(),
+            Memory::Mapped(mapping) => mapping.len(),
+        }
+    }
+
+    /// The raw contents in `range`, where they are.
+    ///
+    /// # Panics
+    ///
+    /// If the range is not inside them.
+    pub fn slice(&self, range: Range<usize>) -> Payload<'_> {
+        match &self.inner.memory {
+            Memory::Pinned(bytes) => Payload::Held(&bytes[range]),
+            Memory::Mapped(mapping) => Payload::Mapped(mapping.slice(range)),
+        }
+    }
+
+    /// The raw contents; `None` if they are mapped, since only the system may read those.
+    pub fn held(&self) -> Option<&[u8]> {
+        match &self.inner.memory {
+            Memory::Pinned(bytes) => Some(bytes),
+            Memory::Mapped(_) => None,
+        }
     }
 
     /// The contents as an OFFER names them.
@@ -115,7 +181,7 @@ impl Contents {
     ///
     /// If the dataset name is longer than an OFFER has room for.
     pub fn offer(&self) -> Result<Offer, OfferError> {
-        let image_size = self.bytes().len() as u64;
+        let image_size = self.size() as u64;
         Offer::new(self.target_size(), image_size, self.checksum(), self.dataset())
     }
 
@@ -141,7 +207,7 @@ impl Contents {
 
     /// Whether they are mapped from a file, and change with it.
     pub fn is_mapped(&self) -> bool {
-        self.inner.mapped
+        matches!(self.inner.memory, Memory::Mapped(_))
     }
 
     /// Whether both are the same memory, rather than equal bytes.
@@ -211,11 +277,11 @@ mod tests {
     fn what_is_loaded_outlives_the_file() {
         let raw: Vec<_> = (0..1 << 20).map(|i: u32| (i / 3) as u8).collect();
         let contents = load(&image(&raw)).unwrap();
-        assert_eq!(contents.bytes(), raw);
+        assert_eq!(contents.held().unwrap(), raw);
         assert_eq!((contents.dataset(), contents.image_name()), ("rpool/ROOT/ramdisk", "test"));
         assert_eq!(contents.target_size(), 16 << 20);
         let slice = [image(&raw), vec![1; 5000]].concat();
-        assert_eq!(load(&slice).unwrap().bytes(), raw);
+        assert_eq!(load(&slice).unwrap().held().unwrap(), raw);
     }
 
     #[test]
@@ -226,8 +292,9 @@ mod tests {
         fs::write(&path, image(&raw)).unwrap();
         let mapped = Contents::map(&path).unwrap();
         assert!(mapped.is_mapped() && !Contents::load(&path).unwrap().is_mapped());
-        // The file does not change while we look.
-        assert_eq!(mapped.bytes(), raw);
+        assert!(mapped.held().is_none() && mapped.slice(0..1024).held().is_none());
+        let last = mapped.slice(raw.len() - 1024..raw.len()).as_raw();
+        assert_eq!((mapped.size(), last.len()), (raw.len(), 1024));
         let mut packed = ZlibEncoder::new(Vec::new(), Compression::fast());
         packed.write_all(&raw).unwrap();
         let packed = packed.finish().unwrap();
@@ -235,7 +302,7 @@ mod tests {
         (header.compressed, header.data_size) = (true, packed.len() as u64);
         fs::write(&path, [&header.emit()[..], &packed].concat()).unwrap();
         let pinned = Contents::map(&path).unwrap();
-        assert!(!pinned.is_mapped() && pinned.bytes() == raw);
+        assert!(!pinned.is_mapped() && pinned.held().unwrap() == raw);
         let mut spoilt = image(&raw);
         spoilt[9000] ^= 1;
         fs::write(&path, &spoilt).unwrap();

@@ -226,9 +226,9 @@ fn padding_makes_an_image_that_boots_over_the_network() {
         let plain = make(&raw, &options(None)).unwrap();
         let padded = make(&raw, &PackOptions { pad: true, ..options(None) }).unwrap();
         let contents = Contents::load(&padded.path).unwrap();
-        assert_eq!(contents.bytes()[..size], raw);
-        assert!(contents.bytes()[size..].iter().all(|&byte| byte == 0));
-        assert_eq!(padded.packed.padding, (contents.bytes().len() - size) as u64);
+        assert_eq!(contents.held().unwrap()[..size], raw);
+        assert!(contents.held().unwrap()[size..].iter().all(|&byte| byte == 0));
+        assert_eq!(padded.packed.padding, (contents.size() - size) as u64);
         assert_eq!(Contents::load(&plain.path).is_ok(), padded.packed.padding == 0);
     }
 }

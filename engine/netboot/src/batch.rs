@@ -2,7 +2,7 @@
 //! and is never copied.
 
 use boot_format::wire::{Head, MacAddr, destination_of};
-use boot_image::Contents;
+use boot_image::{Contents, Payload};
 
 /// An ordered batch of outgoing frames.
 ///
@@ -26,22 +26,23 @@ pub struct Batch {
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     head: Head,
-    payload: Payload,
+    source: Source,
 }
 
+/// Where a payload comes from.
 #[derive(Clone, Copy, Debug)]
-enum Payload {
+enum Source {
     Contents { image: u16, length: u16, start: usize },
     Body { start: u32, length: u16 },
 }
 
 /// One outgoing frame: the bytes of `head`, then those of `payload`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct FrameSlices<'a> {
     /// Ethernet header, protocol header and, for DATA, the offset: 26 or 34 bytes.
     pub head: &'a [u8],
     /// The rest, in place; may be empty.
-    pub payload: &'a [u8],
+    pub payload: Payload<'a>,
 }
 
 impl FrameSlices<'_> {
@@ -61,8 +62,13 @@ impl FrameSlices<'_> {
     }
 
     /// A copy of the frame in one piece, for links that need not be fast.
+    ///
+    /// # Panics
+    ///
+    /// If the payload is mapped: only the system may read it.
     pub fn to_vec(&self) -> Vec<u8> {
-        [self.head, self.payload].concat()
+        let payload = self.payload.held().expect("a mapped payload can't be copied");
+        [self.head, payload].concat()
     }
 }
 
@@ -108,7 +114,7 @@ impl Batch {
     pub fn push_contents(&mut self, head: Head, contents: &Contents, start: usize, length: usize) {
         assert!(self.room() > 0, "a frame was pushed into a full batch");
         assert!(
-            start.checked_add(length).is_some_and(|end| end <= contents.bytes().len()),
+            start.checked_add(length).is_some_and(|end| end <= contents.size()),
             "a payload outside the image"
         );
         let image = match self.contents.iter().rposition(|held| held.same_memory(contents)) {
@@ -118,12 +124,12 @@ impl Batch {
                 self.contents.len() - 1
             }
         };
-        let payload = Payload::Contents {
+        let source = Source::Contents {
             image: u16::try_from(image).expect("a batch has fewer frames than u16 has values"),
             length: u16::try_from(length).expect("a payload fits a frame"),
             start,
         };
-        self.slots.push(Slot { head, payload });
+        self.slots.push(Slot { head, source });
     }
 
     /// Appends a frame whose `body` is copied: one of the few that carry no image bytes.
@@ -133,12 +139,12 @@ impl Batch {
     /// If the batch is full or the body is longer than 65535 bytes.
     pub fn push_body(&mut self, head: Head, body: &[u8]) {
         assert!(self.room() > 0, "a frame was pushed into a full batch");
-        let payload = Payload::Body {
+        let source = Source::Body {
             start: u32::try_from(self.bodies.len()).expect("a batch is far below 4 GiB"),
             length: u16::try_from(body.len()).expect("a body fits a frame"),
         };
         self.bodies.extend_from_slice(body);
-        self.slots.push(Slot { head, payload });
+        self.slots.push(Slot { head, source });
     }
 
     /// The frame `index` places from the front.
@@ -210,12 +216,12 @@ impl Batch {
     }
 
     fn slices<'a>(&'a self, slot: &'a Slot) -> FrameSlices<'a> {
-        let payload = match slot.payload {
-            Payload::Contents { image, length, start } => {
-                &self.contents[usize::from(image)].bytes()[start..start + usize::from(length)]
+        let payload = match slot.source {
+            Source::Contents { image, length, start } => {
+                self.contents[usize::from(image)].slice(start..start + usize::from(length))
             }
-            Payload::Body { start, length } => {
-                &self.bodies[start as usize..start as usize + usize::from(length)]
+            Source::Body { start, length } => {
+                Payload::Held(&self.bodies[start as usize..start as usize + usize::from(length)])
             }
         };
         FrameSlices { head: slot.head.as_bytes(), payload }
@@ -236,7 +242,7 @@ mod tests {
         }
         batch.consume(1);
         batch.consume_if(5, |index| index % 2 == 0);
-        let left: Vec<_> = batch.iter().map(|frame| frame.payload[0]).collect();
+        let left: Vec<_> = batch.iter().map(|frame| frame.payload.held().unwrap()[0]).collect();
         assert_eq!(left, [2, 4, 6, 7]);
         batch.consume_if(4, |_| true);
         assert_eq!(batch.room(), 8);

@@ -30,7 +30,7 @@ fn lost(outcome: &Outcome) -> u64 {
 fn assert_bound(what: &str, scenario: &Scenario) {
     let outcome = scenario.run();
     assert_eq!(outcome.booted, scenario.sleds, "{what}");
-    let frames = scenario.image.bytes().len() as u64 / 1024;
+    let frames = scenario.image.size() as u64 / 1024;
     let free = u64::from(scenario.sleds) * BATCH.max(frames / 1000);
     let bound = 2 * (free + 2 * BATCH * lost(&outcome));
     let sent = outcome.early;

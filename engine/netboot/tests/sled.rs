@@ -68,7 +68,7 @@ impl Bench {
     }
 
     fn data(&mut self, image: &Contents, offset: u64) -> Vec<Vec<u8>> {
-        let bytes = image.bytes().get(offset as usize..).unwrap_or(&[]);
+        let bytes = image.held().unwrap().get(offset as usize..).unwrap_or(&[]);
         let bytes = &bytes[..bytes.len().min(BLOCK)];
         self.give(FrameType::Data, &[&offset.to_be_bytes(), bytes].concat())
     }
@@ -313,7 +313,7 @@ fn comparing_finds_the_same_as_hashing() {
             for slot in 0..SLOTS {
                 let offset = ((batch * SLOTS + slot) * BLOCK) as u64;
                 let mut body = offset.to_be_bytes().to_vec();
-                body.extend(&image.bytes()[offset as usize..][..BLOCK]);
+                body.extend(&image.held().unwrap()[offset as usize..][..BLOCK]);
                 body[100] ^= u8::from(spoil && batch == 3 && slot == 9);
                 bench.give(FrameType::Data, &body);
             }

@@ -4,13 +4,12 @@ mod bench;
 
 use std::time::Duration;
 
-use boot_format::wire::{Frame, FrameType, Head, MacAddr, Message, SLOTS, emit_read};
-use boot_image::Contents;
+use boot_format::wire::{FrameType, Head, MacAddr, SLOTS, emit_read};
 use boot_netboot::batch::Batch;
 use boot_netboot::server::{Config, Event, EventKind, Serve};
 use boot_netboot::station::Station;
 
-use self::bench::{BATCHES, Bench, SERVER, SIZE, contents, count, data, sled};
+use self::bench::{BATCHES, Bench, SERVER, SIZE, contents, count, data, finished, sled};
 
 fn invented(number: u32) -> MacAddr {
     let [a, b, c, d] = number.to_be_bytes();
@@ -25,11 +24,6 @@ fn small(max_sessions: usize) -> Bench {
 fn evicted(bench: &mut Bench) -> Vec<MacAddr> {
     let evicted = |event: &Event| event.kind == EventKind::Evicted;
     bench.events().into_iter().filter(evicted).map(|event| event.sled).collect()
-}
-
-fn finished(bench: &mut Bench) -> usize {
-    let finished = |event: &Event| matches!(event.kind, EventKind::Finished(_));
-    bench.events().into_iter().filter(finished).count()
 }
 
 #[test]
@@ -114,7 +108,7 @@ fn a_hello_in_the_name_of_a_sled_that_reads_on_changes_nothing() {
         let frames = bench.read_batch(sled(1), batch);
         assert_eq!(data(&frames).len(), 128);
         let start = batch * 128 * 1024;
-        assert_eq!(frames[0][34..], old.bytes()[start..start + 1024]);
+        assert_eq!(frames[0][34..], old.held().unwrap()[start..start + 1024]);
     }
     // 3.5 s of it.
     assert!((1..=4).contains(&offers), "{offers}");
@@ -134,17 +128,17 @@ fn a_new_image_is_for_boots_that_begin_after_its_offer() {
     bench.server.set_images(vec![new.clone()]);
     assert_eq!(count(&bench.hello(sled(1)), FrameType::Offer), 1, "it may have lost power");
     let frames = bench.read_batch(sled(1), 2);
-    assert_eq!(frames[0][34..], old.bytes()[256 << 10..][..1024]);
+    assert_eq!(frames[0][34..], old.held().unwrap()[256 << 10..][..1024]);
     // So it has not; and now it has.
     bench.wait(Duration::from_millis(1500));
     bench.events();
     assert_eq!(count(&bench.hello(sled(1)), FrameType::Offer), 1);
     let frames = bench.read_batch(sled(1), 0);
-    assert_eq!(frames[0][34..], new.bytes()[..1024]);
+    assert_eq!(frames[0][34..], new.held().unwrap()[..1024]);
     let again = Event { sled: sled(1), kind: EventKind::Hello { again: true } };
     assert!(bench.events().contains(&again));
     let frames = bench.read_batch(sled(1), 1);
-    assert_eq!(frames[0][34..], new.bytes()[128 << 10..][..1024]);
+    assert_eq!(frames[0][34..], new.held().unwrap()[128 << 10..][..1024]);
 }
 
 #[test]
@@ -167,7 +161,7 @@ fn what_is_lacking_of_the_first_batch_does_not_begin_a_boot() {
     bench.hello(sled(1));
     let frames = bench.read(sled(1), &[0, 5120]);
     let first = frames.iter().find(|frame| data(std::slice::from_ref(*frame)) == [(0, 1024)]);
-    assert_eq!(first.expect("it is answered")[34..], old.bytes()[..1024]);
+    assert_eq!(first.expect("it is answered")[34..], old.held().unwrap()[..1024]);
 }
 
 #[test]
@@ -361,101 +355,4 @@ fn a_sled_whose_finished_is_lost_is_remembered_too() {
     }
     assert_eq!(finished(&mut bench), 1);
     assert_eq!(bench.server.remembered().count(), 1);
-}
-
-/// The bytes of each DATA frame are those that `image` has there.
-fn are_of(frames: &[Vec<u8>], image: &Contents) -> bool {
-    let mut data = frames.iter().filter_map(|frame| match Frame::parse(frame).unwrap().message {
-        Message::Data(data) => Some(data),
-        _ => None,
-    });
-    data.all(|data| image.bytes()[data.offset as usize..].starts_with(data.bytes))
-}
-
-/// A boot of the first image that has gone on to this batch, when somebody else says in the sled's
-/// name that it begins anew, with the second image if there is one.
-fn talked_over(batches: usize, images: [&Contents; 2]) -> Bench {
-    let mut bench = Bench::with(Config::new(SERVER, Serve::All), vec![images[0].clone()]);
-    bench.hello(sled(1));
-    bench.wait(Duration::from_secs(1));
-    for batch in 0..batches {
-        bench.read_batch(sled(1), batch);
-    }
-    bench.server.set_images(vec![images[1].clone()]);
-    bench.hello(sled(1));
-    bench.wait(Duration::from_secs(1));
-    let frames = bench.read_batch(sled(1), 0);
-    assert!(data(&frames).len() == SLOTS && are_of(&frames, images[1]));
-    bench
-}
-
-#[test]
-fn a_boot_that_is_talked_over_goes_on_from_its_own_image() {
-    let (old, new) = (contents(SIZE, 0), contents(SIZE, 7));
-    for image in [&old, &new] {
-        for batches in 3..=BATCHES {
-            let mut bench = talked_over(batches, [&old, image]);
-            for batch in batches..BATCHES {
-                let frames = bench.read_batch(sled(1), batch);
-                assert!(data(&frames).len() == SLOTS && are_of(&frames, &old), "{batch}");
-                bench.wait(Duration::from_secs(1));
-                bench.hello(sled(1));
-                assert!(are_of(&bench.read_batch(sled(1), 0), image));
-            }
-            bench.finished(sled(1));
-            assert_eq!(finished(&mut bench), 1, "{batches}");
-            assert_eq!(bench.server.remembered().next(), Some((sled(1), old.checksum())));
-        }
-    }
-}
-
-#[test]
-fn a_boot_that_has_begun_anew_goes_on_although_another_speaks_for_the_one_before() {
-    let (old, new) = (contents(SIZE, 0), contents(SIZE, 7));
-    let mut bench = talked_over(6, [&old, &new]);
-    for batch in 1..BATCHES {
-        let frames = bench.read_batch(sled(1), batch);
-        if count(&frames, FrameType::Reset) > 0 {
-            // Which of the two asks can't be told where the other one stands.
-            assert!(batch >= 5 && data(&frames).is_empty());
-            return;
-        }
-        assert!(data(&frames).len() == SLOTS && are_of(&frames, &new), "{batch}");
-        assert!(are_of(&bench.read_batch(sled(1), 6), &old), "{batch}");
-        bench.finished(sled(1));
-        assert_eq!(finished(&mut bench), 0);
-    }
-    panic!("two boots in one place can't be told apart, and are");
-}
-
-#[test]
-fn who_asks_for_what_neither_of_two_boots_can_lack_starts_over() {
-    let (old, new) = (contents(SIZE, 0), contents(SIZE, 7));
-    let mut bench = talked_over(3, [&old, &new]);
-    let frames = bench.read_batch(sled(1), 6);
-    assert_eq!((data(&frames).len(), count(&frames, FrameType::Reset)), (0, 1));
-    bench.wait(Duration::from_secs(2));
-    bench.hello(sled(1));
-    for batch in 0..BATCHES {
-        let frames = bench.read_batch(sled(1), batch);
-        assert!(data(&frames).len() == SLOTS && are_of(&frames, &new), "{batch}");
-    }
-}
-
-#[test]
-fn a_finished_in_a_sleds_name_costs_it_no_frame_of_its_last_batch() {
-    let (old, new) = (contents(SIZE, 0), contents(SIZE, 7));
-    let mut bench = Bench::with(Config::new(SERVER, Serve::All), vec![old.clone()]);
-    bench.read_all(sled(1));
-    // Nobody but the sled knows that the last frame has not arrived.
-    bench.finished(sled(1));
-    bench.server.set_images(vec![new]);
-    for _ in 0..2 {
-        bench.wait(Duration::from_millis(1060));
-        let frames = bench.read(sled(1), &[SIZE as u64 - 1024]);
-        assert_eq!(data(&frames), [(SIZE as u64 - 1024, 1024)]);
-        assert!(are_of(&frames, &old));
-    }
-    bench.finished(sled(1));
-    assert_eq!(finished(&mut bench), 1);
 }

@@ -9,6 +9,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixDatagram;
 
+use boot_image::Payload;
 use boot_netboot::batch::{Batch, FrameSlices};
 use io_uring::opcode;
 use io_uring::squeue::{Entry, Flags};
@@ -16,7 +17,7 @@ use io_uring::types::Fixed;
 
 use self::ring::Ring;
 use super::link::{Refusal, Round, Stop, Transmit};
-use super::socket::Socket;
+use super::socket::{Socket, vector_of};
 use crate::BATCH;
 
 /// Queues a batch of sends and submits them at once.
@@ -156,10 +157,7 @@ impl Entries {
         self.vectors.clear();
         self.headers.clear();
         for frame in frames.take(Uring::MOST) {
-            self.vectors.extend([frame.head, frame.payload].map(|bytes| libc::iovec {
-                iov_base: bytes.as_ptr().cast_mut().cast(),
-                iov_len: bytes.len(),
-            }));
+            self.vectors.extend([frame.head, frame.payload.as_raw()].map(vector_of));
         }
         let count = self.vectors.len() / 2;
         let mut queue = ring.submission();
@@ -217,7 +215,7 @@ impl Entries {
         far.set_nonblocking(true)?;
         let mut ring = Ring::new(Uring::MOST as u32, near.as_raw_fd())?;
         let mut refused = Vec::new();
-        let frame = FrameSlices { head: b"he", payload: b"ad" };
+        let frame = FrameSlices { head: b"he", payload: Payload::Held(b"ad") };
         self.submit(&mut ring, [frame, frame].into_iter(), &mut refused)?;
         if let Some(&(_, result)) = refused.first() {
             return Err(io::Error::from_raw_os_error(-result));

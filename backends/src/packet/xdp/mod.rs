@@ -28,6 +28,7 @@ use self::ring::{CompletionRing, TxRing};
 use self::socket::XdpSocket;
 use self::umem::{Umem, prefetch};
 use super::link::{Refusal, Round, Stop, Transmit};
+use super::mmsg::Mmsg;
 use super::socket::Socket;
 
 /// The transmit side of one queue of a link.
@@ -41,6 +42,9 @@ pub(super) struct Xdp {
     longest: usize,
     /// Frames given to the kernel at a time: what it takes with one call at least.
     burst: usize,
+    /// For frames from a mapped file, which only the kernel may read: they can't be copied to the
+    /// UMEM.
+    beside: Mmsg,
     /// Entries that were in the ring when it was last looked at.
     pending: u32,
 }
@@ -115,7 +119,10 @@ impl Xdp {
 }
 
 impl Transmit for Xdp {
-    fn transmit(&mut self, _: &Socket, batch: &mut Batch) -> io::Result<Round> {
+    fn transmit(&mut self, socket: &Socket, batch: &mut Batch) -> io::Result<Round> {
+        if batch.get(0).is_some_and(|frame| frame.payload.held().is_none()) {
+            return self.beside.transmit(socket, batch);
+        }
         // Between calls only a card goes on taking frames.
         let meanwhile = if self.is_zero_copy() { self.look() } else { 0 };
         let room = (TxRing::SIZE - self.pending) as usize;
@@ -126,12 +133,13 @@ impl Transmit for Xdp {
         let mut consumed = 0;
         let mut dropped = 0;
         for frame in batch.iter().take(room) {
+            let Some(payload) = frame.payload.held() else { break };
             if let Some(ahead) = batch.get(consumed + Self::AHEAD) {
-                prefetch(ahead.payload);
+                prefetch(ahead.payload.held().unwrap_or_default());
             }
             consumed += 1;
             let fits = frame.len() <= self.longest;
-            match fits.then(|| self.umem.write(frame.head, frame.payload)).flatten() {
+            match fits.then(|| self.umem.write(frame.head, payload)).flatten() {
                 Some(written) => self.tx.push(written),
                 None => dropped += 1,
             }

@@ -27,6 +27,7 @@ use super::ring::{CompletionRing, FillRing, TxRing};
 use super::socket::{How, XdpSocket};
 use super::umem::Umem;
 use super::{Mode, Xdp};
+use crate::packet::mmsg::Mmsg;
 use crate::packet::socket::Socket;
 use crate::packet::watch::LinkFacts;
 use crate::packet::{attributes, why};
@@ -194,7 +195,7 @@ fn bound(how: How, facts: &LinkFacts, queue: u32, receive: usize) -> io::Result<
         _ => TxRing::SIZE as usize,
     };
     let (longest, mode) = (ETHERNET_LEN + facts.mtu, Mode::Copy(String::new()));
-    Ok(Xdp { tx, completions, socket, umem, mode, longest, burst, pending: 0 })
+    Ok(Xdp { tx, completions, socket, umem, mode, longest, burst, beside: Mmsg::new(), pending: 0 })
 }
 
 /// A queue, locked memory or a program that was released a moment ago may still be taken: the

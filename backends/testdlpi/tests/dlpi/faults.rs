@@ -1,11 +1,16 @@
 //! What a link, a system and a user can do to each other, one by one.
 
 use std::env;
+use std::fs::{self, File};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use boot_backends::Clock;
+use boot_format::Name;
 use boot_format::wire::{FrameType, Head, MacAddr};
+use boot_image::Contents;
+use boot_image::pack::{PackOptions, pack};
 use boot_netboot::batch::Batch;
 
 use crate::knobs::{Count, Fault};
@@ -14,7 +19,7 @@ use crate::links::{
     open_for_all_addresses, open_plainly, say, try_open,
 };
 use crate::netns::{SOON, ip};
-use crate::{LinkError, OpenOptions, Sent, dlpi};
+use crate::{LinkError, Sent};
 
 #[test]
 #[ignore = "needs root and network namespaces"]
@@ -313,9 +318,6 @@ fn links_that_will_not_do_are_refused_with_the_reason() {
         assert!(text.contains("the MTU is 1043, but boot frames need at least 1044"), "{text}");
         ip("link set net0 mtu 1044");
         assert!(try_open(NET0, 1).is_ok());
-        let options = OpenOptions { mapped: true, ..OpenOptions::default() };
-        let text = dlpi::open("net0", options, 1).err().unwrap().to_string();
-        assert!(text.contains("net0: send mapped images: with DLPI"), "{text}");
     });
 }
 
@@ -336,6 +338,24 @@ fn without_the_privilege_the_error_names_it() {
     });
 }
 
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn a_frame_from_a_mapped_image_is_dropped_unread() {
+    on_a_cable(|| {
+        let mut near = open(NET0);
+        assert!(!near.sends_mapped());
+        let folder = tempfile::tempdir().unwrap();
+        let image = mapped_image(folder.path());
+        let mut batch = Batch::with_capacity(2);
+        let head = Head::data(SLED, near.address(), 0, 1024);
+        batch.push_contents(head, &image, 0, 1024);
+        batch.push_body(Head::new(SLED, near.address(), FrameType::Hello, 0), b"");
+        assert_eq!(near.send(&mut batch).unwrap(), Sent { taken: 1, dropped: 1 });
+        assert_eq!(batch.take_unreadable(), [SLED]);
+        assert_eq!(near.counters().unreadable, 1);
+    });
+}
+
 /// The other half of the test above.
 #[test]
 #[ignore = "needs root and network namespaces"]
@@ -347,4 +367,22 @@ fn opens_without_the_privilege() {
     } else {
         on_a_cable(|| assert!(try_open(NET0, 1).is_ok()));
     }
+}
+
+/// An image of 1 MiB, mapped from a file in `folder`.
+fn mapped_image(folder: &Path) -> Contents {
+    let raw = folder.join("raw");
+    fs::write(&raw, vec![7; 1 << 20]).unwrap();
+    let options = PackOptions {
+        image_name: Name::new("").unwrap(),
+        dataset: Name::new("rpool").unwrap(),
+        target_size: 1 << 20,
+        level: None,
+        threads: None,
+        pad: false,
+    };
+    let path = folder.join("an.img");
+    let (raw, out) = (File::open(&raw).unwrap(), File::create(&path).unwrap());
+    pack(&raw, 1 << 20, &out, &options, &mut |_| true).unwrap();
+    Contents::map(&path).unwrap()
 }

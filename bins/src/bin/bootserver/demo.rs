@@ -34,7 +34,7 @@ pub(crate) fn run(sleds: usize, image: Option<&Path>) -> anyhow::Result<Exit> {
     };
     say!(
         "serving {} to {}, sha256 {}",
-        Bytes(contents.bytes().len() as u64),
+        Bytes(contents.size() as u64),
         Plural(sleds as u64, "simulated sled"),
         contents.checksum()
     );

@@ -94,7 +94,7 @@ fn judge_together(out: &mut impl Write, image: &Contents, seed: u64) -> anyhow::
             outcome.time.as_secs_f64(),
             against.as_secs_f64(),
             bound.most,
-            outcome.server.sent as f64 / (image.bytes().len() as f64 / BLOCK as f64),
+            outcome.server.sent as f64 / (image.size() as f64 / BLOCK as f64),
             100.0 * outcome.unwanted_share(),
             if kept { "" } else { "  MISSED" },
         )?;

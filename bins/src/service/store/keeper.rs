@@ -14,8 +14,8 @@ use boot_image::Contents;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::Shared;
+use super::catalog::{Catalog, Load};
 use super::look::{Found, look};
-use super::shelf::{Job, Shelf};
 
 /// What the keeper is told.
 #[derive(Debug)]
@@ -26,13 +26,13 @@ pub(super) enum Note {
     CheckAll,
     /// The system says that a file has changed, or it is time to look.
     Changed,
-    /// A look at a place is done.
+    /// A look at a source is done.
     Found(usize, Found),
     /// A load is done: the contents, and a line about them.
-    Loaded(Job, anyhow::Result<(Contents, String)>),
+    Loaded(Load, anyhow::Result<(Contents, String)>),
 }
 
-/// The looks at one place.
+/// The looks at one source.
 #[derive(Clone, Copy, Debug, Default)]
 struct Looks {
     /// When the one under way began.
@@ -51,7 +51,7 @@ struct Looks {
 
 /// The keeper of the images.
 pub(super) struct Keeper {
-    shelf: Shelf,
+    catalog: Catalog,
     looks: Vec<Looks>,
     /// Loads under way, and since when.
     loads: Vec<(u64, Instant)>,
@@ -83,14 +83,14 @@ impl Keeper {
     const SLOW: Duration = Duration::from_secs(5);
 
     pub(super) fn new(
-        places: Vec<PathBuf>,
+        sources: Vec<PathBuf>,
         map: bool,
         shared: Arc<Shared>,
         notes: Sender<Note>,
     ) -> Self {
-        let looks = vec![Looks { wanted: true, ..Looks::default() }; places.len()];
-        let shelf = Shelf::new(places);
-        Self { shelf, looks, loads: Vec::new(), asked: 0, map, shared, notes }
+        let looks = vec![Looks { wanted: true, ..Looks::default() }; sources.len()];
+        let catalog = Catalog::new(sources);
+        Self { catalog, looks, loads: Vec::new(), asked: 0, map, shared, notes }
     }
 
     /// Keeps the images until the process ends.
@@ -99,7 +99,7 @@ impl Keeper {
         loop {
             let now = Instant::now();
             self.begin_looks(now);
-            self.shelf.retry_rested(now);
+            self.catalog.retry_rested(now);
             self.begin_loads(now);
             self.publish();
             let note = match self.due() {
@@ -129,25 +129,25 @@ impl Keeper {
             }
             Note::CheckAll => self.want_looks(true),
             Note::Changed => self.want_looks(false),
-            Note::Found(place, found) => {
-                let looks = &mut self.looks[place];
+            Note::Found(source, found) => {
+                let looks = &mut self.looks[source];
                 let since = looks.since.take().unwrap_or(now);
                 looks.answered = looks.answers;
                 let pause = (now - since) * Self::PAUSE;
                 looks.next = Some(now + pause.max(Self::BETWEEN_LOOKS));
                 if std::mem::take(&mut looks.late) {
-                    let path = self.shelf.place(place).display();
-                    self.shelf.lines.push(format!("{path}: its file system answers again"));
+                    let path = self.catalog.source(source).display();
+                    self.catalog.lines.push(format!("{path}: its file system answers again"));
                 }
                 let anyway = std::mem::take(&mut looks.anyway);
-                self.shelf.see(place, found, anyway, now);
+                self.catalog.see(source, found, anyway, now);
             }
-            Note::Loaded(job, result) => {
-                self.loads.retain(|(ticket, _)| *ticket != job.ticket);
-                self.shelf.judge(&job, result);
+            Note::Loaded(load, result) => {
+                self.loads.retain(|(ticket, _)| *ticket != load.ticket);
+                self.catalog.judge(&load, result);
             }
         }
-        if let Some(fault) = self.shelf.fault_of_start() {
+        if let Some(fault) = self.catalog.fault_of_start() {
             *self.shared.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
         }
     }
@@ -159,25 +159,25 @@ impl Keeper {
         }
     }
 
-    /// Begins the looks that are wanted, one at a time for each place.
+    /// Begins the looks that are wanted, one at a time for each source.
     fn begin_looks(&mut self, now: Instant) {
-        for place in 0..self.shelf.places() {
-            let looks = &mut self.looks[place];
+        for source in 0..self.catalog.sources() {
+            let looks = &mut self.looks[source];
             match looks.since {
                 Some(since) if !looks.late && now >= since + Self::LATE => {
                     looks.late = true;
-                    self.shelf.lines.push(format!(
+                    self.catalog.lines.push(format!(
                         "{}: its file system does not answer: what was loaded stays in service",
-                        self.shelf.place(place).display()
+                        self.catalog.source(source).display()
                     ));
                 }
                 None if looks.wanted && looks.next.is_none_or(|next| now >= next) => {
                     looks.wanted = false;
                     (looks.since, looks.answers) = (Some(now), self.asked);
-                    let path = self.shelf.place(place).to_owned();
+                    let path = self.catalog.source(source).to_owned();
                     let notes = self.notes.clone();
                     let spawned = thread::Builder::new().spawn(move || {
-                        let _ = notes.send(Note::Found(place, look(&path)));
+                        let _ = notes.send(Note::Found(source, look(&path)));
                     });
                     if spawned.is_err() {
                         // It is tried again.
@@ -197,16 +197,16 @@ impl Keeper {
             loads.iter().filter(|(_, since)| now < *since + Self::SLOW).count()
         };
         while quick(&self.loads) < most
-            && let Some(job) = self.shelf.next_job()
+            && let Some(load) = self.catalog.next_load()
         {
-            self.loads.push((job.ticket, now));
-            let (notes, map, again) = (self.notes.clone(), self.map, job.clone());
+            self.loads.push((load.ticket, now));
+            let (notes, map, again) = (self.notes.clone(), self.map, load.clone());
             let spawned = thread::Builder::new().spawn(move || {
-                let loaded = catch_unwind(AssertUnwindSafe(|| load(&job.path, map)));
+                let loaded = catch_unwind(AssertUnwindSafe(|| load_image(&load.path, map)));
                 let result = loaded.unwrap_or_else(|_| {
-                    Err(anyhow!("{}: loading it panicked", job.path.display()))
+                    Err(anyhow!("{}: loading it panicked", load.path.display()))
                 });
-                let _ = notes.send(Note::Loaded(job, result));
+                let _ = notes.send(Note::Loaded(load, result));
             });
             if let Err(error) = spawned {
                 let error = anyhow!("{}: no thread to load it: {error}", again.path.display());
@@ -217,7 +217,7 @@ impl Keeper {
 
     /// Shows the workers what is in service, and then that it is what they asked for.
     fn publish(&mut self) {
-        let service = self.shelf.service();
+        let service = self.catalog.service();
         {
             let mut shown = self.shared.service.lock().unwrap_or_else(PoisonError::into_inner);
             let same = shown.by_path == service.by_path
@@ -228,8 +228,8 @@ impl Keeper {
                 self.shared.edition.fetch_add(1, Ordering::AcqRel);
             }
         }
-        self.shared.loading.store(self.shelf.is_loading(), Ordering::Release);
-        for line in self.shelf.lines.drain(..) {
+        self.shared.loading.store(self.catalog.is_loading(), Ordering::Release);
+        for line in self.catalog.lines.drain(..) {
             say!("bootserver: {line}");
         }
         let timely = self.looks.iter().filter(|looks| !looks.late);
@@ -246,18 +246,18 @@ impl Keeper {
         });
         let loads = self.loads.iter().map(|(_, since)| *since + Self::SLOW);
         let loads = loads.filter(|due| *due > Instant::now());
-        looks.chain(loads).chain(self.shelf.next_rested()).min()
+        looks.chain(loads).chain(self.catalog.next_rested()).min()
     }
 }
 
 /// The contents of the image at `path`, and what is to be said of them.
-fn load(path: &Path, map: bool) -> anyhow::Result<(Contents, String)> {
+fn load_image(path: &Path, map: bool) -> anyhow::Result<(Contents, String)> {
     let contents = if map { Contents::map(path)? } else { Contents::load(path)? };
     let name = match contents.image_name() {
         "" => String::new(),
         name => format!("{name:?}, "),
     };
-    let size = Bytes(contents.bytes().len() as u64);
+    let size = Bytes(contents.size() as u64);
     let mapped = if contents.is_mapped() { ", mapped" } else { "" };
     let line = format!("{}: {name}{size}, sha256 {}{mapped}", path.display(), contents.checksum());
     Ok((contents, line))

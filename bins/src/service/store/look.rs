@@ -1,4 +1,4 @@
-//! A look at a place: which files are there, and what they are like.
+//! A look at a source: which files are there, and what they are like.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -45,7 +45,7 @@ impl From<Metadata> for Stamp {
     }
 }
 
-/// What was found at a place.
+/// What was found at a source.
 #[derive(Debug)]
 pub(super) struct Found {
     /// Whether it is a folder.
@@ -56,18 +56,18 @@ pub(super) struct Found {
     pub(super) error: Option<io::Error>,
 }
 
-/// Looks at `place`, a file or a folder. This takes as long as the file system takes.
-pub(super) fn look(place: &Path) -> Found {
+/// Looks at `source`, a file or a folder. This takes as long as the file system takes.
+pub(super) fn look(source: &Path) -> Found {
     let nothing = |folder, error| Found { folder, files: Vec::new(), error: Some(error) };
-    let there = match fs::metadata(place) {
+    let there = match fs::metadata(source) {
         Ok(there) => there,
         Err(error) => return nothing(false, error),
     };
     if !there.is_dir() {
-        let files = vec![(place.to_owned(), there.into())];
+        let files = vec![(source.to_owned(), there.into())];
         return Found { folder: false, files, error: None };
     }
-    let entries = match fs::read_dir(place) {
+    let entries = match fs::read_dir(source) {
         Ok(entries) => entries,
         Err(error) => return nothing(true, error),
     };

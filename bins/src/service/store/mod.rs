@@ -2,14 +2,15 @@
 //! they are ready.
 //!
 //! ```text
-//! worker --ask--> keeper --look--> a thread for each place that is looked at
+//! worker --ask--> keeper --look--> a thread for each source that is looked at
 //!                        --load--> a thread for each image that is loaded
 //!        <--Service-- (edition)
 //! ```
 
+mod catalog;
+mod entry;
 mod keeper;
 mod look;
-mod shelf;
 mod watch;
 
 use std::collections::HashMap;
@@ -66,17 +67,17 @@ struct Shared {
 }
 
 impl Store {
-    /// Begins to load the images at `places`, files or folders of them; mapped, if `map`.
+    /// Begins to load the images at `sources`, files or folders of them; mapped, if `map`.
     ///
     /// # Errors
     ///
     /// If the system refuses a thread.
-    pub(crate) fn open(places: Vec<PathBuf>, map: bool) -> anyhow::Result<Self> {
+    pub(crate) fn open(sources: Vec<PathBuf>, map: bool) -> anyhow::Result<Self> {
         let shared = Arc::new(Shared::default());
         shared.loading.store(true, Ordering::Release);
         let (notes, noted) = channel::unbounded();
-        watch::start(&places, notes.clone());
-        let keeper = Keeper::new(places, map, Arc::clone(&shared), notes.clone());
+        watch::start(&sources, notes.clone());
+        let keeper = Keeper::new(sources, map, Arc::clone(&shared), notes.clone());
         std::thread::Builder::new().name("images".to_owned()).spawn(move || keeper.run(&noted))?;
         Ok(Self { shared, notes })
     }

@@ -18,12 +18,12 @@ const TOGETHER: Duration = Duration::from_millis(50);
 /// How often to look where the system tells nothing. A HELLO has it looked at too.
 const POLL: Duration = Duration::from_secs(2);
 
-/// Begins to watch the `places`, files and folders.
-pub(super) fn start(places: &[PathBuf], notes: Sender<Note>) {
-    let places = places.to_vec();
+/// Begins to watch the `sources`, files and folders.
+pub(super) fn start(sources: &[PathBuf], notes: Sender<Note>) {
+    let sources = sources.to_vec();
     // Without this thread a HELLO still has the files looked at.
     let _ = thread::Builder::new().name("watch".to_owned()).spawn(move || {
-        let Err(error) = watch(&places, &notes);
+        let Err(error) = watch(&sources, &notes);
         say!("bootserver: images are looked at every {} s: {error}", POLL.as_secs());
         while notes.send(Note::Changed).is_ok() {
             thread::sleep(POLL);
@@ -31,18 +31,18 @@ pub(super) fn start(places: &[PathBuf], notes: Sender<Note>) {
     });
 }
 
-/// The folder to watch for `place`.
+/// The folder to watch for `source`.
 #[cfg(target_os = "linux")]
-fn folder_of(place: &Path) -> &Path {
-    match place.parent() {
-        _ if place.is_dir() => place,
+fn folder_of(source: &Path) -> &Path {
+    match source.parent() {
+        _ if source.is_dir() => source,
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     }
 }
 
 #[cfg(target_os = "linux")]
-fn watch(places: &[PathBuf], notes: &Sender<Note>) -> std::io::Result<std::convert::Infallible> {
+fn watch(sources: &[PathBuf], notes: &Sender<Note>) -> std::io::Result<std::convert::Infallible> {
     use std::io::{Error, Read};
 
     use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
@@ -54,8 +54,8 @@ fn watch(places: &[PathBuf], notes: &Sender<Note>) -> std::io::Result<std::conve
         | WatchFlags::DELETE
         | WatchFlags::DELETE_SELF
         | WatchFlags::MOVE_SELF;
-    for place in places {
-        let folder = folder_of(place);
+    for source in sources {
+        let folder = folder_of(source);
         add_watch(&inotify, folder, what).map_err(|error| {
             let error = Error::from(error);
             Error::new(error.kind(), format!("{}: {error}", folder.display()))

@@ -188,7 +188,7 @@ pub(super) fn push_block(
     offset: u64,
     batch: &mut Batch,
 ) {
-    let size = image.bytes().len();
+    let size = image.size();
     let start = usize::try_from(offset).map_or(size, |offset| offset.min(size));
     let length = BLOCK.min(size - start);
     let head = Head::data(destination, source, offset, length);

@@ -197,7 +197,7 @@ impl Sled {
 
     /// The image's size in bytes; zero while none has been offered.
     pub(super) fn size(&self) -> u64 {
-        self.image.as_ref().map_or(0, |image| image.bytes().len() as u64)
+        self.image.as_ref().map_or(0, |image| image.size() as u64)
     }
 
     /// It asked for something. Returns what that tells of the batch before, and the event if

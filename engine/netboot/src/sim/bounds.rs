@@ -59,7 +59,7 @@ impl Against {
 }
 
 fn batches(scenario: &Scenario) -> u32 {
-    scenario.image.bytes().len().div_ceil(SLOTS * BLOCK) as u32
+    scenario.image.size().div_ceil(SLOTS * BLOCK) as u32
 }
 
 /// When the last of all READs has arrived, in the mean: each leaves at its sled's answer time, and

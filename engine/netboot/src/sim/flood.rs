@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use boot_format::wire::{BLOCK, FrameType, Head, MacAddr, SLOTS, emit_read};
+use boot_format::wire::{BLOCK, MacAddr};
 use fastrand::Rng;
 
+use super::hostile::{Timetable, push_hello, push_read};
 use crate::batch::Batch;
 use crate::station::Station;
 use crate::time::Instant;
@@ -35,31 +36,15 @@ pub struct FloodConfig {
 pub struct Flood {
     config: FloodConfig,
     random: Rng,
-    next: Instant,
-    sent: u64,
+    timetable: Timetable,
 }
 
 impl Flood {
     /// A flood; its offsets follow from `seed`.
     pub fn new(config: FloodConfig, seed: u64) -> Self {
-        Self { config, random: Rng::with_seed(seed), next: config.start, sent: 0 }
-    }
-
-    fn push(&mut self, batch: &mut Batch) {
-        let FloodConfig { server, address, addresses, hello, size, .. } = self.config;
-        let addresses = u64::from(addresses.max(1));
-        let source = address.nth_after((self.sent % addresses) as u16);
-        if hello && self.sent < addresses {
-            batch.push_body(Head::new(MacAddr::BROADCAST, source, FrameType::Hello, 2), b"hi");
-        } else {
-            let block = BLOCK as u64;
-            let start = self.random.u64(..(size / block).max(1)) * block;
-            let offsets: [u64; SLOTS] =
-                std::array::from_fn(|slot| start.saturating_add(slot as u64 * block));
-            let body = emit_read(SLOTS as u64, &offsets);
-            batch.push_body(Head::new(server, source, FrameType::Read, body.len()), &body);
-        }
-        self.sent += 1;
+        let FloodConfig { address, addresses, gap, start: next, end, .. } = config;
+        let timetable = Timetable { address, addresses, gap, next, end, sent: 0 };
+        Self { config, random: Rng::with_seed(seed), timetable }
     }
 }
 
@@ -67,13 +52,18 @@ impl Station for Flood {
     fn handle_frame(&mut self, _: Instant, _: &[u8]) {}
 
     fn poll_transmit(&mut self, now: Instant, batch: &mut Batch) {
-        while batch.room() > 0 && self.next <= now && self.next < self.config.end {
-            self.push(batch);
-            self.next += self.config.gap;
+        let FloodConfig { server, addresses, hello, size, .. } = self.config;
+        while let Some((source, number)) = self.timetable.take_due(now, batch) {
+            if hello && number < u64::from(addresses.max(1)) {
+                push_hello(batch, source);
+            } else {
+                let block = self.random.u64(..(size / BLOCK as u64).max(1));
+                push_read(batch, server, source, block * BLOCK as u64);
+            }
         }
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        (self.next < self.config.end).then_some(self.next)
+        self.timetable.timeout()
     }
 }

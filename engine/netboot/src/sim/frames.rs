@@ -33,7 +33,7 @@ impl Frames {
         let id = self.place();
         let bytes = &mut self.places[id.0 as usize].bytes;
         bytes.extend_from_slice(frame.head);
-        bytes.extend_from_slice(frame.payload);
+        bytes.extend_from_slice(frame.payload.held().expect("images are simulated in memory"));
         if bytes.len() < LEAST_FRAME {
             bytes.resize(LEAST_FRAME, 0);
         }

@@ -70,7 +70,7 @@ impl Station for Naive {
                     batch.push_body(Head::new(sled, self.address, FrameType::Reset, 0), &[]);
                 }
                 Reply::Data(offset) => {
-                    let size = self.image.bytes().len();
+                    let size = self.image.size();
                     let start = usize::try_from(offset).map_or(size, |offset| offset.min(size));
                     let length = BLOCK.min(size - start);
                     let head = Head::data(sled, self.address, offset, length);

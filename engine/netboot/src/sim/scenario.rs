@@ -133,7 +133,7 @@ impl Scenario {
     /// slow count.
     pub fn wire_time(&self) -> Duration {
         let sleds = u64::from(self.sleds.saturating_sub(self.dead + self.slow));
-        let image = (self.image.bytes().len() / BLOCK) as u64 * wire_bytes(DATA_HEAD_LEN + BLOCK);
+        let image = (self.image.size() / BLOCK) as u64 * wire_bytes(DATA_HEAD_LEN + BLOCK);
         let time = |port: PortConfig, bytes| {
             port.rate.map_or(Duration::ZERO, |rate| wire_time(bytes, rate))
         };
@@ -217,7 +217,7 @@ impl Scenario {
             addresses: self.claimed,
             hello: true,
             gap: Self::FLOOD_GAP,
-            size: self.image.bytes().len() as u64,
+            size: self.image.size() as u64,
             start: Instant::ZERO,
             end: Instant::NEVER,
         }

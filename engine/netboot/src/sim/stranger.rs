@@ -3,9 +3,10 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use boot_format::wire::{BLOCK, FrameType, Head, MacAddr, SLOTS, emit_read};
+use boot_format::wire::{BLOCK, FrameType, Head, MacAddr, SLOTS};
 use fastrand::Rng;
 
+use super::hostile::{Timetable, push_hello, push_read};
 use crate::batch::Batch;
 use crate::station::Station;
 use crate::time::Instant;
@@ -36,38 +37,30 @@ pub struct StrangerConfig {
 pub struct Stranger {
     config: StrangerConfig,
     random: Rng,
-    next: Instant,
-    sent: u64,
+    timetable: Timetable,
 }
 
 impl Stranger {
     /// A stranger; what it sends follows from `seed`.
     pub fn new(config: StrangerConfig, seed: u64) -> Self {
-        let next = config.start;
-        Self { config, random: Rng::with_seed(seed), next, sent: 0 }
+        let StrangerConfig { address, addresses, gap, start: next, end, .. } = config;
+        let timetable = Timetable { address, addresses, gap, next, end, sent: 0 };
+        Self { config, random: Rng::with_seed(seed), timetable }
     }
 
-    fn push(&mut self, batch: &mut Batch) {
-        let StrangerConfig { server, address, addresses, .. } = self.config;
-        let reads = &self.config.reads;
-        let source = address.nth_after((self.sent % u64::from(addresses.max(1))) as u16);
-        self.sent += 1;
-        let Some(&kind) = self.random.choice(&self.config.kinds) else {
-            return;
-        };
-        let body = match kind {
-            FrameType::Hello => b"hi".to_vec(),
-            FrameType::Read => {
-                const BATCH: u64 = (SLOTS * BLOCK) as u64;
+    fn push(&mut self, batch: &mut Batch, source: MacAddr) {
+        const BATCH: u64 = (SLOTS * BLOCK) as u64;
+        let StrangerConfig { server, ref reads, ref kinds, .. } = self.config;
+        match self.random.choice(kinds) {
+            None => {}
+            Some(FrameType::Hello) => push_hello(batch, source),
+            Some(FrameType::Read) => {
                 let least = reads.start / BATCH;
-                let batch = self.random.u64(least..(reads.end / BATCH).max(least + 1));
-                let offsets = std::array::from_fn(|slot| batch * BATCH + (slot * BLOCK) as u64);
-                emit_read(SLOTS as u64, &offsets).to_vec()
+                let number = self.random.u64(least..(reads.end / BATCH).max(least + 1));
+                push_read(batch, server, source, number * BATCH);
             }
-            _ => Vec::new(),
-        };
-        let to = if kind == FrameType::Hello { MacAddr::BROADCAST } else { server };
-        batch.push_body(Head::new(to, source, kind, body.len()), &body);
+            Some(&kind) => batch.push_body(Head::new(server, source, kind, 0), b""),
+        }
     }
 }
 
@@ -75,13 +68,12 @@ impl Station for Stranger {
     fn handle_frame(&mut self, _: Instant, _: &[u8]) {}
 
     fn poll_transmit(&mut self, now: Instant, batch: &mut Batch) {
-        while batch.room() > 0 && self.next <= now && self.next < self.config.end {
-            self.push(batch);
-            self.next += self.config.gap;
+        while let Some((source, _)) = self.timetable.take_due(now, batch) {
+            self.push(batch, source);
         }
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        (self.next < self.config.end).then_some(self.next)
+        self.timetable.timeout()
     }
 }

@@ -136,7 +136,8 @@ impl Verdict {
             Self::Hash(hash) => hash.update(bytes),
             Self::Compare { contents, right } => {
                 let end = usize::try_from(end).unwrap_or(usize::MAX);
-                *right &= contents.bytes().get(end - bytes.len()..end) == Some(bytes);
+                let wanted = contents.held().and_then(|all| all.get(end - bytes.len()..end));
+                *right &= wanted == Some(bytes);
             }
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use boot_format::wire::{Frame, FrameType, Head, MacAddr, Message, SLOTS, emit_read};
 use boot_image::Contents;
 use boot_netboot::batch::Batch;
-use boot_netboot::server::{Config, Event, Pace, Serve, Server};
+use boot_netboot::server::{Config, Event, EventKind, Pace, Serve, Server};
 use boot_netboot::station::Station;
 use boot_netboot::time::Instant;
 
@@ -133,4 +133,10 @@ pub(crate) fn data(frames: &[Vec<u8>]) -> Vec<(u64, usize)> {
 pub(crate) fn count(frames: &[Vec<u8>], wanted: FrameType) -> usize {
     let kind = |frame: &Vec<u8>| frame[18..22] == (wanted as u32).to_be_bytes();
     frames.iter().filter(|frame| kind(frame)).count()
+}
+
+/// How many boots the server has called finished since it was last asked.
+pub(crate) fn finished(bench: &mut Bench) -> usize {
+    let finished = |event: &Event| matches!(event.kind, EventKind::Finished(_));
+    bench.events().into_iter().filter(finished).count()
 }

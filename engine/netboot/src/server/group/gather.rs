@@ -100,7 +100,7 @@ impl Server {
         let invited: Vec<_> = all.filter(|id| wants(id) == Some(wanted)).collect();
         let sleds = invited.len();
         let expected = groups.estimates.expected(sleds, self.loss.of_link());
-        let batches = (image.bytes().len() as u64).div_ceil(BATCH);
+        let batches = (image.size() as u64).div_ceil(BATCH);
         // The time that they wait is bounded by what is gained, whatever those that read do.
         let others = groups.estimates.time_of(left);
         let why = if groups.has_other_server(now) {

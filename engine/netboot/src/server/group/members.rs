@@ -129,7 +129,7 @@ impl Group {
 
     /// The image's size in bytes.
     pub(super) fn size(&self) -> u64 {
-        self.image.bytes().len() as u64
+        self.image.size() as u64
     }
 
     /// Batches that are still to be sent.

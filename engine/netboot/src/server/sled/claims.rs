@@ -66,7 +66,7 @@ impl Sled {
 
     /// Whether the other boot has been sent everything; then it is under way from now on.
     pub(super) fn other_has_had_everything(&mut self) -> bool {
-        let size = |image: &Contents| image.bytes().len() as u64;
+        let size = |image: &Contents| image.size() as u64;
         let complete = self.other.as_ref().is_some_and(|other| {
             other.image.as_ref().is_some_and(|image| other.frontier >= size(image))
         });

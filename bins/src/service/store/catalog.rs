@@ -1,0 +1,341 @@
+//! What is known of every image file, and what to do about what is found.
+//!
+//! No threads, no clock, no files: what is seen and loaded comes in, what to load comes out.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::anyhow;
+use boot_format::Checksum;
+use boot_image::Contents;
+
+use super::Service;
+use super::entry::{Entry, Look, PASSED_OVER};
+use super::look::Found;
+
+/// A load to be done, or being done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Load {
+    pub(super) source: usize,
+    pub(super) path: PathBuf,
+    /// No two loads have the same.
+    pub(super) ticket: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Catalog {
+    sources: Vec<Source>,
+    loads: VecDeque<Load>,
+    tickets: u64,
+    /// Whether all that was there at the start has been judged.
+    started: bool,
+    /// What there is to be said.
+    pub(super) lines: Vec<String>,
+}
+
+/// A file or a folder.
+#[derive(Debug)]
+struct Source {
+    path: PathBuf,
+    seen: bool,
+    folder: bool,
+    /// Why it could not be looked at, the last time.
+    fault: Option<io::ErrorKind>,
+    entries: BTreeMap<PathBuf, Entry>,
+}
+
+impl Catalog {
+    /// A bad file that is being written is judged again when nobody has written for so long.
+    pub(super) const REST: Duration = Duration::from_secs(1);
+
+    pub(super) fn new(sources: Vec<PathBuf>) -> Self {
+        let source = |path| {
+            let entries = BTreeMap::new();
+            Source { path, seen: false, folder: false, fault: None, entries }
+        };
+        let sources = sources.into_iter().map(source).collect();
+        Self { sources, loads: VecDeque::new(), tickets: 0, started: false, lines: Vec::new() }
+    }
+
+    /// Takes in what was found at a source.
+    pub(super) fn see(&mut self, index: usize, found: Found, anyway: bool, now: Instant) {
+        let source = &mut self.sources[index];
+        let first = !std::mem::replace(&mut source.seen, true);
+        let fault = found.error.as_ref().map(io::Error::kind);
+        let news = std::mem::replace(&mut source.fault, fault) != fault;
+        if let Some(error) = found.error.filter(|_| news) {
+            let what = if first { PASSED_OVER } else { "" };
+            self.lines.push(format!("{what}{}: {error}", source.path.display()));
+        }
+        if fault.is_some_and(|fault| fault != io::ErrorKind::NotFound) {
+            // It may well be there, so what was loaded stays.
+            return;
+        }
+        source.folder = found.folder;
+        let there: HashSet<&PathBuf> = found.files.iter().map(|(path, _)| path).collect();
+        let gone = source.entries.extract_if(.., |path, _| !there.contains(path));
+        for (path, entry) in gone {
+            if entry.contents.is_some() || entry.load.is_some() {
+                self.lines.push(format!(
+                    "{}: the file is gone, its image is no longer offered",
+                    path.display()
+                ));
+            }
+        }
+        for (path, stamp) in found.files {
+            let entry = source.entries.entry(path.clone()).or_insert_with(|| Entry::new(stamp));
+            let Some(why) = entry.see(stamp, Look { first, anyway }, now) else { continue };
+            self.tickets += 1;
+            entry.load = Some((self.tickets, stamp));
+            if !why.is_empty() {
+                self.lines.push(format!("{}: {why}", path.display()));
+            }
+            self.loads.push_back(Load { source: index, path, ticket: self.tickets });
+        }
+        self.retry_rested(now);
+    }
+
+    /// Has files loaded again that were bad while they were written, and now are not.
+    pub(super) fn retry_rested(&mut self, now: Instant) {
+        for (index, source) in self.sources.iter_mut().enumerate() {
+            for (path, entry) in &mut source.entries {
+                if entry.restless_since.is_some_and(|since| now >= since + Self::REST) {
+                    entry.restless_since = None;
+                    self.tickets += 1;
+                    entry.load = Some((self.tickets, entry.seen));
+                    let load = Load { source: index, path: path.clone(), ticket: self.tickets };
+                    self.loads.push_back(load);
+                }
+            }
+        }
+    }
+
+    /// When a file will have rested, if none is written to any more.
+    pub(super) fn next_rested(&self) -> Option<Instant> {
+        let entries = self.sources.iter().flat_map(|source| source.entries.values());
+        entries.filter_map(|entry| entry.restless_since).min().map(|since| since + Self::REST)
+    }
+
+    /// The next load to begin, if it is still wanted.
+    pub(super) fn next_load(&mut self) -> Option<Load> {
+        while let Some(load) = self.loads.pop_front() {
+            if self.is_wanted(&load) {
+                return Some(load);
+            }
+        }
+        None
+    }
+
+    /// Whether the load `load` has not been overtaken by another, or by the end of its file.
+    pub(super) fn is_wanted(&self, load: &Load) -> bool {
+        let entry = self.sources[load.source].entries.get(&load.path);
+        entry.and_then(|entry| entry.load).is_some_and(|(ticket, _)| ticket == load.ticket)
+    }
+
+    /// Takes in what a load has come to.
+    pub(super) fn judge(&mut self, load: &Load, result: anyhow::Result<(Contents, String)>) {
+        let Some(entry) = self.sources[load.source].entries.get_mut(&load.path) else { return };
+        let Some((_, stamp)) = entry.load.take_if(|(ticket, _)| *ticket == load.ticket) else {
+            return;
+        };
+        self.lines.push(entry.judge(stamp, result));
+    }
+
+    /// Why the server can't start, if all has been judged and nothing is good.
+    pub(super) fn fault_of_start(&mut self) -> Option<anyhow::Error> {
+        if self.started || self.is_loading() {
+            return None;
+        }
+        self.started = true;
+        if self.entries().any(|entry| entry.contents.is_some()) {
+            return None;
+        }
+        if let Some(folder) = self.sources.iter().find(|source| source.folder) {
+            return Some(anyhow!("{}: no image in this folder", folder.path.display()));
+        }
+        // It is said once, as the reason for the end.
+        let last = self.lines.pop()?;
+        Some(anyhow!("{}", last.strip_prefix(PASSED_OVER).unwrap_or(&last)))
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.sources.iter().flat_map(|source| source.entries.values())
+    }
+
+    /// Whether a source has not been seen yet, or a file is to be judged.
+    pub(super) fn is_loading(&self) -> bool {
+        self.sources.iter().any(|source| !source.seen)
+            || self.entries().any(|entry| entry.load.is_some())
+    }
+
+    /// What is to be offered now, in the order of the sources and names.
+    pub(super) fn service(&self) -> Service {
+        let mut known: HashSet<Checksum> = HashSet::new();
+        let mut service = Service { images: Vec::new(), by_path: HashMap::new() };
+        for source in &self.sources {
+            for (path, entry) in &source.entries {
+                if let Some(contents) = entry.offered() {
+                    service.by_path.insert(path.clone(), contents.checksum());
+                    if known.insert(contents.checksum()) {
+                        service.images.push(contents.clone());
+                    }
+                }
+            }
+        }
+        service
+    }
+
+    /// The path of a source.
+    pub(super) fn source(&self, index: usize) -> &Path {
+        &self.sources[index].path
+    }
+
+    /// How many sources there are.
+    pub(super) fn sources(&self) -> usize {
+        self.sources.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::super::look::look;
+    use super::*;
+
+    struct Trial {
+        folder: tempfile::TempDir,
+        catalog: Catalog,
+        now: Instant,
+    }
+
+    impl Trial {
+        /// A folder of files with these names, and nothing seen yet.
+        fn new(names: &[&str]) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            for name in names {
+                fs::write(folder.path().join(name), name).unwrap();
+            }
+            let catalog = Catalog::new(vec![folder.path().to_owned()]);
+            Self { folder, catalog, now: Instant::now() }
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.folder.path().join(name)
+        }
+
+        fn see(&mut self) -> Vec<Load> {
+            self.catalog.see(0, look(self.folder.path()), false, self.now);
+            std::iter::from_fn(|| self.catalog.next_load()).collect()
+        }
+
+        fn judge(&mut self, load: &Load, good: Option<u8>) {
+            let result = match good {
+                Some(fill) => Contents::build(4096, 4096, "", "", |bytes| bytes.fill(fill))
+                    .map(|contents| (contents, String::new()))
+                    .map_err(Into::into),
+                None => Err(anyhow!("bad")),
+            };
+            self.catalog.judge(load, result);
+        }
+
+        fn offered(&self) -> usize {
+            self.catalog.service().images.len()
+        }
+
+        fn replace(&self, name: &str) {
+            fs::write(self.path(".new"), "another").unwrap();
+            fs::rename(self.path(".new"), self.path(name)).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_ready_is_offered_while_others_load() {
+        let mut trial = Trial::new(&["a", "b", ".hidden"]);
+        assert!(trial.catalog.is_loading());
+        let loads = trial.see();
+        assert_eq!(loads.len(), 2);
+        trial.judge(&loads[1], Some(1));
+        assert_eq!(trial.offered(), 1);
+        assert!(trial.catalog.is_loading() && trial.catalog.fault_of_start().is_none());
+        assert_eq!(trial.catalog.service().checksum_of(&trial.path("a")), Service::NO_IMAGE);
+        trial.judge(&loads[0], Some(2));
+        assert!(trial.offered() == 2 && !trial.catalog.is_loading());
+        assert!(trial.see().is_empty() && trial.catalog.fault_of_start().is_none());
+    }
+
+    #[test]
+    fn a_replaced_image_holds_back_only_itself_and_a_bad_one_leaves_the_old() {
+        let mut trial = Trial::new(&["a", "b"]);
+        for (load, fill) in trial.see().iter().zip(1..) {
+            trial.judge(load, Some(fill));
+        }
+        trial.catalog.lines.clear();
+        trial.replace("a");
+        let loads = trial.see();
+        assert_eq!((loads.len(), trial.offered()), (1, 1));
+        assert!(
+            trial.catalog.lines[0].contains("a: has changed") && trial.catalog.lines.len() == 1
+        );
+        trial.judge(&loads[0], None);
+        assert_eq!(trial.offered(), 2);
+        assert!(trial.catalog.lines[1].contains("the old one stays in service"));
+        // What is replaced while it loads is not waited for, and not offered.
+        trial.replace("a");
+        let first = trial.see();
+        trial.replace("a");
+        let second = trial.see();
+        trial.judge(&first[0], Some(7));
+        assert_eq!(trial.offered(), 1);
+        trial.judge(&second[0], Some(8));
+        assert_eq!(trial.offered(), 2);
+    }
+
+    #[test]
+    fn a_bad_file_that_is_being_written_is_judged_again_when_it_rests() {
+        let mut trial = Trial::new(&["a"]);
+        let loads = trial.see();
+        trial.judge(&loads[0], None);
+        for size in 1..5 {
+            fs::write(trial.path("a"), vec![0; 100 * size]).unwrap();
+            trial.now += Catalog::REST / 2;
+            assert!(trial.see().is_empty(), "it still grows");
+        }
+        assert!(trial.catalog.next_rested().is_some());
+        trial.now += Catalog::REST;
+        let loads = trial.see();
+        trial.judge(&loads[0], Some(1));
+        assert!(trial.offered() == 1 && trial.catalog.next_rested().is_none());
+    }
+
+    #[test]
+    fn a_file_that_is_gone_is_not_offered_and_said_once() {
+        let mut trial = Trial::new(&["a", "b"]);
+        for (load, fill) in trial.see().iter().zip(1..) {
+            trial.judge(load, Some(fill));
+        }
+        trial.catalog.lines.clear();
+        fs::remove_file(trial.path("a")).unwrap();
+        trial.see();
+        trial.see();
+        assert!(trial.offered() == 1 && trial.catalog.lines.len() == 1);
+        assert!(trial.catalog.lines[0].contains("a: the file is gone"));
+    }
+
+    #[test]
+    fn where_nothing_is_good_at_the_start_the_reason_is_told() {
+        let mut trial = Trial::new(&["a"]);
+        let loads = trial.see();
+        trial.judge(&loads[0], None);
+        let fault = trial.catalog.fault_of_start().unwrap().to_string();
+        assert!(fault.contains("no image in this folder"), "{fault}");
+        let missing = PathBuf::from("/missing.img");
+        let mut catalog = Catalog::new(vec![missing.clone()]);
+        catalog.see(0, look(&missing), false, trial.now);
+        let fault = catalog.fault_of_start().unwrap().to_string();
+        assert!(fault.starts_with("/missing.img: No such file"), "{fault}");
+        assert!(catalog.lines.is_empty());
+    }
+}

@@ -1,0 +1,119 @@
+//! One image file: what is known of it, and what to do about what is found.
+
+use std::time::Instant;
+
+use boot_image::Contents;
+
+use super::look::Stamp;
+
+/// How a line begins about what can't be served and never could.
+pub(super) const PASSED_OVER: &str = "passed over: ";
+
+/// How it is looked at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Look {
+    /// Whether its source was never looked at before.
+    pub(super) first: bool,
+    /// Whether it is checked even if it has not changed.
+    pub(super) anyway: bool,
+}
+
+/// One image file.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// What it is like now.
+    pub(super) seen: Stamp,
+    /// What it was like when it was last judged, good or not.
+    judged: Option<Stamp>,
+    failed: bool,
+    pub(super) contents: Option<Contents>,
+    /// The load that is due or under way, and what the file was like when it was asked for.
+    pub(super) load: Option<(u64, Stamp)>,
+    /// A bad file that is still being written is left alone until it rests.
+    pub(super) restless_since: Option<Instant>,
+}
+
+impl Entry {
+    pub(super) fn new(seen: Stamp) -> Self {
+        let (judged, contents, load, restless_since) = (None, None, None, None);
+        Self { seen, judged, failed: false, contents, load, restless_since }
+    }
+
+    /// Whether these are the contents of the file as it is now, or the last good ones of one
+    /// that is known to be bad.
+    pub(super) fn offered(&self) -> Option<&Contents> {
+        let settled = self.load.is_none_or(|(_, stamp)| Some(stamp) == self.judged);
+        self.contents.as_ref().filter(|_| settled)
+    }
+
+    /// Whether the contents are still what they were.
+    fn is_sound(&self) -> bool {
+        let mapped = self.contents.as_ref().is_some_and(Contents::is_mapped);
+        !mapped || self.judged.is_some_and(|judged| !judged.same_file(&self.seen))
+    }
+
+    /// Takes in what the file is like now. Why it is to be loaded, in words for the log, which are
+    /// empty if there is nothing to say; `None` if it is not.
+    pub(super) fn see(&mut self, stamp: Stamp, look: Look, now: Instant) -> Option<&'static str> {
+        self.seen = stamp;
+        match (self.load, self.judged) {
+            // A file that was replaced is not waited for.
+            (Some((_, loading)), _) if loading.same_file(&stamp) => None,
+            (_, None) if look.first => Some(""),
+            (None, None) => Some("is new, checking it"),
+            (None, Some(judged)) if judged == stamp => look.anyway.then_some("checking it again"),
+            (None, Some(judged)) if self.failed && judged.same_file(&stamp) => {
+                // It has just been found bad, and is being written to.
+                self.judged = Some(stamp);
+                self.restless_since = Some(now);
+                None
+            }
+            (Some(_), _) | (None, Some(_)) => Some("has changed, checking it"),
+        }
+    }
+
+    /// Takes in what the load of a file that was like `stamp` has come to. Returns the line for the
+    /// log.
+    pub(super) fn judge(
+        &mut self,
+        stamp: Stamp,
+        result: anyhow::Result<(Contents, String)>,
+    ) -> String {
+        let line = match result {
+            Ok((contents, line)) => {
+                self.accept(contents);
+                line
+            }
+            Err(error) => {
+                let kept = self.refuse();
+                let over = if self.judged.is_none() { PASSED_OVER } else { "" };
+                format!("{over}{error:#}{kept}")
+            }
+        };
+        self.judged = Some(stamp);
+        line
+    }
+
+    fn accept(&mut self, contents: Contents) {
+        let same = |old: &&Contents| {
+            old.checksum() == contents.checksum() && !old.is_mapped() && !self.failed
+        };
+        // Checked again and the same as ever: no sled has to start over for that.
+        let kept = self.contents.as_ref().filter(same).cloned();
+        self.contents = Some(kept.unwrap_or(contents));
+        self.failed = false;
+    }
+
+    /// What becomes of the contents that the file had before, in words.
+    fn refuse(&mut self) -> &'static str {
+        self.failed = true;
+        match (&self.contents, self.is_sound()) {
+            (None, _) => "",
+            (Some(_), true) => ": the old one stays in service",
+            (Some(_), false) => {
+                self.contents = None;
+                ": it was mapped, so the old one is lost"
+            }
+        }
+    }
+}
