@@ -9,6 +9,8 @@ pub mod columns;
 pub mod csum;
 pub mod describe;
 pub mod exit;
+#[cfg_attr(not(feature = "fetch"), path = "fetch/absent.rs")]
+pub mod fetch;
 pub mod groups;
 pub mod output;
 pub mod patient;

@@ -25,6 +25,24 @@ impl fmt::Display for Bytes {
     }
 }
 
+impl FromStr for Bytes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const UNITS: [(&str, u32); 4] = [("k", 10), ("m", 20), ("g", 30), ("t", 40)];
+        let lower = text.to_ascii_lowercase();
+        let plain =
+            lower.strip_suffix("ib").or(lower.strip_suffix('b')).unwrap_or(&lower).trim_end();
+        let unit = UNITS.iter().find_map(|(unit, shift)| Some((plain.strip_suffix(unit)?, *shift)));
+        let (number, shift) = unit.unwrap_or((plain, 0));
+        let number = number.trim_end().parse::<u64>().ok();
+        match number.and_then(|number| number.checked_mul(1 << shift)) {
+            Some(bytes) if bytes > 0 => Ok(Self(bytes)),
+            _ => Err("a size is a whole number with a unit, as in 500MiB or 16G".to_owned()),
+        }
+    }
+}
+
 /// Bits per second, as in `9.4Gbit` or `100Mbit`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BitRate(u64);
@@ -94,6 +112,17 @@ mod tests {
         }
         for text in ["", "5", "Gbit", "0Gbit", "-1Gbit", "nanGbit", "1e99Gbit"] {
             text.parse::<BitRate>().unwrap_err();
+        }
+    }
+
+    #[test]
+    fn sizes_are_read_in_binary_units() {
+        let sizes = [("1", 1), ("64k", 64 << 10), ("500MiB", 500 << 20), ("16G", 16 << 30)];
+        for (text, bytes) in sizes.into_iter().chain([("2 TB", 2 << 40), ("7B", 7)]) {
+            assert_eq!(text.parse(), Ok(Bytes(bytes)), "{text}");
+        }
+        for text in ["", "G", "0", "-1G", "1.5G", "99999999T", "5X"] {
+            text.parse::<Bytes>().unwrap_err();
         }
     }
 

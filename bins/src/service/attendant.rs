@@ -236,6 +236,9 @@ impl Attendant<'_> {
         let store = &self.shared.store;
         if self.shared.signals.take_hangup() {
             store.check_all();
+            if let Some(fetcher) = &self.shared.fetcher {
+                fetcher.look_again();
+            }
         }
         // Asked before the edition: what a look has found is in service when it is done.
         let held = !store.has_looked(self.look);

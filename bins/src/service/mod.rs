@@ -18,6 +18,7 @@ mod told;
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -31,12 +32,13 @@ use self::attendant::Attendant;
 use self::boots::Boots;
 use self::counts::Counts;
 use self::links::Ending;
-pub use self::options::{Assignment, ServeOptions};
+pub use self::options::{Assignment, FetchOptions, ServeOptions};
 use self::silence::Silence;
 pub use self::sled_at::SledAt;
 use self::state::{Keeper, Learnt, Memory};
 use self::store::Store;
 use crate::exit::Exit;
+use crate::fetch::Fetcher;
 use crate::signals::Signals;
 use crate::{say, stderr};
 
@@ -46,7 +48,7 @@ use crate::{say, stderr};
 ///
 /// If a link, an image or the state file can't be used; or, as the options have it, if a boot
 /// fails or no sled is heard from.
-pub fn run(options: ServeOptions) -> anyhow::Result<Exit> {
+pub fn run(mut options: ServeOptions) -> anyhow::Result<Exit> {
     let signals = Signals::install()?;
     stderr::write_beside("bootserver")?;
     let mut places = options.images.clone();
@@ -54,6 +56,11 @@ pub fn run(options: ServeOptions) -> anyhow::Result<Exit> {
         if !places.contains(image) {
             places.push(image.clone());
         }
+    }
+    let fetcher = Fetcher::start(&options.fetch, places.iter().map(PathBuf::as_path))?;
+    if let Some(fetcher) = &fetcher {
+        let images = options.assigned.iter_mut().map(|assigned| &mut assigned.image);
+        images.chain(&mut places).for_each(|image| *image = fetcher.place(image));
     }
     // What can't be kept is refused before a link is touched.
     let taken = options.state.as_deref().map(state::open).transpose()?.unwrap_or_default();
@@ -63,7 +70,8 @@ pub fn run(options: ServeOptions) -> anyhow::Result<Exit> {
     let links = links::open(&options, &names)?;
     let (learnt, keeper) = Keeper::start(options.state.clone(), taken.clone())?;
     let shared = Arc::new(Shared {
-        store: Store::open(places, options.map)?,
+        store: Store::open(places, options.map, fetcher.is_some())?,
+        fetcher,
         // The time before sleds can be answered does not count against them.
         clock: Clock::new(),
         signals,
@@ -122,6 +130,7 @@ pub fn run(options: ServeOptions) -> anyhow::Result<Exit> {
 pub(crate) struct Shared {
     clock: Clock,
     pub(crate) store: Store,
+    fetcher: Option<Fetcher>,
     pub(crate) signals: Signals,
     pub(crate) options: ServeOptions,
     /// The name of each worker's link; the workers of a link stand side by side.

@@ -43,6 +43,21 @@ pub struct ServeOptions {
     pub pace: Pace,
     /// How sleds are gathered that boot in step, if they are to.
     pub together: Option<Together>,
+    /// How images are fetched that are URLs.
+    pub fetch: FetchOptions,
+}
+
+/// How images are fetched.
+#[derive(Clone, Debug)]
+pub struct FetchOptions {
+    /// The folder that keeps them.
+    pub cache: Option<PathBuf>,
+    /// Bytes that all images in it may have.
+    pub cache_size: u64,
+    /// How often to look for newer ones.
+    pub refresh: Duration,
+    /// Keys that sign channels, themselves or in files.
+    pub channel_keys: Vec<String>,
 }
 
 impl ServeOptions {

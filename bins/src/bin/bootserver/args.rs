@@ -10,8 +10,8 @@ use boot_backends::TxPath;
 use boot_format::wire::{BLOCK, DATA_HEAD_LEN, MacAddr};
 use boot_netboot::server::{Pace, Serve, Together};
 use boot_netboot::sim::wire_bytes;
-use boot_tools::service::{Assignment, ServeOptions};
-use boot_tools::units::BitRate;
+use boot_tools::service::{Assignment, FetchOptions, ServeOptions};
+use boot_tools::units::{BitRate, Bytes};
 use clap::{Parser, ValueHint};
 
 /// Serve boot images to sleds that ask for one on an Ethernet link.
@@ -113,6 +113,25 @@ pub(crate) struct Args {
     /// segment inside this process, in real time; needs neither root nor hardware
     #[arg(long)]
     demo: bool,
+
+    /// Keep in DIR what is fetched. An image may be a URL then: https://, http://, s3://BUCKET/KEY
+    /// or file:///; one that ends in .channel is a signed list of images, one in `/` a folder of
+    /// them, and one in #sha256=SUM the image with this checksum and no other
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    cache: Option<PathBuf>,
+
+    /// How much all images in the cache may take; images that are no longer in service are removed
+    /// to make room, the oldest first
+    #[arg(long, value_name = "SIZE", default_value = "16GiB", requires = "cache")]
+    cache_size: Bytes,
+
+    /// How often to look for something newer at each URL; SIGHUP looks at once
+    #[arg(long, value_name = "SECONDS", default_value = "60", requires = "cache")]
+    refresh: Seconds,
+
+    /// A minisign key that signs channels, or a file of one; may be given several times
+    #[arg(long = "channel-key", value_name = "KEY", requires = "cache")]
+    channel_keys: Vec<String>,
 }
 
 const EXAMPLES: &str = "\
@@ -129,7 +148,7 @@ link has sent, dropped and received; the same comes at the end.";
 /// A checked command line.
 #[derive(Debug)]
 pub(crate) enum Options {
-    Serve(ServeOptions),
+    Serve(Box<ServeOptions>),
     Demo { sleds: usize, image: Option<PathBuf> },
 }
 
@@ -157,7 +176,11 @@ impl TryFrom<Args> for Options {
     type Error = anyhow::Error;
 
     fn try_from(args: Args) -> anyhow::Result<Self> {
-        if args.demo { demo(args) } else { serve(args).map(Options::Serve) }
+        if args.demo {
+            demo(args)
+        } else {
+            serve(args).map(|options| Options::Serve(Box::new(options)))
+        }
     }
 }
 
@@ -216,6 +239,12 @@ fn serve(args: Args) -> anyhow::Result<ServeOptions> {
         workers: args.workers,
         pace: args.rate,
         together,
+        fetch: FetchOptions {
+            cache: args.cache,
+            cache_size: args.cache_size.0,
+            refresh: args.refresh.0,
+            channel_keys: args.channel_keys,
+        },
     })
 }
 
@@ -314,7 +343,7 @@ mod tests {
     fn options(line: &str) -> anyhow::Result<ServeOptions> {
         let args = Args::try_parse_from(format!("bootserver {line}").split(' '))?;
         match Options::try_from(args)? {
-            Options::Serve(options) => Ok(options),
+            Options::Serve(options) => Ok(*options),
             Options::Demo { .. } => bail!("a demonstration"),
         }
     }

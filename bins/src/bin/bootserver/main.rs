@@ -12,7 +12,7 @@ use crate::args::{Args, Options};
 
 fn main() -> Exit {
     main_of(|args: Args| match Options::try_from(args)? {
-        Options::Serve(options) => service::run(options),
+        Options::Serve(options) => service::run(*options),
         Options::Demo { sleds, image } => demo::run(sleds, image.as_deref()),
     })
 }

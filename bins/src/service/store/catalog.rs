@@ -29,8 +29,10 @@ pub(super) struct Catalog {
     sources: Vec<Source>,
     loads: VecDeque<Load>,
     tickets: u64,
-    /// Whether all that was there at the start has been judged.
+    /// Whether all that was there at the start has been judged, or nothing need be there.
     started: bool,
+    /// Whether an image is to come that is not there yet.
+    awaited: bool,
     /// What there is to be said.
     pub(super) lines: Vec<String>,
 }
@@ -50,13 +52,14 @@ impl Catalog {
     /// A bad file that is being written is judged again when nobody has written for so long.
     pub(super) const REST: Duration = Duration::from_secs(1);
 
-    pub(super) fn new(sources: Vec<PathBuf>) -> Self {
+    pub(super) fn new(sources: Vec<PathBuf>, awaited: bool) -> Self {
         let source = |path| {
             let entries = BTreeMap::new();
             Source { path, seen: false, folder: false, fault: None, entries }
         };
         let sources = sources.into_iter().map(source).collect();
-        Self { sources, loads: VecDeque::new(), tickets: 0, started: false, lines: Vec::new() }
+        let (loads, lines) = (VecDeque::new(), Vec::new());
+        Self { sources, loads, tickets: 0, started: awaited, awaited, lines }
     }
 
     /// Takes in what was found at a source.
@@ -164,8 +167,12 @@ impl Catalog {
         self.sources.iter().flat_map(|source| source.entries.values())
     }
 
-    /// Whether a source has not been seen yet, or a file is to be judged.
+    /// Whether a source has not been seen yet, a file is to be judged, or the first image of all is
+    /// still to come.
     pub(super) fn is_loading(&self) -> bool {
+        if self.awaited && !self.entries().any(|entry| entry.contents.is_some()) {
+            return true;
+        }
         self.sources.iter().any(|source| !source.seen)
             || self.entries().any(|entry| entry.load.is_some())
     }
@@ -178,6 +185,9 @@ impl Catalog {
             for (path, entry) in &source.entries {
                 if let Some(contents) = entry.offered() {
                     service.by_path.insert(path.clone(), contents.checksum());
+                    if source.folder && source.entries.len() == 1 {
+                        service.by_path.insert(source.path.clone(), contents.checksum());
+                    }
                     if known.insert(contents.checksum()) {
                         service.images.push(contents.clone());
                     }
@@ -218,7 +228,7 @@ mod tests {
             for name in names {
                 fs::write(folder.path().join(name), name).unwrap();
             }
-            let catalog = Catalog::new(vec![folder.path().to_owned()]);
+            let catalog = Catalog::new(vec![folder.path().to_owned()], false);
             Self { folder, catalog, now: Instant::now() }
         }
 
@@ -325,6 +335,23 @@ mod tests {
     }
 
     #[test]
+    fn an_image_that_is_still_to_come_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut catalog = Catalog::new(vec![folder.path().to_owned()], true);
+        let now = Instant::now();
+        catalog.see(0, look(folder.path()), false, now);
+        assert!(catalog.fault_of_start().is_none() && catalog.is_loading());
+        fs::write(folder.path().join("a"), "").unwrap();
+        catalog.see(0, look(folder.path()), false, now);
+        let load = catalog.next_load().unwrap();
+        let contents = Contents::build(1 << 20, 1 << 20, "", "", |_| {}).unwrap();
+        let sum = contents.checksum();
+        catalog.judge(&load, Ok((contents, String::new())));
+        assert!(!catalog.is_loading());
+        assert_eq!(catalog.service().checksum_of(folder.path()), sum);
+    }
+
+    #[test]
     fn where_nothing_is_good_at_the_start_the_reason_is_told() {
         let mut trial = Trial::new(&["a"]);
         let loads = trial.see();
@@ -332,7 +359,7 @@ mod tests {
         let fault = trial.catalog.fault_of_start().unwrap().to_string();
         assert!(fault.contains("no image in this folder"), "{fault}");
         let missing = PathBuf::from("/missing.img");
-        let mut catalog = Catalog::new(vec![missing.clone()]);
+        let mut catalog = Catalog::new(vec![missing.clone()], false);
         catalog.see(0, look(&missing), false, trial.now);
         let fault = catalog.fault_of_start().unwrap().to_string();
         assert!(fault.starts_with("/missing.img: No such file"), "{fault}");

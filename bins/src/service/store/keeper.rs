@@ -1,7 +1,7 @@
 //! The thread that knows what is where: it has others look and load, and touches no file itself.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::thread;
@@ -83,13 +83,12 @@ impl Keeper {
     const SLOW: Duration = Duration::from_secs(5);
 
     pub(super) fn new(
-        sources: Vec<PathBuf>,
+        catalog: Catalog,
         map: bool,
         shared: Arc<Shared>,
         notes: Sender<Note>,
     ) -> Self {
-        let looks = vec![Looks { wanted: true, ..Looks::default() }; sources.len()];
-        let catalog = Catalog::new(sources);
+        let looks = vec![Looks { wanted: true, ..Looks::default() }; catalog.sources()];
         Self { catalog, looks, loads: Vec::new(), asked: 0, map, shared, notes }
     }
 

@@ -22,6 +22,7 @@ use boot_format::Checksum;
 use boot_image::Contents;
 use crossbeam::channel::{self, Sender};
 
+use self::catalog::Catalog;
 use self::keeper::{Keeper, Note};
 
 /// What is offered.
@@ -36,8 +37,8 @@ impl Service {
     /// The checksum of no image: SHA-256 gives it for nothing that anyone knows.
     const NO_IMAGE: Checksum = Checksum::from_bytes([0; 32]);
 
-    /// The checksum of the image that was loaded from `path`; or that of no image, so that a sled
-    /// which is to have this one and no other waits for it.
+    /// The checksum of the image that was loaded from `path`, a file or a folder of one image; or
+    /// that of no image, so that a sled which is to have this one and no other waits for it.
     pub(crate) fn checksum_of(&self, path: &Path) -> Checksum {
         self.by_path.get(path).copied().unwrap_or(Self::NO_IMAGE)
     }
@@ -67,17 +68,19 @@ struct Shared {
 }
 
 impl Store {
-    /// Begins to load the images at `sources`, files or folders of them; mapped, if `map`.
+    /// Begins to load the images at `sources`, files or folders of them; mapped, if `map`. If more
+    /// are `awaited`, it is no fault if there are none yet.
     ///
     /// # Errors
     ///
     /// If the system refuses a thread.
-    pub(crate) fn open(sources: Vec<PathBuf>, map: bool) -> anyhow::Result<Self> {
+    pub(crate) fn open(sources: Vec<PathBuf>, map: bool, awaited: bool) -> anyhow::Result<Self> {
         let shared = Arc::new(Shared::default());
         shared.loading.store(true, Ordering::Release);
         let (notes, noted) = channel::unbounded();
         watch::start(&sources, notes.clone());
-        let keeper = Keeper::new(sources, map, Arc::clone(&shared), notes.clone());
+        let catalog = Catalog::new(sources, awaited);
+        let keeper = Keeper::new(catalog, map, Arc::clone(&shared), notes.clone());
         std::thread::Builder::new().name("images".to_owned()).spawn(move || keeper.run(&noted))?;
         Ok(Self { shared, notes })
     }

@@ -1,0 +1,298 @@
+//! Single images, and folders of them.
+
+use super::server::Trick;
+use super::*;
+
+/// A size within the image, behind its header.
+const SOME: usize = 300_000;
+
+/// Has image 0 at `/x.img` in service.
+fn with_first(lab: &mut Lab) -> Follower {
+    lab.server.put("/x.img", &image(0).bytes, Some("0"));
+    let mut follower = lab.follow("/x.img");
+    refresh(&mut follower).unwrap();
+    assert_eq!(lab.sums(&follower), [image(0).contents]);
+    lab.server.take_requests();
+    follower
+}
+
+fn has(request: &str, lines: &[&str]) -> bool {
+    lines.iter().all(|line| request.lines().any(|there| there == *line))
+}
+
+#[test]
+fn what_has_not_changed_is_not_fetched_again() {
+    let mut lab = Lab::new();
+    let mut follower = with_first(&mut lab);
+    refresh(&mut follower).unwrap();
+    let requests = lab.server.take_requests();
+    assert!(requests.len() == 1 && has(&requests[0], &["if-none-match: \"0\""]), "{requests:?}");
+    lab.server.put("/x.img", &image(1).bytes, Some("1"));
+    refresh(&mut follower).unwrap();
+    assert_eq!(lab.sums(&follower), [image(1).contents]);
+    // The old one is kept as long as there is room.
+    assert!(lab.cache().image(image(0).contents).exists());
+}
+
+#[test]
+fn what_broke_off_is_continued_from_there() {
+    let mut lab = Lab::new();
+    lab.server.put("/x.img", &image(0).bytes, Some("0"));
+    lab.server.play("/x.img", [Trick::Cut(SOME), Trick::Cut(SOME)]);
+    let mut follower = lab.follow("/x.img");
+    for _ in 0..2 {
+        refresh(&mut follower).unwrap_err();
+        assert!(follower.take_progress() && lab.sums(&follower).is_empty());
+    }
+    // Also by the next server that uses the cache.
+    drop(follower);
+    lab.cache = None;
+    let mut follower = lab.follow("/x.img");
+    refresh(&mut follower).unwrap();
+    assert_eq!(lab.sums(&follower), [image(0).contents]);
+    let requests = lab.server.take_requests();
+    let range = format!("range: bytes={}-", 2 * SOME);
+    assert!(has(&requests[2], &[&range, "if-match: \"0\""]), "{}", requests[2]);
+    assert!(lab.parts().is_empty());
+}
+
+#[test]
+fn two_versions_are_never_mixed() {
+    // The last is of a server that heeds no condition.
+    for (tricks, asked) in [(vec![], 2), (vec![Trick::Plain], 2), (vec![Trick::Unconditional], 2)] {
+        let mut lab = Lab::new();
+        lab.server.put("/x.img", &image(0).bytes, Some("0"));
+        lab.server.play("/x.img", [Trick::Cut(SOME)]);
+        let mut follower = lab.follow("/x.img");
+        refresh(&mut follower).unwrap_err();
+        lab.server.take_requests();
+        lab.server.put("/x.img", &image(1).bytes, Some("1"));
+        lab.server.play("/x.img", tricks);
+        refresh(&mut follower).unwrap();
+        assert_eq!(lab.sums(&follower), [image(1).contents]);
+        assert_eq!(lab.server.take_requests().len(), asked);
+    }
+}
+
+#[test]
+fn without_a_strong_tag_it_begins_anew() {
+    for weak in [false, true] {
+        let mut lab = Lab::new();
+        lab.server.put("/x.img", &image(0).bytes, weak.then_some("0"));
+        if weak {
+            lab.server.weaken("/x.img");
+        }
+        lab.server.play("/x.img", [Trick::Cut(SOME)]);
+        let mut follower = lab.follow("/x.img");
+        refresh(&mut follower).unwrap_err();
+        lab.server.take_requests();
+        refresh(&mut follower).unwrap();
+        assert!(!lab.server.take_requests().concat().contains("range:"));
+        assert_eq!(lab.sums(&follower), [image(0).contents]);
+    }
+}
+
+#[test]
+fn what_is_broken_is_never_in_service_and_not_fetched_twice() {
+    let flipped = |at: usize| {
+        let mut bytes = image(1).bytes;
+        bytes[at] ^= 1;
+        bytes
+    };
+    let short = image(1).bytes[..SOME].to_vec();
+    let page = b"<html>Please log in</html>".repeat(1000);
+    for (bytes, reason) in [
+        (flipped(SOME), "the contents' SHA-256 is"),
+        (flipped(0), "magic"),
+        (short, "cut short"),
+        (page, "magic"),
+        (vec![], "bytes"),
+        (b"oh".to_vec(), "bytes"),
+    ] {
+        let mut lab = Lab::new();
+        let mut follower = with_first(&mut lab);
+        lab.server.put("/x.img", &bytes, Some("bad"));
+        let error = refresh(&mut follower).unwrap_err();
+        assert!(error.contains(reason), "{reason}: {error}");
+        assert_eq!(refresh(&mut follower).unwrap_err(), error);
+        let requests = lab.server.take_requests();
+        assert!(has(&requests[1], &["if-none-match: \"bad\""]), "{}", requests[1]);
+        assert_eq!(lab.sums(&follower), [image(0).contents]);
+        assert!(lab.parts().is_empty());
+        // Until there is something else.
+        lab.server.put("/x.img", &image(2).bytes, Some("good"));
+        refresh(&mut follower).unwrap();
+        assert_eq!(lab.sums(&follower), [image(2).contents]);
+    }
+}
+
+#[test]
+fn a_body_that_ends_early_is_no_image() {
+    let mut lab = Lab::new();
+    let mut follower = with_first(&mut lab);
+    lab.server.put("/x.img", &image(1).bytes, Some("1"));
+    lab.server.play("/x.img", [Trick::Short(1)]);
+    let error = refresh(&mut follower).unwrap_err();
+    assert!(error.contains("cut short"), "{error}");
+    assert_eq!(lab.sums(&follower), [image(0).contents]);
+}
+
+#[test]
+fn a_store_that_refuses_is_quoted_and_changes_nothing() {
+    const EXPIRED: &str = "<Error><Code>ExpiredToken</Code><Message>too old</Message></Error>";
+    let mut lab = Lab::new();
+    let mut follower = with_first(&mut lab);
+    lab.server.put("/x.img", &image(1).bytes, Some("1"));
+    for (status, body, reason) in [
+        ("403 Forbidden", EXPIRED, "the store refuses: 403 Forbidden: ExpiredToken: too old"),
+        ("401 Unauthorized", "", "the store refuses: 401 Unauthorized"),
+        ("404 Not Found", "", "there is nothing of this name: 404 Not Found"),
+        ("500 Internal Server Error", "", "500 Internal Server Error"),
+        ("503 Service Unavailable", "busy", "503 Service Unavailable: busy"),
+    ] {
+        lab.server.play("/x.img", [Trick::Status(status, body)]);
+        assert_eq!(refresh(&mut follower).unwrap_err(), reason);
+        assert_eq!(lab.sums(&follower), [image(0).contents]);
+    }
+    refresh(&mut follower).unwrap();
+    assert_eq!(lab.sums(&follower), [image(1).contents]);
+}
+
+#[test]
+fn a_redirect_is_followed() {
+    let mut lab = Lab::new();
+    lab.server.put("/there.img", &image(0).bytes, Some("0"));
+    lab.server.play("/x.img", [Trick::Redirect(lab.server.url("/there.img"))]);
+    let mut follower = lab.follow("/x.img");
+    refresh(&mut follower).unwrap();
+    assert_eq!(lab.sums(&follower), [image(0).contents]);
+}
+
+#[test]
+fn silence_and_drips_come_to_an_end() {
+    for (trick, reason) in
+        [(Trick::Stall(SOME), "stalled: "), (Trick::Drip(Duration::from_millis(20)), "stalled: ")]
+    {
+        let mut lab = Lab::new();
+        lab.server.put("/x.img", &image(0).bytes, Some("0"));
+        // The first window may have what came before the silence.
+        lab.server.play("/x.img", [trick]);
+        let url = lab.server.url("/x.img");
+        let mut follower = lab.follow_url(&url, SHORT);
+        let error = refresh(&mut follower).unwrap_err();
+        assert!(error.contains(reason), "{error}");
+    }
+}
+
+#[test]
+fn a_store_that_is_away_leaves_the_last_good_image_in_service_also_after_a_restart() {
+    let mut lab = Lab::new();
+    drop(with_first(&mut lab));
+    lab.cache = None;
+    // Nobody listens there.
+    lab.server.remove("/x.img");
+    let mut follower = lab.follow("/x.img");
+    wait(follower.recheck()).unwrap();
+    refresh(&mut follower).unwrap_err();
+    assert_eq!(lab.sums(&follower), [image(0).contents]);
+    // And what has been broken meanwhile is fetched again.
+    let path = lab.cache().image(image(0).contents);
+    fs::write(path, b"broken").unwrap();
+    wait(follower.recheck()).unwrap();
+    assert!(lab.sums(&follower).is_empty());
+    lab.server.put("/x.img", &image(0).bytes, Some("0"));
+    refresh(&mut follower).unwrap();
+    assert_eq!(lab.sums(&follower), [image(0).contents]);
+}
+
+#[test]
+fn a_pinned_image_is_the_one_or_none_and_is_fetched_once() {
+    let mut lab = Lab::new();
+    lab.server.put("/x.img", &image(1).bytes, Some("1"));
+    let url = format!("{}#sha256={}", lab.server.url("/x.img"), image(0).contents);
+    let mut follower = lab.follow_url(&url, LONG);
+    let error = refresh(&mut follower).unwrap_err();
+    let (found, wanted) = (image(1).contents, image(0).contents);
+    let reason = format!("SHA-256 is {found} by its header, and should be {wanted}");
+    assert!(error.contains(&reason), "{error}");
+    assert!(lab.sums(&follower).is_empty());
+    lab.server.put("/x.img", &image(0).bytes, Some("0"));
+    refresh(&mut follower).unwrap();
+    lab.server.take_requests();
+    refresh(&mut follower).unwrap();
+    assert!(lab.server.take_requests().is_empty());
+    assert_eq!(lab.sums(&follower), [image(0).contents]);
+}
+
+#[test]
+fn what_the_cache_has_already_is_not_fetched_to_the_end() {
+    let mut lab = Lab::new();
+    let first = with_first(&mut lab);
+    lab.server.put("/copy.img", &image(0).bytes, Some("copy"));
+    // All that comes is the header, and a little more.
+    lab.server.play("/copy.img", [Trick::Cut(8192)]);
+    let mut copy = lab.follow("/copy.img");
+    refresh(&mut copy).unwrap();
+    assert_eq!(lab.sums(&copy), lab.sums(&first));
+}
+
+#[test]
+fn a_password_is_sent_and_not_shown() {
+    let mut lab = Lab::new();
+    lab.server.put("/x.img", &image(0).bytes, Some("0"));
+    lab.server.play("/x.img", [Trick::Status("403 Forbidden", "no")]);
+    let url = format!("http://user:secret@{}/x.img?sig=secret", lab.server.address);
+    let mut follower = lab.follow_url(&url, LONG);
+    let error = refresh(&mut follower).unwrap_err();
+    refresh(&mut follower).unwrap();
+    for request in lab.server.take_requests() {
+        assert!(has(&request, &["authorization: basic dxnlcjpzzwnyzxq="]), "{request}");
+        assert!(request.starts_with("get /x.img?sig=secret "), "{request}");
+    }
+    let key = follower.source.key();
+    let known = fs::read_to_string(lab.folder.path().join(format!("cache/sources/{key}.json")));
+    let shown = format!("{error}{}{:?}{key}{}", follower.source, follower.source, known.unwrap());
+    assert!(!shown.contains("secret"), "{shown}");
+}
+
+#[test]
+fn an_image_for_which_there_is_no_room_is_refused_before_it_is_fetched() {
+    let mut lab = Lab::new();
+    let folder = lab.folder.path().join("cache");
+    lab.cache = Some(Arc::new(Cache::open(&folder, 2 << 20).unwrap()));
+    let mut follower = with_first(&mut lab);
+    lab.server.put("/x.img", &image(1).bytes, Some("1"));
+    let error = refresh(&mut follower).unwrap_err();
+    assert!(error.contains("raise --cache-size, which is 2 MiB"), "{error}");
+    assert_eq!(lab.sums(&follower), [image(0).contents]);
+    assert!(lab.parts().is_empty());
+}
+
+#[test]
+fn a_folder_of_files_is_followed_image_by_image() {
+    let mut lab = Lab::new();
+    let share = lab.folder.path().join("share");
+    fs::create_dir(&share).unwrap();
+    // With and without the slash.
+    let url = format!("file://{}", share.display());
+    let mut follower = lab.follow_url(&url, LONG);
+    let key = follower.source.key();
+    refresh(&mut follower).unwrap_err();
+    fs::write(share.join("a.img"), image(0).bytes).unwrap();
+    fs::write(share.join("b.img"), image(1).bytes).unwrap();
+    fs::write(share.join("notes"), "no image").unwrap();
+    refresh(&mut follower).unwrap();
+    let both = [("a.img".to_owned(), image(0).contents), ("b.img".to_owned(), image(1).contents)];
+    let served = lab.cache().served(&key).unwrap();
+    assert_eq!(served, BTreeMap::from(both.clone()));
+    // One that is broken keeps its old self, and holds up no other.
+    fs::write(share.join("a.img"), b"broken").unwrap();
+    fs::write(share.join("c.img"), image(2).bytes).unwrap();
+    let error = refresh(&mut follower).unwrap_err();
+    assert!(error.starts_with("a.img: "), "{error}");
+    let all = BTreeMap::from(both).into_iter().chain([("c.img".to_owned(), image(2).contents)]);
+    assert_eq!(lab.cache().served(&key).unwrap(), all.collect());
+    fs::remove_file(share.join("a.img")).unwrap();
+    refresh(&mut follower).unwrap();
+    assert_eq!(lab.cache().served(&key).unwrap().len(), 2);
+}
