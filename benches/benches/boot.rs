@@ -167,7 +167,7 @@ mod linux {
         let mut link = open(NEAR, OpenOptions { tx, ..OpenOptions::default() }).expect("the link");
         let path = link.path().unwrap_or_default();
         // Another path than the one asked for says why in brackets.
-        assert!(!path.contains('('), "{tx} can't be had: {path}");
+        assert!(!path.contains('('), "{tx} does not work here: {path}");
         let clock = Clock::new();
         with_sleds(clock, image, sleds, || {
             let mut server = Server::new(Config::new(link.address(), Serve::All));
@@ -200,7 +200,7 @@ mod linux {
         })
     }
 
-    /// Runs a server, which returns how many DATA frames it sent, beside so many sleds.
+    /// Runs a server beside `sleds` sleds, and returns how many DATA frames it sent.
     fn with_sleds(
         clock: Clock,
         image: &Contents,

@@ -198,7 +198,7 @@ mod linux {
             Self { image, batch: Batch::with_capacity(SLOTS), next: 0 }
         }
 
-        /// Sends so many frames, and returns the CPU time that it took.
+        /// Sends `frames` frames, and returns the CPU time that it took.
         fn run(&mut self, frames: usize, send: impl FnMut(&mut Batch)) -> Duration {
             self.run_for(1, frames, send)
         }
@@ -229,7 +229,7 @@ mod linux {
         }
     }
 
-    /// CPU time to serve so many frames with the real loop and the real server, once it has found
+    /// CPU time to serve `frames` frames with the real loop and the real server, once it has found
     /// out how fast the link is.
     fn served(link: &mut dyn Datalink, image: &Contents, sleds: u8, frames: usize) -> Duration {
         let mut server = Server::new(Config::new(link.address(), Serve::All));
@@ -297,7 +297,7 @@ mod linux {
         for link in &links {
             let path = link.path().unwrap_or_default();
             // Another path than the one asked for says why in brackets.
-            assert!(!path.contains('('), "{tx} can't be had: {path}");
+            assert!(!path.contains('('), "{tx} does not work here: {path}");
         }
         links.try_into().ok().expect("one link for each worker")
     }

@@ -52,7 +52,7 @@ const MEMBERS: &[(&str, u64, Made)] = &[
 
 /// The members called `names`, or else all that take seconds, in a folder where they are kept:
 /// `target/corpus`, or `BOOT_BENCH_DIR`. Those that can't be made here are left out, and `left_out`
-/// is told why.
+/// learns why.
 ///
 /// # Errors
 ///

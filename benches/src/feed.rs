@@ -27,7 +27,7 @@ struct Sled {
 }
 
 impl<'a> Feed<'a> {
-    /// So many sleds, that want an image of `size` bytes.
+    /// `sleds` sleds that want an image of `size` bytes.
     pub fn new(link: &'a mut dyn Datalink, sleds: u8, size: usize) -> Self {
         let sleds = (0..sleds).map(|number| Sled {
             address: MacAddr::new([2, 0, 0, 0, 1, number]),

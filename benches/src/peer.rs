@@ -1,5 +1,5 @@
 //! The peer that image tools are compared with: one thread, one thing after the other, and
-//! miniz_oxide at its best, as flate2 drives it unless it is told otherwise.
+//! miniz_oxide at its best, as flate2 drives it by default.
 
 use std::fs::File;
 use std::io::{Read, Write};

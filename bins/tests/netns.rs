@@ -19,7 +19,7 @@ use netns::{FAR, NEAR, inside, ip};
 use crate::lab::{Running, SOON, image, sledsim};
 use crate::tool::Desk;
 
-/// Loses so many of ten thousand frames from the server to the sleds.
+/// Loses this many of ten thousand frames from the server to the sleds.
 fn lose(of_ten_thousand: u32) {
     let rules = format!(
         "table netdev loss {{\n chain to_sleds {{\n  type filter hook ingress device {FAR} \

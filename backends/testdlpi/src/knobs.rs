@@ -13,7 +13,7 @@ pub enum Fault {
     LoseAcks,
     /// Every Nth call to receive is interrupted by a signal.
     InterruptReceive,
-    /// Every Nth call to receive finds nothing, although it was told that there is.
+    /// Every Nth call to receive finds nothing, although poll said that there is.
     EmptyReceive,
     /// Every Nth call to send is interrupted by a signal.
     InterruptSend,

@@ -11,7 +11,7 @@ use crate::abi::{HARMLESS, NOTE_LINK_DOWN, NOTE_LINK_UP};
 use crate::knobs::{Count, Fault};
 use crate::link::{Link, lock};
 
-/// Bytes that a stream's read queue holds before it is full, unless it was told otherwise.
+/// Bytes that a stream's read queue holds before it is full, by default.
 const HIGH_WATER: usize = 5120;
 /// Bytes of a message besides those of the frame.
 const OVERHEAD: usize = 48;
@@ -105,7 +105,7 @@ impl ReadQueue {
             inner.bytes -= bytes.len() + OVERHEAD;
         }
         if inner.messages.is_empty() {
-            // Nothing is left to be told of.
+            // Nothing is left to report.
             let _ = (&self.near).read(&mut [0]);
         }
         Some(message)

@@ -50,7 +50,7 @@ pub(crate) fn inside<T: Send>(queues: usize, body: impl FnOnce() -> T + Send) ->
     result.unwrap_or_else(|cause| panic::resume_unwind(cause))
 }
 
-/// Waits until a link carries frames, which is a moment after it was told to.
+/// Waits until a link carries frames, a moment after it was brought up.
 pub(crate) fn wait_for(link: &str) {
     let until = Instant::now() + SOON;
     loop {

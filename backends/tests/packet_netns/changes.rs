@@ -147,7 +147,7 @@ fn a_links_own_address_and_mtu_are_followed() {
         ip(&format!("link set {TAP} mtu 1040"));
         link.counters();
         assert_eq!((link.address(), link.mtu()), (after, 1040));
-        // Somebody else's now.
+        // It belongs to another now.
         tap.put(&frame(SLED, before, None));
         tap.put(&frame(after, SLED, None));
         tap.put(&frame(SLED, after, None));

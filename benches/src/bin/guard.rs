@@ -87,7 +87,7 @@ mod link {
             let mut link = open(NEAR, OpenOptions { tx, ..OpenOptions::default() })
                 .expect("the link is fit for use");
             let path = link.path().unwrap_or_default();
-            assert!(!path.contains('('), "{tx} can't be had: {path}");
+            assert!(!path.contains('('), "{tx} does not work here: {path}");
             let mut batch = Batch::with_capacity(SLOTS);
             for _ in 0..BATCHES {
                 for start in (0..SLOTS).map(|block| block * BLOCK) {

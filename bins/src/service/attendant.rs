@@ -182,7 +182,7 @@ impl Attendant<'_> {
         }
     }
 
-    /// Has it kept, at the end, what no event has told of: of too many, some are lost.
+    /// Keeps, at the end, what no event has reported: of too many events, some are lost.
     pub(super) fn keep_rest(&mut self, server: &Server) {
         for (sled, image) in server.remembered() {
             if self.known.get(&sled) != Some(&image) {
@@ -273,7 +273,7 @@ impl Attendant<'_> {
         }
     }
 
-    /// Whether this worker is the one that tells of its link.
+    /// Whether this worker is the one that reports on its link.
     fn is_first_of_link(&self) -> bool {
         self.index == 0 || self.shared.links[self.index - 1] != self.link
     }

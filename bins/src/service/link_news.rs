@@ -19,7 +19,7 @@ pub(crate) struct LinkNews {
 
 impl LinkNews {
     /// A frame every now and then must not become a line every now and then: one that asks for
-    /// somebody to look is enough in a minute.
+    /// an operator to look is enough in a minute.
     const PAUSE: Duration = Duration::from_mins(1);
 
     /// Nothing has changed about `link` yet.

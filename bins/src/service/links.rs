@@ -16,7 +16,7 @@ use crate::say;
 /// to agree on a speed anew. Sleds wait for what they asked for until they get it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long to wait for the link of a server that was told to end: that takes it a moment.
+/// How long to wait for a link whose server is ending, which takes it a moment.
 const ENDING: Duration = Duration::from_secs(2);
 
 /// Opens each of `links` once for each of its workers, which stand side by side.

@@ -51,12 +51,7 @@ use crate::{say, stderr};
 pub fn run(mut options: ServeOptions) -> anyhow::Result<Exit> {
     let signals = Signals::install()?;
     stderr::write_beside("bootserver")?;
-    let mut places = options.images.clone();
-    for Assignment { image, .. } in &options.assigned {
-        if !places.contains(image) {
-            places.push(image.clone());
-        }
-    }
+    let mut places = images(&options);
     let fetcher = Fetcher::start(&options.fetch, places.iter().map(PathBuf::as_path))?;
     if let Some(fetcher) = &fetcher {
         let images = options.assigned.iter_mut().map(|assigned| &mut assigned.image);
@@ -173,15 +168,41 @@ impl Shared {
 
     /// Says what went over each link.
     fn tell_counts(&self) {
-        let counts = lock(&self.counts).clone();
-        let mut rest = counts.into_iter();
-        for workers in self.links.chunk_by(|one, other| one == other) {
-            let mut all = Counts::default();
-            for worker in rest.by_ref().take(workers.len()) {
-                all += worker;
-            }
-            say!("bootserver: {}: {all}", workers[0]);
+        for (link, all) in by_link(&self.links, &lock(&self.counts)) {
+            say!("bootserver: {link}: {all}");
         }
+    }
+}
+
+/// Every file and folder of images that the options name, once.
+fn images(options: &ServeOptions) -> Vec<PathBuf> {
+    let mut images = options.images.clone();
+    for Assignment { image, .. } in &options.assigned {
+        if !images.contains(image) {
+            images.push(image.clone());
+        }
+    }
+    images
+}
+
+/// What the workers of each link have counted in all. `links` names the link of each worker; the
+/// workers of a link stand side by side.
+fn by_link<'a>(links: &'a [String], counts: &[Counts]) -> Vec<(&'a str, Counts)> {
+    let mut sums: Vec<(&str, Counts)> = Vec::new();
+    for (link, &counts) in links.iter().zip(counts) {
+        match sums.last_mut() {
+            Some((last, sum)) if *last == link => *sum += counts,
+            _ => sums.push((link, counts)),
+        }
+    }
+    sums
+}
+
+/// The part of a link's rate that each of its workers gets.
+fn share(pace: Pace, workers: usize) -> Pace {
+    match pace {
+        Pace::AtMost(rate) => Pace::AtMost(rate / workers as f64),
+        pace => pace,
     }
 }
 
@@ -193,12 +214,7 @@ fn work(
     link: &mut dyn Datalink,
 ) -> anyhow::Result<Exit> {
     let ServeOptions { serve: sleds, pace, together, .. } = &shared.options;
-    let together = *together;
-    // The workers of a link share its rate.
-    let pace = match *pace {
-        Pace::AtMost(rate) => Pace::AtMost(rate / shared.workers as f64),
-        pace => pace,
-    };
+    let (together, pace) = (*together, share(*pace, shared.workers));
     let key = RandomState::new().hash_one(index);
     let config = Config { pace, key, together, ..Config::new(link.address(), sleds.clone()) };
     let mut server = Server::new(config);
@@ -228,4 +244,76 @@ fn who(serve: &Serve) -> String {
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use boot_backends::TxPath;
+
+    use super::*;
+
+    fn options(images: &[&str], assigned: &[(&str, &str)]) -> ServeOptions {
+        ServeOptions {
+            links: "net0".to_owned(),
+            images: images.iter().map(PathBuf::from).collect(),
+            assigned: assigned
+                .iter()
+                .map(|(sled, image)| format!("{sled}={image}").parse().unwrap())
+                .collect(),
+            serve: Serve::All,
+            stop: false,
+            timeout: Some(Duration::from_secs(1)),
+            state: None,
+            quiet: false,
+            map: false,
+            tx: TxPath::Auto,
+            share_link: false,
+            workers: None,
+            pace: Pace::Auto,
+            together: None,
+            fetch: FetchOptions {
+                cache: None,
+                cache_size: 1 << 30,
+                refresh: Duration::from_mins(1),
+                channel_keys: Vec::new(),
+            },
+        }
+    }
+
+    #[test]
+    fn an_image_that_is_named_twice_is_loaded_once() {
+        let assigned =
+            [("2:0:0:0:0:1", "b.img"), ("2:0:0:0:0:2", "c.img"), ("2:0:0:0:0:3", "c.img")];
+        let options = options(&["a.img", "b.img"], &assigned);
+        assert_eq!(images(&options), ["a.img", "b.img", "c.img"].map(PathBuf::from));
+    }
+
+    #[test]
+    fn the_workers_of_a_link_are_counted_together() {
+        let links = ["net0", "net0", "net1"].map(str::to_owned);
+        let mut counts = [Counts::default(); 3];
+        for (count, taken) in counts.iter_mut().zip([1, 20, 300]) {
+            count.link.taken = taken;
+        }
+        let sums = by_link(&links, &counts);
+        let sums: Vec<_> = sums.iter().map(|(link, sum)| (*link, sum.link.taken)).collect();
+        assert_eq!(sums, [("net0", 21), ("net1", 300)]);
+    }
+
+    #[test]
+    fn the_workers_of_a_link_share_its_rate() {
+        assert_eq!(format!("{:?}", share(Pace::AtMost(900.0), 3)), "AtMost(300.0)");
+        assert!(matches!(share(Pace::Auto, 3), Pace::Auto));
+    }
+
+    #[test]
+    fn who_is_served_is_said_in_words() {
+        let sleds = ["2:0:0:0:0:1", "2:0:0:0:0:2"].map(|sled| sled.parse().unwrap());
+        assert_eq!(who(&Serve::All), "every sled");
+        assert_eq!(who(&Serve::First), "the first sled that says hello");
+        let these = who(&Serve::These(sleds.into_iter().collect()));
+        assert_eq!(these, "02:00:00:00:00:01, 02:00:00:00:00:02");
+    }
 }

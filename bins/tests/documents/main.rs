@@ -98,6 +98,42 @@ fn every_link_leads_to_a_file() {
     }
 }
 
+/// Files and folders of this repository are named from its root: `engine/format/`.
+#[test]
+fn every_path_that_a_document_names_exists() {
+    let folders =
+        [".ci", "backends", "benches", "bins", "docs", "engine", "examples", "scripts", "smf"];
+    let mut named = 0;
+    for document in documents() {
+        let text = fs::read_to_string(&document).unwrap();
+        // Between two marks of code, on one line.
+        let marked = text.lines().flat_map(|line| line.split('`').skip(1).step_by(2));
+        for path in marked.filter(|path| !path.contains([' ', '*'])) {
+            let folder = path.split_once('/').map(|(folder, _)| folder);
+            if folder.is_some_and(|folder| folders.contains(&folder)) {
+                assert!(repository().join(path).exists(), "{}: no {path}", document.display());
+                named += 1;
+            }
+        }
+    }
+    assert!(named > 40, "{named} paths");
+}
+
+#[test]
+fn twenty_tasks_name_the_place_where_they_are_done() {
+    let text = fs::read_to_string(repository().join("CONTRIBUTING.md")).unwrap();
+    let tasks: Vec<_> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split_once(". "))
+        .filter(|(number, _)| number.parse::<usize>().is_ok())
+        .collect();
+    assert_eq!(tasks.len(), 20);
+    for (number, task) in tasks {
+        let (_, place) = task.split_once(" | ").unwrap();
+        assert!(place.starts_with('`') && place.contains('/'), "{number}: {place}");
+    }
+}
+
 fn beside(document: &Path, file: &str) -> std::path::PathBuf {
     document.parent().unwrap().join(file)
 }

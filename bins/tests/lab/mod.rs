@@ -12,7 +12,7 @@ use crate::tool::{Desk, raw, tool};
 /// Longer than anything takes that goes well.
 pub(crate) const SOON: Duration = Duration::from_mins(1);
 
-/// An image of so many mebibytes, no two blocks of which are the same.
+/// An image of this many mebibytes, no two blocks of which are equal.
 pub(crate) fn image(desk: &mut Desk, name: &str, mebibytes: u32) {
     let mut bytes = Vec::new();
     for number in 0..mebibytes {
@@ -31,7 +31,7 @@ pub(crate) fn image(desk: &mut Desk, name: &str, mebibytes: u32) {
 /// A server or rack at work, which does not outlive the test.
 pub(crate) struct Running {
     child: Child,
-    /// What it has said, once somebody waits for that.
+    /// What it has said, once a test waits for it.
     said: Option<Said>,
 }
 

@@ -102,7 +102,7 @@ pub(crate) fn stitch(bytes: &[u8]) {
 }
 
 /// A payload that should inflate to as many bytes as its first two say, in units of 256: it is
-/// called good if and only if zlib inflates it to so many.
+/// called good if and only if zlib inflates it to as many.
 pub(crate) fn unpack(bytes: &[u8]) {
     let [low, high, payload @ ..] = bytes else {
         return;

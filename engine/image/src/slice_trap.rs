@@ -70,7 +70,7 @@ impl Finder {
         Self { followers: SLICES.map(Follower::new), stream }
     }
 
-    /// The byte of the stream that it wants to be told of next.
+    /// The byte of the stream that it wants to see next.
     pub(super) fn next(&self) -> u64 {
         let [one, other] = self.followers;
         one.next().min(other.next()) - self.stream

@@ -77,7 +77,7 @@ fn content(seed: u64, length: usize) -> Vec<u8> {
     bytes
 }
 
-/// A zlib stream that is flushed after every so many bytes.
+/// A zlib stream that is flushed after each `every` bytes.
 fn flushed(raw: &[u8], every: usize, flush: FlushCompress, level: u32) -> Vec<u8> {
     flushed_after(raw.chunks(every), flush, level)
 }

@@ -20,7 +20,7 @@ use crate::links::{
 use crate::netns::SOON;
 
 const SLEDS: u8 = 8;
-/// Every so manyth of what happens goes wrong; the numbers have no common factor.
+/// Every Nth of what happens goes wrong; the numbers have no common factor.
 const BAD_DAY: [(Fault, u64); 11] = [
     (Fault::InterruptReceive, 7),
     (Fault::EmptyReceive, 11),

@@ -124,7 +124,7 @@ pub(crate) fn frames_until(
     frames
 }
 
-/// An image of so many mebibytes, no two blocks of which are the same.
+/// An image of this many mebibytes, no two blocks of which are equal.
 pub(crate) fn image(mebibytes: usize) -> Contents {
     let size = mebibytes << 20;
     let fill = |bytes: &mut [u8]| {

@@ -17,7 +17,7 @@ use super::Shared;
 use super::catalog::{Catalog, Load};
 use super::look::{Found, look};
 
-/// What the keeper is told.
+/// A message to the keeper.
 #[derive(Debug)]
 pub(super) enum Note {
     /// A worker wants to know whether a file has changed.
@@ -236,7 +236,7 @@ impl Keeper {
         self.shared.looked.fetch_max(looked, Ordering::AcqRel);
     }
 
-    /// When something is to be done that nobody tells of.
+    /// When something is due without a message.
     fn due(&self) -> Option<Instant> {
         let looks = self.looks.iter().filter_map(|looks| match looks.since {
             Some(since) if !looks.late => Some(since + Self::LATE),

@@ -33,7 +33,7 @@ impl From<Metadata> for Stamp {
             changed: (0, 0),
         };
         if kind.is_fifo() || kind.is_socket() {
-            // Whoever uses it changes nothing about its being none.
+            // It is no image, however it is used.
             return still;
         }
         Self {

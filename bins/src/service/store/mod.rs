@@ -51,7 +51,7 @@ pub(crate) struct Store {
     notes: Sender<Note>,
 }
 
-/// What the keeper tells the workers.
+/// What the keeper publishes to the workers.
 #[derive(Debug, Default)]
 struct Shared {
     service: Mutex<Arc<Service>>,

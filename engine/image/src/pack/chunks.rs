@@ -12,7 +12,7 @@ pub(super) struct Cut {
     pub(super) chunk: usize,
     /// Bytes of a run that is a chunk of its own, at least.
     pub(super) run: u64,
-    /// What a chunk is told of those before it.
+    /// What a chunk knows of those before it.
     pub(super) window: usize,
 }
 
@@ -28,7 +28,7 @@ impl Cut {
 pub(super) enum Chunk {
     /// What is to be compressed, behind as much of what comes before it as it may refer to.
     Bytes { bytes: Vec<u8>, window: usize },
-    /// So many times the same byte.
+    /// The same byte, this many times.
     Run { byte: u8, length: u64 },
 }
 

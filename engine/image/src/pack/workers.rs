@@ -55,7 +55,7 @@ impl<'a> Workers<'a> {
     /// codes of a block is a part of it, and that compressing it once more takes no time.
     const LITTLE: usize = 20;
 
-    /// For `level`, 1 to 13; they leave when they are told to `stop`.
+    /// For `level`, 1 to 13; they leave when `stop` is set.
     pub(super) fn new(level: u8, stop: &'a AtomicBool) -> Self {
         let compressors = if level < Effort::LEAST {
             Compressors::Libdeflate(level, Idle::new())

@@ -123,7 +123,7 @@ impl ImageFile {
         &self.header
     }
 
-    /// What boot sources can be told of it without reading its payload.
+    /// What boot sources need to know of it without reading its payload.
     pub fn facts(&self) -> Facts<'_> {
         Facts::new(&self.header, self.length)
     }

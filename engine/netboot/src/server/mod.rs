@@ -123,7 +123,7 @@ pub struct Server {
     retransmit: bool,
     /// Sleds to be told to start over, and what to say of it.
     resets: VecDeque<(MacAddr, EventKind)>,
-    /// Who of those without a session is made an offer, and who is told to start over.
+    /// Who of those without a session gets an offer, and who a RESET.
     hellos: Admission,
     reads: Admission,
     unserved: Unserved,
@@ -335,7 +335,7 @@ impl Server {
         }
     }
 
-    /// Draws from a sled's answer what it tells of the way to it. What all sleds suffer from is
+    /// Feeds what a sled's answer says of its batch to the pacers. What all sleds suffer from is
     /// the link's business, and the rest is that sled's.
     fn learn(&mut self, now: Instant, id: SledId, answered: Answered, crowded: bool) {
         let in_step = self.learn_of_step(now, id, &answered);

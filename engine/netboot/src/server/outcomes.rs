@@ -13,7 +13,7 @@ pub(super) struct SentBatch {
     pub(super) released: (u64, u64),
 }
 
-/// What a READ told of the batch before.
+/// What a READ says of the batch before.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Answered {
     pub(super) batch: SentBatch,
@@ -24,14 +24,14 @@ pub(super) struct Answered {
 }
 
 impl SentBatch {
-    /// What its answer tells of a link.
+    /// What its answer says of a link.
     pub(super) fn answer(self, lossy: bool, alone: bool) -> Answer {
         let Self { first, last, released: (before, after), .. } = self;
         Answer { first, last, passed: after - before, lossy, alone }
     }
 }
 
-/// What an answer to a batch tells of the path that it took.
+/// What an answer to a batch says of the path that it took.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Answer {
     /// When its first frame went out, and its last.

@@ -262,7 +262,7 @@ impl Sled {
         (answered, first.then_some(EventKind::Started { size }))
     }
 
-    /// So many frames were handed out to it, after `released` to all others.
+    /// This many frames were handed out to it, after `released` to all others.
     pub(super) fn sent(&mut self, now: Instant, frames: usize, released: u64) {
         let frames = frames as u64;
         let begun = SentBatch { first: now, last: now, frames: 0, released: (released, released) };
@@ -273,7 +273,7 @@ impl Sled {
         self.draw(now, frames);
     }
 
-    /// So many frames were handed out to it once more.
+    /// This many frames were handed out to it once more.
     pub(super) fn sent_again(&mut self, now: Instant, frames: usize) {
         self.draw(now, frames as u64);
     }

@@ -8,7 +8,7 @@ use crate::time::Instant;
 
 /// Sleds with something to send, in the order of their turns.
 ///
-/// Batches are begun one after another, and only so many are on their way at a time: see
+/// Batches are begun one after another, and a limited number are on their way at a time: see
 /// [`Turns::next`]. Those that have been begun take turns of a few frames each.
 #[derive(Debug)]
 pub(super) struct Turns {
@@ -225,7 +225,7 @@ impl Turns {
         self.window = 1;
     }
 
-    /// When somebody's turn comes, if somebody stands in line.
+    /// When the next turn comes, if any sled waits for one.
     pub(super) fn due(&self) -> Option<Instant> {
         let may_begin = self.flight < self.window && (!self.known.is_empty() || self.new_may());
         if may_begin || !self.begun.is_empty() || !self.mending.is_empty() {

@@ -1,4 +1,4 @@
-//! Who is told of as not served: everyone, but not without end.
+//! Who is reported as not served: everyone, but not without end.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -7,7 +7,7 @@ use boot_format::wire::MacAddr;
 use super::limit::Limit;
 use crate::time::Instant;
 
-/// The addresses that were told of last.
+/// The addresses that were reported last.
 #[derive(Debug)]
 pub(super) struct Unserved {
     told: HashSet<MacAddr>,

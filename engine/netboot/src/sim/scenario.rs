@@ -53,11 +53,11 @@ pub struct Scenario {
     pub storm_control: Option<u64>,
     /// The sleds come up one after another, so long apart.
     pub stagger: Duration,
-    /// So many of the sleds, the first ones, lose their power for good in the middle.
+    /// This many of the sleds, the first ones, lose their power for good in the middle.
     pub dead: u16,
-    /// So many of the sleds, the last ones, are behind a port of a tenth of the rate.
+    /// This many of the sleds, the last ones, are behind a port of a tenth of the rate.
     pub slow: u16,
-    /// So many more stations do nothing but ask for random blocks, ten thousand times a second.
+    /// This many more stations do nothing but ask for random blocks, ten thousand times a second.
     pub flooding: u16,
     /// How many sleds each of these claims to be.
     pub claimed: u16,

@@ -171,7 +171,7 @@ impl<S: Station> Segment<S> {
         self.frames.len()
     }
 
-    /// Has the switch pass on no more than so many broadcast frames a second, and a few at once.
+    /// Has the switch pass on no more than this many broadcast frames a second, and a few at once.
     pub fn set_storm_control(&mut self, frames: Option<u64>) {
         let each = |frames: u64| Duration::from_secs(1) / u32::try_from(frames.max(1)).unwrap_or(1);
         self.storm_control = frames.map(|frames| (each(frames), Instant::ZERO));

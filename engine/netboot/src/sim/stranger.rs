@@ -1,4 +1,4 @@
-//! A hostile station: frames in the name of others, or of none.
+//! A hostile station that sends in the name of others.
 
 use std::ops::Range;
 use std::time::Duration;

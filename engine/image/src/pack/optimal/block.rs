@@ -73,7 +73,7 @@ impl Histogram {
     }
 }
 
-/// The codes of a block, and how they are told.
+/// The codes of a block, and how they are written.
 pub(super) struct Codes {
     literals: [u8; FIXED_LITERALS],
     distances: [u8; DISTANCES],
@@ -172,7 +172,7 @@ pub(super) fn put_stored(bytes: &[u8], out: &mut BitWriter) {
     }
 }
 
-/// Bits that stored blocks take behind so many others.
+/// Bits that stored blocks take behind this many others.
 pub(super) fn stored_bits(bytes: usize, behind: u64) -> u64 {
     let blocks = bytes.div_ceil(0xffff) as u64;
     let first = (behind + 3).next_multiple_of(8) - behind + 32;

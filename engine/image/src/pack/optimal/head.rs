@@ -1,4 +1,4 @@
-//! How a block tells its codes (RFC 1951, 3.2.7).
+//! How a block describes its codes (RFC 1951, 3.2.7).
 
 use super::bits::BitWriter;
 use super::huffman::{codes_of, lengths_of};
@@ -10,11 +10,11 @@ const REPEAT_BITS: [u32; 3] = [2, 3, 7];
 
 /// What stands before the symbols of a block.
 pub(super) struct Head {
-    /// Codes of literals, and of distances, whose lengths are told.
+    /// Codes of literals, and of distances, whose lengths are written.
     counts: [usize; 2],
     /// The lengths, as symbols and the extra bits of those.
     told: Vec<(u8, u8)>,
-    /// The lengths of the codes of these symbols, and how many are told.
+    /// The lengths of the codes of these symbols, and how many are written.
     lengths: [u8; SYMBOLS],
     length_count: usize,
     /// Bits of all.

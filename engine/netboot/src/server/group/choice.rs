@@ -20,7 +20,7 @@ impl<const MEMORY: u32> Mean<MEMORY> {
         self.value += (sample - self.value) / f64::from(self.count);
     }
 
-    /// The mean, or `prior` as long as there is none.
+    /// The mean, or `prior` before the first sample.
     pub(super) fn or(&self, prior: f64) -> f64 {
         if self.count == 0 { prior } else { self.value }
     }
@@ -89,7 +89,7 @@ impl Estimates {
         }
     }
 
-    /// So many frames went out in this time to sleds that were served one by one.
+    /// This many frames went out in this time to sleds that were served one by one.
     pub(super) fn sent_apart(&mut self, frames: u64, time: Duration) {
         let each = time.as_secs_f64() * SLOTS as f64 / frames.max(1) as f64;
         self.apart = Some(self.apart.map_or(each, |known| each.min(known * Self::RISE)));
@@ -110,7 +110,7 @@ impl Estimates {
         Duration::from_secs_f64(self.repair.or(Self::REPAIR))
     }
 
-    /// What so many bytes take, to whomever.
+    /// The time that this many bytes take on the wire, whoever they are for.
     pub(super) fn time_of(&self, bytes: u64) -> Duration {
         let each = self.apart.unwrap_or(self.wire());
         Duration::from_secs_f64(each * bytes as f64 / BATCH as f64)
@@ -163,7 +163,7 @@ impl Expected {
         self.in_step.mul_f64(Self::GAIN) < self.one_by_one
     }
 
-    /// What is gained in step, in so many batches.
+    /// What is gained in step, in this many batches.
     pub(super) fn gain(&self, batches: u64) -> Duration {
         let each = self.one_by_one.saturating_sub(self.in_step);
         each.saturating_mul(u32::try_from(batches).unwrap_or(u32::MAX))

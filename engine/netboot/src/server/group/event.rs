@@ -54,7 +54,7 @@ pub enum GroupEvent {
         /// How many are left.
         members: usize,
     },
-    /// A sled that had left, or came late, is let catch up.
+    /// A sled that had left, or came late, may catch up.
     CaughtUp {
         /// The sled.
         sled: MacAddr,
@@ -70,7 +70,7 @@ pub enum GroupEvent {
         /// DATA frames that went to all of them at once.
         frames: u64,
     },
-    /// Somebody else serves sleds here: nothing is broadcast.
+    /// Another server serves sleds here: nothing is broadcast.
     OtherServer {
         /// Its address.
         server: MacAddr,

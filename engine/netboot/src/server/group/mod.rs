@@ -52,9 +52,9 @@ impl Default for Together {
 /// What a group is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GroupStatus {
-    /// So many sleds wait for others, or for an OFFER.
+    /// This many sleds wait for others, or for an OFFER.
     Gathering(usize),
-    /// So many boot in step.
+    /// This many boot in step.
     InStep {
         /// How many.
         members: usize,

@@ -1,8 +1,8 @@
 //! How fast frames may go out: see `docs/recovery.md`, "Pacing".
 //!
-//! Nothing tells of a full queue before it drops, and how late an answer is tells more of the
-//! machines than of the queues between them. So only losses change the rate: nothing that loses
-//! nothing is ever slowed.
+//! A full queue gives no sign before it drops, and how late an answer is says more about the
+//! machines than about the queues between them. So only losses change the rate: a path that loses
+//! nothing is never slowed.
 
 mod bandwidth;
 mod cubic;
@@ -22,7 +22,7 @@ pub enum Pace {
     /// As fast as the path carries them, which is found out.
     #[default]
     Auto,
-    /// The same, but never more than so many frames per second.
+    /// The same, but never more than this many frames per second.
     AtMost(f64),
     /// As fast as the link takes them.
     Unlimited,
@@ -43,7 +43,7 @@ pub(super) struct Pacer {
     /// Whether there was nothing to send.
     resting: bool,
     bandwidth: Bandwidth,
-    /// The rate was changed last at this moment: what was begun before tells nothing of it.
+    /// The rate was changed last at this moment: what was begun before says nothing about it.
     changed: Instant,
     /// Batches begun since then that were answered, and a bit for each of the last eight of them,
     /// set if it had lost a frame.
@@ -256,7 +256,7 @@ impl Pacer {
         }
     }
 
-    /// Whether so many batches lose frames that a lower rate ought to be tried.
+    /// Whether enough batches lose frames that a lower rate ought to be tried.
     fn is_bad(&self) -> bool {
         self.spared == 0 && self.losses.count_ones() >= Self::BAD
     }

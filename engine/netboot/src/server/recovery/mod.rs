@@ -60,7 +60,7 @@ struct Outstanding {
     last_try: Instant,
 }
 
-/// What a READ tells of the batch before.
+/// What a READ says of the batch before.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Heard {
     /// Whether all of it had been sent, and it had not been answered.

@@ -22,7 +22,7 @@ pub(super) struct Spacing {
     starting: Option<u32>,
     /// Rounds since the start.
     rounds: u32,
-    /// Rounds in a row that told of a higher cost.
+    /// Rounds in a row that showed a higher cost.
     dearer: u32,
     repair: Option<Repair>,
 }
