@@ -8,6 +8,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 use signal_hook::consts::SIGTERM;
 
+use crate::config::ConfigError;
 use crate::shown::Shown;
 use crate::{say, stderr};
 
@@ -50,7 +51,12 @@ pub fn main_of<A: Parser>(run: impl FnOnce(A) -> anyhow::Result<Exit>) -> Exit {
         Ok(exit) => exit,
         Err(error) if is_closed_pipe(error.as_ref()) => Exit::Success,
         Err(error) => {
-            say!("{}: {error:#}", A::command().get_name());
+            let command = A::command();
+            let tool = command.get_name();
+            match error.downcast_ref::<ConfigError>() {
+                Some(error) => error.lines().for_each(|line| say!("{tool}: {line}")),
+                None => say!("{tool}: {error:#}"),
+            }
             Exit::Failure
         }
     };

@@ -6,6 +6,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod columns;
+pub mod config;
 pub mod csum;
 pub mod describe;
 pub mod exit;
@@ -20,3 +21,6 @@ pub mod shown;
 pub mod signals;
 pub mod stderr;
 pub mod units;
+
+/// The version of all tools: the package's, and in release builds from a checkout its commit.
+pub const VERSION: &str = env!("BOOT_TOOLS_VERSION");

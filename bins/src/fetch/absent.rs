@@ -39,3 +39,14 @@ impl Fetcher {
         match self.0 {}
     }
 }
+
+/// Whether `image` is to be fetched.
+///
+/// # Errors
+///
+/// If it is a URL.
+pub fn is_url(image: &Path) -> anyhow::Result<bool> {
+    let url = image.to_str().is_some_and(|text| text.contains("://"));
+    ensure!(!url, "{}: built without fetching", image.display());
+    Ok(false)
+}

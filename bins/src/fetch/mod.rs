@@ -103,6 +103,15 @@ impl Fetcher {
     }
 }
 
+/// Whether `image` is a URL, from which it is to be fetched.
+///
+/// # Errors
+///
+/// If it is one that makes no sense.
+pub fn is_url(image: &Path) -> anyhow::Result<bool> {
+    Ok(Source::of(image).transpose()?.is_some())
+}
+
 /// Runs the followers on a thread of their own until the process ends.
 fn run(
     followers: Vec<Follower>,

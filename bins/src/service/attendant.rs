@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -14,9 +15,8 @@ use boot_netboot::time::Instant;
 use super::counts::Counts;
 use super::link_news::LinkNews;
 use super::log::Log;
-use super::options::Assignment;
-use super::sled_at::{self, SledAt};
-use super::state::Learnt;
+use super::plan::Plan;
+use super::sled_at::SledAt;
 use super::{Shared, lock};
 use crate::exit::Exit;
 use crate::say;
@@ -28,8 +28,10 @@ pub(crate) struct Attendant<'a> {
     /// The name of the worker's link.
     link: &'a str,
     pub(crate) shared: &'a Shared,
-    /// Where it tells what sleds have taken, and what need not be told again at the end.
-    learnt: &'a Learnt,
+    /// The plan that it goes by, and which edition of all plans that is.
+    pub(crate) plan: Arc<Plan>,
+    planned: u64,
+    /// What sleds have taken, as far as that is kept already.
     known: HashMap<MacAddr, Checksum>,
     /// What the system called the link at the start, and what it calls it now.
     first_called: String,
@@ -55,7 +57,7 @@ impl<'a> Attendant<'a> {
     pub(super) fn new(
         index: usize,
         shared: &'a Shared,
-        learnt: &'a Learnt,
+        plan: Arc<Plan>,
         known: HashMap<MacAddr, Checksum>,
         link: &dyn Datalink,
     ) -> Self {
@@ -67,13 +69,14 @@ impl<'a> Attendant<'a> {
             index,
             link: name,
             shared,
-            learnt,
+            unsettled: plan.serve == Serve::First,
+            plan,
+            planned: 0,
             known,
             first_called: called.clone(),
             called,
             log: Log::new(shared.options.quiet, prefix),
             edition: 0,
-            unsettled: shared.options.serve == Serve::First,
             next_look: Instant::ZERO,
             look: 0,
             held: false,
@@ -100,6 +103,7 @@ impl Attendant<'_> {
         server: &mut Server,
         link: &mut dyn Datalink,
     ) -> ControlFlow<anyhow::Result<Exit>, Instant> {
+        self.shared.turns.turned(self.index);
         self.note_drained(now, server);
         let mut eventful = false;
         let mut too_late = None;
@@ -111,7 +115,8 @@ impl Attendant<'_> {
             if too_late == Some(event.sled) {
                 continue;
             }
-            self.log.event(now, &event);
+            let name = self.shared.name_of(self.link, event.sled);
+            self.log.event(now, &event, name.as_deref());
             if let EventKind::Finished(_) = event.kind {
                 self.keep(event.sled, server);
             }
@@ -176,9 +181,22 @@ impl Attendant<'_> {
     }
 
     /// Has it kept which image a sled has booted from, if that is certain.
-    fn keep(&mut self, sled: MacAddr, server: &Server) {
-        if let Some((_, image)) = server.remembered().find(|(known, _)| *known == sled) {
-            self.tell_learnt(sled, image);
+    fn keep(&mut self, sled: MacAddr, server: &mut Server) {
+        let booted = server.remembered().find(|(known, _)| *known == sled);
+        let Some((_, image)) = booted else { return };
+        let shared = self.shared;
+        let service = shared.store.service();
+        match shared.plan.spend(&self.first_called, sled, image, &service) {
+            None => self.tell_learnt(sled, image),
+            Some(path) => {
+                let path = path.display();
+                say!(
+                    "bootserver: {}/{sled} has booted {path} once: from now on as before",
+                    self.link
+                );
+                server.disregard_boot(sled, self.known.get(&sled).copied());
+                shared.learnt.tell_spent(shared.plan.spent());
+            }
         }
     }
 
@@ -193,7 +211,7 @@ impl Attendant<'_> {
 
     fn tell_learnt(&mut self, sled: MacAddr, image: Checksum) {
         self.known.insert(sled, image);
-        self.learnt.tell(SledAt { link: Some(self.called.clone()), address: sled }, image);
+        self.shared.learnt.tell(SledAt { link: Some(self.called.clone()), address: sled }, image);
     }
 
     /// Draws the conclusions from an event. Returns why the server has to end, if it has to.
@@ -223,7 +241,7 @@ impl Attendant<'_> {
 
     /// Whether all is about one sled, so that its failure is the server's.
     pub(crate) fn serves_one(&self) -> bool {
-        match &self.shared.options.serve {
+        match &self.plan.serve {
             Serve::All => false,
             Serve::First => true,
             Serve::These(sleds) => sleds.len() == 1,
@@ -239,23 +257,40 @@ impl Attendant<'_> {
             if let Some(fetcher) = &self.shared.fetcher {
                 fetcher.look_again();
             }
+            self.shared.reload.wake();
+        }
+        let planned = self.shared.plan.edition();
+        let replanned = planned != self.planned;
+        if replanned {
+            self.planned = planned;
+            self.go_by(self.shared.plan.plan(), server);
         }
         // Asked before the edition: what a look has found is in service when it is done.
         let held = !store.has_looked(self.look);
         let edition = store.edition();
-        if edition != self.edition {
-            self.edition = edition;
+        if replanned || edition != self.edition {
             let service = store.service();
-            server.set_images(service.images.clone());
-            let assigned = self.shared.assigned.iter();
-            let assigned =
-                assigned.map(|Assignment { sled, image }| (sled, service.checksum_of(image)));
-            server.assign(sled_at::on(&self.first_called, assigned));
+            if edition != self.edition {
+                self.edition = edition;
+                server.set_images(service.images.clone());
+            }
+            server.assign(self.shared.plan.assigned(&self.first_called, &service));
         }
         if held != self.held {
             self.held = held;
             server.hold_offers(held);
         }
+    }
+
+    /// Has new boots go by `plan`.
+    fn go_by(&mut self, plan: Arc<Plan>, server: &mut Server) {
+        if plan.pace != self.plan.pace {
+            server.set_pace(self.shared.pace(plan.pace));
+        }
+        if plan.serve != self.plan.serve {
+            server.set_serve(plan.serve.clone());
+        }
+        self.plan = plan;
     }
 
     /// Goes along with what has changed about the link.

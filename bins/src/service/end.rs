@@ -46,7 +46,7 @@ impl Attendant<'_> {
         if let Some(heard) = server.last_heard() {
             self.shared.silence.heard(heard);
         }
-        let limit = options.timeout?;
+        let limit = self.plan.timeout?;
         match self.shared.silence.lasts(now, limit, self.index) {
             Lasts::Short | Lasts::Here => None,
             Lasts::MayBeOver => {
@@ -75,7 +75,7 @@ impl Shared {
     fn is_done(&self) -> bool {
         let boots = lock(&self.boots);
         let has_booted = |address| boots.has_booted(address);
-        match &self.options.serve {
+        match &self.plan.plan().serve {
             Serve::These(sleds) => sleds.iter().copied().all(has_booted),
             Serve::First => lock(&self.first).as_ref().is_some_and(|sled| has_booted(sled.address)),
             Serve::All => {

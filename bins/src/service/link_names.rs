@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use anyhow::{bail, ensure};
 use boot_backends::LinkError;
 
-use super::options::Assignment;
+use super::options::{Links, SledEntry};
 use super::sled_at::SledAt;
 
 /// A link that is served.
@@ -17,13 +17,34 @@ pub(crate) struct LinkName {
     pub(crate) system: String,
 }
 
+/// The links that `links` names.
+///
+/// # Errors
+///
+/// If there is no such link, or one is named twice.
+pub(crate) fn find(
+    links: &Links,
+    system_name: impl Fn(&str) -> Result<String, LinkError>,
+) -> anyhow::Result<Vec<LinkName>> {
+    match links {
+        Links::Line(text) => parse(text, system_name),
+        Links::List(names) => {
+            let mut links = Vec::new();
+            for given in names {
+                add(&mut links, LinkName { system: system_name(given)?, given: given.clone() })?;
+            }
+            Ok(links)
+        }
+    }
+}
+
 /// The links of LINK, one or several separated by commas. A name may have commas in it: the longest
 /// that is a link's counts. `system_name` says what the system calls a link.
 ///
 /// # Errors
 ///
 /// If there is no such link, or one is named twice.
-pub(crate) fn parse(
+fn parse(
     text: &str,
     system_name: impl Fn(&str) -> Result<String, LinkError>,
 ) -> anyhow::Result<Vec<LinkName>> {
@@ -44,44 +65,50 @@ pub(crate) fn parse(
                 (at + 1, LinkName { system: system_name(&given)?, given })
             }
         };
-        if let Some(before) = links.iter().find(|before| before.system == link.system) {
-            ensure!(before.given != link.given, "LINK: {} is listed twice", link.given);
-            bail!("LINK: {} and {} are the same link", before.given, link.given);
-        }
-        links.push(link);
+        add(&mut links, link)?;
         at = end;
     }
     Ok(links)
 }
 
-/// Has what is `assigned` say of links what the system calls them. Each sled can have one image,
-/// and must be on a link that is served.
+fn add(links: &mut Vec<LinkName>, link: LinkName) -> anyhow::Result<()> {
+    if let Some(before) = links.iter().find(|before| before.system == link.system) {
+        ensure!(before.given != link.given, "LINK: {} is listed twice", link.given);
+        bail!("LINK: {} and {} are the same link", before.given, link.given);
+    }
+    links.push(link);
+    Ok(())
+}
+
+/// Has what is said of `sleds` call links what the system calls them. Each sled is there once, and
+/// on a link that is served.
 ///
 /// # Errors
 ///
 /// If that is not so.
 pub(crate) fn settle(
-    assigned: &[Assignment],
+    sleds: &[SledEntry],
     links: &[LinkName],
     system_name: impl Fn(&str) -> Result<String, LinkError>,
-) -> anyhow::Result<Vec<Assignment>> {
-    let mut settled: Vec<Assignment> = Vec::new();
-    for Assignment { sled, image } in assigned {
+) -> anyhow::Result<Vec<SledEntry>> {
+    let mut settled: Vec<SledEntry> = Vec::new();
+    for entry in sleds {
+        let SledEntry { sled, origin, .. } = entry;
         let link = match &sled.link {
             None => None,
             Some(name) => match served(name, links, &system_name) {
                 Some(system) => Some(system),
                 None => {
                     let all: Vec<_> = links.iter().map(|link| link.given.as_str()).collect();
-                    bail!("--assign {sled}: {name} is not served; LINK is {}", all.join(","));
+                    bail!("{origin} {sled}: {name} is not served; LINK is {}", all.join(","));
                 }
             },
         };
         let at = SledAt { link, address: sled.address };
         if settled.iter().any(|before| before.sled == at) {
-            bail!("--assign: {sled} is given twice");
+            bail!("{origin}: {sled} is given twice");
         }
-        settled.push(Assignment { sled: at, image: image.clone() });
+        settled.push(SledEntry { sled: at, ..entry.clone() });
     }
     Ok(settled)
 }
@@ -119,6 +146,7 @@ fn served(
 
 #[cfg(test)]
 mod tests {
+    use super::super::options::Assignment;
     use super::*;
 
     /// Links and their other names.
@@ -172,10 +200,13 @@ mod tests {
     fn assignments_go_by_what_the_system_calls_a_link() {
         let links = parse("left / port 0,net1", system_name).unwrap();
         let settled = |texts: &[&str]| {
-            let assigned: Vec<Assignment> =
-                texts.iter().map(|text| text.parse().unwrap()).collect();
+            let entry = |text: &&str| SledEntry::from(text.parse::<Assignment>().unwrap());
+            let assigned: Vec<_> = texts.iter().map(entry).collect();
             let settled = settle(&assigned, &links, system_name);
-            settled.map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>())
+            let shown = |SledEntry { sled, image, .. }: &SledEntry| {
+                format!("{sled}={}", image.as_ref().unwrap().display())
+            };
+            settled.map(|all| all.iter().map(shown).collect::<Vec<_>>())
         };
         let mac = "02:00:00:00:00:01";
         let all = [format!("{mac}=i"), format!("left / port 0/{mac}=/a=b/c"), format!("a/{mac}=i")];

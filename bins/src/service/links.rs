@@ -96,13 +96,14 @@ impl Shared {
         let mut gone = lock(&self.gone);
         let is_news = gone.insert(link.clone());
         let has_others = self.links.iter().any(|link| !gone.contains(link));
-        let is_all_about_it = self.options.serve == Serve::First
+        let is_all_about_it = self.plan.plan().serve == Serve::First
             && lock(&self.first).as_ref().is_some_and(|sled| sled.link.as_ref() == Some(link));
         if !has_others || is_all_about_it {
             return false;
         }
         self.booting[worker].store(0, Ordering::Release);
         self.silence.retire(worker);
+        self.turns.retire(worker);
         if is_news {
             say!("bootserver: {error:#}; its boots have ended, the other links stay in service");
         }

@@ -80,8 +80,9 @@ impl Log {
         Self { quiet, prefix, told: Told::default(), second: Instant::ZERO, subjects }
     }
 
-    pub(super) fn event(&mut self, now: Instant, event: &Event) {
-        if let Some(line) = self.line(now, event) {
+    /// Says what happened to a sled, which may have a `name`.
+    pub(super) fn event(&mut self, now: Instant, event: &Event, name: Option<&str>) {
+        if let Some(line) = self.line(now, event, name) {
             say!("{line}");
         }
     }
@@ -98,7 +99,7 @@ impl Log {
         }
     }
 
-    fn line(&mut self, now: Instant, event: &Event) -> Option<String> {
+    fn line(&mut self, now: Instant, event: &Event, name: Option<&str>) -> Option<String> {
         if self.quiet {
             return None;
         }
@@ -115,7 +116,8 @@ impl Log {
             return None;
         }
         lines.said += 1;
-        Some(format!("{}{}: {text}", self.prefix, event.sled))
+        let name = name.map_or(String::new(), |name| format!(" ({name})"));
+        Some(format!("{}{}{name}: {text}", self.prefix, event.sled))
     }
 
     fn left_out(&mut self, now: Instant) -> Vec<String> {
@@ -205,11 +207,13 @@ mod tests {
             Event { sled: MacAddr::new([2, 0, 0, 0, high, low]), kind }
         };
         let hello = EventKind::Hello { again: false };
-        let said = (0..1000).filter(|&number| log.line(now, &event(number, hello)).is_some());
+        let said = (0..1000).filter(|&number| log.line(now, &event(number, hello), None).is_some());
         assert_eq!(said.count(), 40);
         let started = event(7, EventKind::Started { size: 64 << 20 });
-        let line = log.line(now, &started).unwrap();
+        let line = log.line(now, &started, None).unwrap();
         assert_eq!(line, "02:00:00:00:00:07: reading: 64 MiB to go");
+        let line = log.line(now, &started, Some("left-7")).unwrap();
+        assert_eq!(line, "02:00:00:00:00:07 (left-7): reading: 64 MiB to go");
         assert!(log.left_out(now + Duration::from_millis(999)).is_empty());
         let left_out = log.left_out(now + Duration::from_secs(1));
         assert_eq!(left_out, ["bootserver: 960 more lines about sleds that say hello left out"]);
@@ -223,7 +227,7 @@ mod tests {
         let checksum = Checksum::from_bytes([0xf5; 32]);
         let offer = EventKind::Offered { checksum, repeated: true };
         let offers = [Event { sled, kind: offer }; 4];
-        let lines = offers.iter().filter_map(|event| log.line(Instant::ZERO, event));
+        let lines = offers.iter().filter_map(|event| log.line(Instant::ZERO, event, None));
         let sum = checksum.to_string();
         let expected = [
             format!("net0 {sled}: offered {sum}"),

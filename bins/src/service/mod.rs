@@ -3,6 +3,7 @@
 
 mod attendant;
 mod boots;
+mod check;
 mod counts;
 mod end;
 mod link_names;
@@ -10,10 +11,13 @@ mod link_news;
 mod links;
 mod log;
 mod options;
+mod plan;
+mod reload;
 mod silence;
 mod sled_at;
 mod state;
 mod store;
+mod supervisor;
 mod told;
 
 use std::collections::BTreeSet;
@@ -30,42 +34,48 @@ use crossbeam::channel;
 
 use self::attendant::Attendant;
 use self::boots::Boots;
+pub use self::check::check;
 use self::counts::Counts;
+use self::link_names::LinkName;
 use self::links::Ending;
-pub use self::options::{Assignment, FetchOptions, ServeOptions};
+pub use self::options::{Assignment, FetchOptions, Links, ServeOptions, SledEntry};
+use self::plan::{InForce, Plan};
+use self::reload::Reload;
+pub use self::reload::Reread;
 use self::silence::Silence;
 pub use self::sled_at::SledAt;
 use self::state::{Keeper, Learnt, Memory};
 use self::store::Store;
+use self::supervisor::Turns;
 use crate::exit::Exit;
 use crate::fetch::Fetcher;
 use crate::signals::Signals;
 use crate::{say, stderr};
 
-/// Serves until a signal, a failure, or the end that the options ask for.
+/// Serves until a signal, a failure, or the end that the options ask for. At a SIGHUP, `reread`
+/// says what has changed.
 ///
 /// # Errors
 ///
 /// If a link, an image or the state file can't be used; or, as the options have it, if a boot
 /// fails or no sled is heard from.
-pub fn run(mut options: ServeOptions) -> anyhow::Result<Exit> {
+pub fn run(mut options: ServeOptions, reread: Option<Reread>) -> anyhow::Result<Exit> {
     let signals = Signals::install()?;
     stderr::write_beside("bootserver")?;
-    let mut places = images(&options);
-    let fetcher = Fetcher::start(&options.fetch, places.iter().map(PathBuf::as_path))?;
+    let fetcher = Fetcher::start(&options.fetch, options.paths().map(PathBuf::as_path))?;
     if let Some(fetcher) = &fetcher {
-        let images = options.assigned.iter_mut().map(|assigned| &mut assigned.image);
-        images.chain(&mut places).for_each(|image| *image = fetcher.place(image));
+        options.paths_mut().for_each(|path| *path = fetcher.place(path));
     }
     // What can't be kept is refused before a link is touched.
     let taken = options.state.as_deref().map(state::open).transpose()?.unwrap_or_default();
-    let names = link_names::parse(&options.links, system_name)?;
-    let assigned = link_names::settle(&options.assigned, &names, system_name)?;
+    let names = link_names::find(&options.links, system_name)?;
+    let plan = Plan::new(&options, &names)?;
     let taken = taken.rename_links(link_names::settler(&names, system_name));
     let links = links::open(&options, &names)?;
     let (learnt, keeper) = Keeper::start(options.state.clone(), taken.clone())?;
+    let (reload, start_reload) = Reload::new(reread);
     let shared = Arc::new(Shared {
-        store: Store::open(places, options.map, fetcher.is_some())?,
+        store: Store::open(plan.places(), options.map, fetcher.is_some())?,
         fetcher,
         // The time before sleds can be answered does not count against them.
         clock: Clock::new(),
@@ -78,20 +88,25 @@ pub fn run(mut options: ServeOptions) -> anyhow::Result<Exit> {
         silence: Silence::new(links.len()),
         ended: AtomicBool::new(false),
         gone: Mutex::default(),
+        plan: InForce::new(plan, taken.spent().clone()),
         taken,
-        assigned,
+        reload,
+        turns: Turns::new(links.len()),
+        learnt: learnt.clone(),
         several: names.len() > 1,
         workers: options.workers(names.len()),
+        names,
         options,
     });
-    say!("bootserver: serving {}", who(&shared.options.serve));
+    start_reload(&shared);
+    say!("bootserver: serving {}", who(&shared.plan.plan().serve));
     let (ends, end) = channel::unbounded();
     let mut workers = Vec::new();
     for (index, mut link) in links.into_iter().enumerate() {
-        let (shared, ends, learnt) = (Arc::clone(&shared), ends.clone(), learnt.clone());
+        let (shared, ends) = (Arc::clone(&shared), ends.clone());
         workers.push(std::thread::spawn(move || {
             let ending = Ending(&shared);
-            let result = work(index, &shared, &learnt, link.as_mut());
+            let result = work(index, &shared, link.as_mut());
             if let Err(error) = &result
                 && shared.does_without(index, error)
             {
@@ -101,8 +116,10 @@ pub fn run(mut options: ServeOptions) -> anyhow::Result<Exit> {
             }
         }));
     }
-    drop((ends, learnt));
+    drop(ends);
+    supervisor::ready(&shared);
     let mut result = end.recv().unwrap_or_else(|_| Err(anyhow!("a worker ended without a result")));
+    supervisor::stopping();
     for worker in workers {
         if worker.join().is_err() && result.is_ok() {
             result = Err(anyhow!("a worker panicked"));
@@ -144,8 +161,13 @@ pub(crate) struct Shared {
     pub(crate) gone: Mutex<BTreeSet<String>>,
     /// Which image each sled took last, as it was known at the start.
     taken: Memory,
-    /// What is assigned to whom, by what the system called the links at the start.
-    assigned: Vec<Assignment>,
+    /// What new boots go by.
+    pub(crate) plan: InForce,
+    pub(crate) reload: Reload,
+    pub(crate) turns: Turns,
+    learnt: Learnt,
+    /// The links, as they were at the start.
+    names: Vec<LinkName>,
     /// Whether there are several links.
     several: bool,
     /// How many workers each link has.
@@ -156,7 +178,7 @@ impl Shared {
     /// Says how the boots went that the run was for.
     fn tell_boots(&self) {
         if self.options.stop {
-            let named = match &self.options.serve {
+            let named = match &self.plan.plan().serve {
                 Serve::These(sleds) => sleds.iter().copied().collect(),
                 Serve::First | Serve::All => Vec::new(),
             };
@@ -166,23 +188,23 @@ impl Shared {
         }
     }
 
+    /// What people call the sled on `link`, which goes by any name that it had at the start.
+    pub(crate) fn name_of(&self, link: &str, sled: MacAddr) -> Option<Arc<str>> {
+        let known = self.names.iter().find(|name| name.given == link);
+        self.plan.name_of(known.map_or(link, |name| name.system.as_str()), sled)
+    }
+
+    /// The pace of one worker.
+    fn pace(&self, pace: Pace) -> Pace {
+        share(pace, self.workers)
+    }
+
     /// Says what went over each link.
     fn tell_counts(&self) {
         for (link, all) in by_link(&self.links, &lock(&self.counts)) {
             say!("bootserver: {link}: {all}");
         }
     }
-}
-
-/// Every file and folder of images that the options name, once.
-fn images(options: &ServeOptions) -> Vec<PathBuf> {
-    let mut images = options.images.clone();
-    for Assignment { image, .. } in &options.assigned {
-        if !images.contains(image) {
-            images.push(image.clone());
-        }
-    }
-    images
 }
 
 /// What the workers of each link have counted in all. `links` names the link of each worker; the
@@ -207,16 +229,11 @@ fn share(pace: Pace, workers: usize) -> Pace {
 }
 
 /// Runs one worker's server to its end.
-fn work(
-    index: usize,
-    shared: &Shared,
-    learnt: &Learnt,
-    link: &mut dyn Datalink,
-) -> anyhow::Result<Exit> {
-    let ServeOptions { serve: sleds, pace, together, .. } = &shared.options;
-    let (together, pace) = (*together, share(*pace, shared.workers));
+fn work(index: usize, shared: &Shared, link: &mut dyn Datalink) -> anyhow::Result<Exit> {
+    let plan = shared.plan.plan();
+    let (pace, together) = (shared.pace(plan.pace), shared.options.together);
     let key = RandomState::new().hash_one(index);
-    let config = Config { pace, key, together, ..Config::new(link.address(), sleds.clone()) };
+    let config = Config { pace, key, together, ..Config::new(link.address(), plan.serve.clone()) };
     let mut server = Server::new(config);
     let known = sled_at::on(link.current_name(), shared.taken.iter());
     // In their order: if the server has to forget some, these are the oldest.
@@ -225,7 +242,7 @@ fn work(
             server.remember(address, image);
         }
     }
-    let mut attendant = Attendant::new(index, shared, learnt, known, link);
+    let mut attendant = Attendant::new(index, shared, plan, known, link);
     let result = serve(shared.clock, link, &mut server, |now, server, link| {
         attendant.attend(now, server, link)
     });

@@ -4,6 +4,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -13,14 +14,14 @@ use boot_netboot::server::{Pace, Serve, Together};
 use super::sled_at::SledAt;
 
 /// How to serve.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ServeOptions {
-    /// One link, or several separated by commas, by any of their names.
-    pub links: String,
+    /// The links, by any of their names.
+    pub links: Links,
     /// Images, and folders of images, that every sled is offered.
     pub images: Vec<PathBuf>,
-    /// Which sleds are offered one image and no other.
-    pub assigned: Vec<Assignment>,
+    /// Sleds that have a name, or are offered one image and no other.
+    pub sleds: Vec<SledEntry>,
     /// Which sleds are served.
     pub serve: Serve,
     /// Whether to end once the boots are done.
@@ -48,7 +49,7 @@ pub struct ServeOptions {
 }
 
 /// How images are fetched.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct FetchOptions {
     /// The folder that keeps them.
     pub cache: Option<PathBuf>,
@@ -61,6 +62,19 @@ pub struct FetchOptions {
 }
 
 impl ServeOptions {
+    /// Where all images come from.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        let own = self.sleds.iter().flat_map(|entry| entry.image.iter().chain(&entry.once));
+        self.images.iter().chain(own)
+    }
+
+    /// The same, to be changed.
+    pub(super) fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let own =
+            self.sleds.iter_mut().flat_map(|entry| entry.image.iter_mut().chain(&mut entry.once));
+        self.images.iter_mut().chain(own)
+    }
+
     /// How many workers serve each of `links`. One sled is one worker's; of many, half the
     /// cores serve, spread over the links, and the other half are left to what the kernel does for
     /// them.
@@ -75,6 +89,37 @@ impl ServeOptions {
             (None, Serve::These(sleds)) => share.min(sleds.len().max(1)),
             (None, Serve::All) => share,
         }
+    }
+}
+
+/// Links, as they were named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Links {
+    /// One link, or several separated by commas.
+    Line(String),
+    /// Each by itself.
+    List(Vec<String>),
+}
+
+/// What is said of one sled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SledEntry {
+    /// The sled, on every link or on one.
+    pub sled: SledAt,
+    /// What people call it.
+    pub name: Option<Arc<str>>,
+    /// The image that it is offered, and no other.
+    pub image: Option<PathBuf>,
+    /// The image that it is to boot once, before all others.
+    pub once: Option<PathBuf>,
+    /// Where that is said: an option, or a file and its line.
+    pub origin: String,
+}
+
+impl From<Assignment> for SledEntry {
+    fn from(Assignment { sled, image }: Assignment) -> Self {
+        let origin = "--assign".to_owned();
+        Self { sled, name: None, image: Some(image), once: None, origin }
     }
 }
 

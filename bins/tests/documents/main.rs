@@ -21,11 +21,18 @@ use std::process::Command;
 use self::blocks::{Block, Kind, blocks, documents, repository};
 use self::tool::{Desk, path, raw};
 
+/// What the first link of the tests is called.
+const NEAR: &str = "near";
+
 /// A folder with all files that the documents speak of.
 fn desk() -> Desk {
     let desk = Desk::new();
     desk.write("zfs.raw", &raw());
     desk.write("recovery.raw", &raw());
+    for (name, link) in [("rack.toml", NEAR), ("loopback.toml", "lo")] {
+        let text = format!("links = [\"{link}\"]\nimages = [\"zfs.img\"]\n");
+        desk.write(name, text.as_bytes());
+    }
     fs::create_dir(desk.path("images")).unwrap();
     for line in [
         "mkimage -q -i zfs.raw -o zfs.img -O boot_image_csum -N ci",

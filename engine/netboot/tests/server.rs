@@ -278,3 +278,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_boot_that_is_disregarded_changes_nothing_for_the_next_one() {
+    let images = vec![contents(SIZE, 0), contents(SIZE, 1)];
+    let [first, once] = [0, 1].map(|index| images[index].checksum());
+    for before in [Some(first), None] {
+        let mut bench = Bench::with(Config::new(SERVER, Serve::All), images.clone());
+        bench.server.assign([(sled(1), once)].into());
+        bench.read_all(sled(1));
+        bench.finished(sled(1));
+        bench.server.assign([].into());
+        bench.server.disregard_boot(sled(1), before);
+        bench.events();
+        bench.now += Duration::from_secs(10);
+        bench.hello(sled(1));
+        let offered = bench.events().into_iter().find_map(|event| match event.kind {
+            EventKind::Offered { checksum, .. } => Some(checksum),
+            _ => None,
+        });
+        assert_eq!(offered, Some(first), "{before:?}");
+        let booted: Vec<_> = before.map(|image| (sled(1), image)).into_iter().collect();
+        assert_eq!(bench.server.remembered().collect::<Vec<_>>(), booted);
+    }
+}

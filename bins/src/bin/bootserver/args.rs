@@ -7,25 +7,28 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use boot_backends::TxPath;
-use boot_format::wire::{BLOCK, DATA_HEAD_LEN, MacAddr};
+use boot_format::wire::MacAddr;
 use boot_netboot::server::{Pace, Serve, Together};
-use boot_netboot::sim::wire_bytes;
-use boot_tools::service::{Assignment, FetchOptions, ServeOptions};
-use boot_tools::units::{BitRate, Bytes};
+use boot_tools::config::{self, Config, Gathering, Seconds, Whom};
+use boot_tools::service::{Assignment, FetchOptions, Links, Reread, ServeOptions, SledEntry};
+use boot_tools::units::Bytes;
 use clap::{Parser, ValueHint};
 
 /// Serve boot images to sleds that ask for one on an Ethernet link.
-#[derive(Debug, Parser)]
+#[derive(Clone, Debug, Parser)]
 #[command(
+    group = clap::ArgGroup::new("gathers").args(["together", "config"]).multiple(true),
+    group = clap::ArgGroup::new("caches").args(["cache", "config"]).multiple(true),
     name = "bootserver",
-    version,
+    version = boot_tools::VERSION,
     override_usage = "bootserver [OPTIONS] <LINK> <IMAGE> <MAC>...\n       \
+                      bootserver [OPTIONS] --config <FILE> [LINK [IMAGE [MAC]...]]\n       \
                       bootserver --demo [SLEDS] [IMAGE]",
     after_long_help = EXAMPLES
 )]
 pub(crate) struct Args {
     /// The Ethernet link to listen on, or several, separated by commas
-    #[arg(required_unless_present = "demo")]
+    #[arg(required_unless_present_any = ["demo", "config"])]
     link: Option<String>,
 
     /// A boot image made by mkimage; may be left out if there is an --image or --assign
@@ -58,6 +61,15 @@ pub(crate) struct Args {
     #[arg(long = "assign", value_name = "[LINK/]MAC=PATH")]
     assigned: Vec<Assignment>,
 
+    /// Read from FILE, in TOML, what to serve to whom; what the command line says counts for more.
+    /// SIGHUP reads it again
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "demo")]
+    config: Option<PathBuf>,
+
+    /// Check the configuration, say what would be served, and exit
+    #[arg(long, requires = "config")]
+    pub(crate) check_config: bool,
+
     /// Keep in FILE which sled, by link and address, took which image, and read it at the start
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     state: Option<PathBuf>,
@@ -71,9 +83,10 @@ pub(crate) struct Args {
 
     /// How frames leave: `auto` picks the cheapest path that works here, `mmsg` (sendmmsg) works
     /// everywhere, `uring` needs io_uring, `xdp` AF_XDP. Only `xdp` attaches an XDP program to a
-    /// card that needs one for zero-copy, which resets most cards at the start and at the end
-    #[arg(long, value_name = "PATH", default_value_t)]
-    tx: TxPath,
+    /// card that needs one for zero-copy, which resets most cards at the start and at the end.
+    /// [default: auto]
+    #[arg(long, value_name = "PATH")]
+    tx: Option<TxPath>,
 
     /// Threads that serve each link; the kernel spreads the sleds among them. The default is half
     /// the number of cores, shared by the links, and 1 for a single sled
@@ -87,9 +100,9 @@ pub(crate) struct Args {
 
     /// How fast to send on each link: `auto` finds the rate that the link carries, in all and to
     /// each sled; a rate such as 9.4Gbit sets a limit on top; `max` sends as fast as the link
-    /// takes frames, however many are lost behind it
-    #[arg(long, value_name = "RATE", default_value = "auto", value_parser = pace)]
-    rate: Pace,
+    /// takes frames, however many are lost behind it. [default: auto]
+    #[arg(long, value_name = "RATE", value_parser = config::pace)]
+    rate: Option<Pace>,
 
     /// Boot sleds that want the same image in step: each batch is broadcast once, to all of them.
     /// For a segment that is theirs alone: every other port of it gets these frames too. Where it
@@ -97,12 +110,12 @@ pub(crate) struct Args {
     #[arg(long)]
     together: bool,
 
-    /// How long sleds wait for others, from the first HELLO on
-    #[arg(long, value_name = "SECONDS", default_value = "6", requires = "together")]
-    gather: Seconds,
+    /// How long sleds wait for others, from the first HELLO on. [default: 6]
+    #[arg(long, value_name = "SECONDS", requires = "gathers")]
+    gather: Option<Seconds>,
 
     /// Wait no longer once N sleds are there; if several MACs are named, N is their number
-    #[arg(long, value_name = "N", requires = "together")]
+    #[arg(long, value_name = "N", requires = "gathers")]
     expect: Option<NonZeroUsize>,
 
     /// Log nothing about single sleds
@@ -121,16 +134,16 @@ pub(crate) struct Args {
     cache: Option<PathBuf>,
 
     /// How much all images in the cache may take; images that are no longer in service are removed
-    /// to make room, the oldest first
-    #[arg(long, value_name = "SIZE", default_value = "16GiB", requires = "cache")]
-    cache_size: Bytes,
+    /// to make room, the oldest first. [default: 16GiB]
+    #[arg(long, value_name = "SIZE", requires = "caches")]
+    cache_size: Option<Bytes>,
 
-    /// How often to look for something newer at each URL; SIGHUP looks at once
-    #[arg(long, value_name = "SECONDS", default_value = "60", requires = "cache")]
-    refresh: Seconds,
+    /// How often to look for something newer at each URL; SIGHUP looks at once. [default: 60]
+    #[arg(long, value_name = "SECONDS", requires = "caches")]
+    refresh: Option<Seconds>,
 
     /// A minisign key that signs channels, or a file of one; may be given several times
-    #[arg(long = "channel-key", value_name = "KEY", requires = "cache")]
+    #[arg(long = "channel-key", value_name = "KEY", requires = "caches")]
     channel_keys: Vec<String>,
 }
 
@@ -148,28 +161,8 @@ link has sent, dropped and received; the same comes at the end.";
 /// A checked command line.
 #[derive(Debug)]
 pub(crate) enum Options {
-    Serve(Box<ServeOptions>),
+    Serve(Box<ServeOptions>, Option<Reread>),
     Demo { sleds: usize, image: Option<PathBuf> },
-}
-
-/// A time in seconds, with or without a fraction.
-#[derive(Clone, Copy, Debug)]
-struct Seconds(Duration);
-
-impl FromStr for Seconds {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let seconds: f64 = text
-            .strip_suffix('s')
-            .unwrap_or(text)
-            .parse()
-            .map_err(|_| "not a number".to_owned())?;
-        match Duration::try_from_secs_f64(seconds) {
-            Ok(time) if !time.is_zero() => Ok(Self(time)),
-            _ => Err("must be more than zero".to_owned()),
-        }
-    }
 }
 
 impl TryFrom<Args> for Options {
@@ -177,10 +170,13 @@ impl TryFrom<Args> for Options {
 
     fn try_from(args: Args) -> anyhow::Result<Self> {
         if args.demo {
-            demo(args)
-        } else {
-            serve(args).map(|options| Options::Serve(Box::new(options)))
+            return demo(args);
         }
+        let reread = args.config.is_some().then(|| {
+            let args = args.clone();
+            Reread::new(move || serve(args.clone()))
+        });
+        Ok(Self::Serve(Box::new(serve(args)?), reread))
     }
 }
 
@@ -209,83 +205,118 @@ fn demo(args: Args) -> anyhow::Result<Options> {
     Ok(Options::Demo { sleds, image })
 }
 
+/// What the configuration says, if there is one, and the command line has not said otherwise.
 fn serve(args: Args) -> anyhow::Result<ServeOptions> {
-    let links = args.link.context("which LINK? (see --help)")?;
-    let (mut images, mut sleds) = (args.images, args.sleds);
+    let config = args.config.as_deref().map(Config::read).transpose()?.unwrap_or_default();
+    let links = match args.link {
+        Some(line) => Links::Line(line),
+        None if config.links.is_empty() => bail!("which LINK? (see --help)"),
+        None => Links::List(config.links),
+    };
+    let (mut images, mut macs) = (args.images, args.sleds);
     if let Some(image) = args.image {
         // With --image, IMAGE may be left out: what then stands in its place says who is served.
         match image.to_str().filter(|_| !images.is_empty()).map(several) {
-            Some(Ok(first)) => drop(sleds.splice(..0, first)),
+            Some(Ok(first)) => drop(macs.splice(..0, first)),
             _ => images.insert(0, image),
         }
     }
-    ensure!(!images.is_empty() || !args.assigned.is_empty(), "which IMAGE? (see --help)");
-    let serve = everyone(&sleds)?;
-    let together = together(args.together, args.gather, args.expect, &serve)?;
-    let several = args.workers.is_some_and(|workers| workers.get() > 1);
+    if images.is_empty() {
+        images = config.images;
+    }
+    let sleds = entries(args.assigned, config.sleds);
+    let has_image = sleds.iter().any(|entry| entry.image.is_some() || entry.once.is_some());
+    ensure!(!images.is_empty() || has_image, "which IMAGE? (see --help)");
+    let serve = match (macs.as_slice(), args.config.is_some()) {
+        ([], true) => listed(config.serve.unwrap_or(Whom::All), &sleds)?,
+        (macs, _) => everyone(macs)?,
+    };
+    let gathering =
+        Gathering { gather: args.gather.map(|Seconds(time)| time), expect: args.expect };
+    let together = match (args.together, config.together) {
+        (false, None) => None,
+        (_, other) => Some(gathering.or(other.unwrap_or_default())),
+    };
+    let together = together.map(|gathering| gather(gathering, &serve)).transpose()?;
+    let workers = args.workers.or(config.workers);
+    let several = workers.is_some_and(|workers| workers.get() > 1);
     ensure!(together.is_none() || !several, "--workers: with --together, each link has one");
+    let refresh = args.refresh.map(|Seconds(time)| time);
+    let keys = if args.channel_keys.is_empty() { config.channel_keys } else { args.channel_keys };
+    let fetch = FetchOptions {
+        cache: args.cache.or(config.cache),
+        cache_size: args.cache_size.or(config.cache_size).map_or(CACHE_SIZE, |Bytes(size)| size),
+        refresh: refresh.or(config.refresh).unwrap_or(REFRESH),
+        channel_keys: keys,
+    };
     Ok(ServeOptions {
         links,
         images,
-        assigned: args.assigned,
+        sleds,
         serve,
         stop: args.stop,
-        timeout: args.timeout.map(|seconds| seconds.0),
-        state: args.state,
-        quiet: args.quiet,
-        map: args.map,
-        tx: args.tx,
-        share_link: args.share_link,
-        workers: args.workers,
-        pace: args.rate,
+        timeout: args.timeout.map(|Seconds(time)| time).or(config.timeout),
+        state: args.state.or(config.state),
+        quiet: args.quiet || config.quiet.unwrap_or_default(),
+        map: args.map || config.map.unwrap_or_default(),
+        tx: args.tx.or(config.tx).unwrap_or_default(),
+        share_link: args.share_link || config.share_link.unwrap_or_default(),
+        workers,
+        pace: args.rate.or(config.rate).unwrap_or_default(),
         together,
-        fetch: FetchOptions {
-            cache: args.cache,
-            cache_size: args.cache_size.0,
-            refresh: args.refresh.0,
-            channel_keys: args.channel_keys,
-        },
+        fetch,
     })
 }
 
-/// How sleds are gathered, if they are to boot in step.
-fn together(
-    wanted: bool,
-    Seconds(gather): Seconds,
-    expect: Option<NonZeroUsize>,
-    serve: &Serve,
-) -> anyhow::Result<Option<Together>> {
+/// Bytes in the cache, and how often to look for something newer, if nothing else is said.
+const CACHE_SIZE: u64 = 16 << 30;
+const REFRESH: Duration = Duration::from_mins(1);
+
+/// The sleds of the configuration; what is `assigned` on the command line is instead of theirs.
+fn entries(assigned: Vec<Assignment>, mut listed: Vec<SledEntry>) -> Vec<SledEntry> {
+    let mut others = Vec::new();
+    for assignment in assigned {
+        match listed.iter_mut().find(|entry| entry.sled == assignment.sled) {
+            Some(entry) => {
+                (entry.image, entry.once) = (Some(assignment.image), None);
+            }
+            None => others.push(assignment.into()),
+        }
+    }
+    listed.extend(others);
+    listed
+}
+
+/// Who of those in the configuration is served.
+fn listed(whom: Whom, sleds: &[SledEntry]) -> anyhow::Result<Serve> {
+    match whom {
+        Whom::All => Ok(Serve::All),
+        Whom::Any => Ok(Serve::First),
+        Whom::Listed => {
+            ensure!(!sleds.is_empty(), "serve: \"listed\" needs a [[sled]] at least");
+            Ok(Serve::These(sleds.iter().map(|entry| entry.sled.address).collect()))
+        }
+    }
+}
+
+/// How sleds are gathered.
+fn gather(Gathering { gather, expect }: Gathering, serve: &Serve) -> anyhow::Result<Together> {
+    /// If nothing else is said.
+    const GATHER: Duration = Duration::from_secs(6);
     let named = match serve {
         Serve::These(sleds) => Some(sleds.len()),
         Serve::First => Some(1),
         Serve::All => None,
     };
-    ensure!(!wanted || named != Some(1), "--together: there is only one sled to serve");
+    ensure!(named != Some(1), "--together: there is only one sled to serve");
     let expect = expect.map(NonZeroUsize::get).or(named);
-    Ok(wanted.then_some(Together { gather, expect }))
+    Ok(Together { gather: gather.unwrap_or(GATHER), expect })
 }
 
 fn workers(text: &str) -> Result<NonZeroUsize, String> {
-    /// What Linux spreads a link's frames over at most.
-    const MOST: usize = 256;
-    let count: NonZeroUsize = text.parse().map_err(|error| format!("{error}"))?;
-    if count.get() > MOST { Err(format!("at most {MOST} for a link")) } else { Ok(count) }
+    let count: usize = text.parse().map_err(|error| format!("{error}"))?;
+    config::workers(count)
 }
-
-fn pace(text: &str) -> Result<Pace, String> {
-    match text {
-        "auto" => Ok(Pace::Auto),
-        "max" => Ok(Pace::Unlimited),
-        _ => {
-            let rate: BitRate =
-                text.parse().map_err(|error| format!("`auto`, `max`, or a rate: {error}"))?;
-            Ok(Pace::AtMost(rate.bits_per_second() as f64 / DATA_BITS))
-        }
-    }
-}
-
-/// What a DATA frame takes of the wire, with preamble, FCS and gap.
-const DATA_BITS: f64 = (8 * wire_bytes(DATA_HEAD_LEN + BLOCK)) as f64;
 
 fn everyone(sleds: &[Who]) -> anyhow::Result<Serve> {
     match sleds {
@@ -343,7 +374,7 @@ mod tests {
     fn options(line: &str) -> anyhow::Result<ServeOptions> {
         let args = Args::try_parse_from(format!("bootserver {line}").split(' '))?;
         match Options::try_from(args)? {
-            Options::Serve(options) => Ok(*options),
+            Options::Serve(options, _) => Ok(*options),
             Options::Demo { .. } => bail!("a demonstration"),
         }
     }
@@ -353,7 +384,7 @@ mod tests {
         let options = options("-s -t 5 net0 zfs.img a8:40:25:0:0:1").unwrap();
         assert!(options.stop);
         assert_eq!(options.timeout, Some(Duration::from_secs(5)));
-        assert_eq!(options.links, "net0");
+        assert_eq!(options.links, Links::Line("net0".to_owned()));
         assert_eq!(options.images, [PathBuf::from("zfs.img")]);
         let sled = "a8:40:25:00:00:01".parse().unwrap();
         assert_eq!(options.serve, Serve::These(BTreeSet::from([sled])));
@@ -363,7 +394,8 @@ mod tests {
     fn the_image_may_be_named_by_option_instead() {
         let given = options("net0,net1 --image a --image b all").unwrap();
         assert_eq!(given.images, [PathBuf::from("a"), PathBuf::from("b")]);
-        assert_eq!((given.links.as_str(), given.serve), ("net0,net1", Serve::All));
+        let links = Links::Line("net0,net1".to_owned());
+        assert_eq!((given.links, given.serve), (links, Serve::All));
         let given = options("net0 --image a 2:0:0:0:0:1,2:0:0:0:0:2 2:0:0:0:0:3").unwrap();
         assert!(matches!(given.serve, Serve::These(sleds) if sleds.len() == 3));
         let given = options("net0 c --image a any").unwrap();

@@ -11,8 +11,12 @@ use boot_tools::service;
 use crate::args::{Args, Options};
 
 fn main() -> Exit {
-    main_of(|args: Args| match Options::try_from(args)? {
-        Options::Serve(options) => service::run(*options),
-        Options::Demo { sleds, image } => demo::run(sleds, image.as_deref()),
+    main_of(|args: Args| {
+        let check = args.check_config;
+        match Options::try_from(args)? {
+            Options::Serve(options, _) if check => service::check(&options),
+            Options::Serve(options, reread) => service::run(*options, reread),
+            Options::Demo { sleds, image } => demo::run(sleds, image.as_deref()),
+        }
     })
 }

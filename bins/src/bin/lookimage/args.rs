@@ -7,7 +7,7 @@ use clap::Parser;
 
 /// Inspect boot images: what their headers say, and whether their contents agree.
 #[derive(Debug, Parser)]
-#[command(name = "lookimage", version, after_long_help = EXAMPLES)]
+#[command(name = "lookimage", version = boot_tools::VERSION, after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// An image: a file, or a device, which may be longer than the image. Several are printed as
     /// a table

@@ -9,7 +9,7 @@ use clap::Parser;
 
 /// Make a boot image from a raw ramdisk image.
 #[derive(Debug, Parser)]
-#[command(name = "mkimage", version, after_long_help = EXAMPLES)]
+#[command(name = "mkimage", version = boot_tools::VERSION, after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The raw ramdisk image: a file, a block device, or `-` for standard input
     #[arg(short = 'i', long = "input", value_name = "RAW")]
@@ -49,9 +49,10 @@ pub(crate) struct Args {
           value_parser = level)]
     pub(crate) level: u8,
 
-    /// Threads that compress; by default as many as there are cores
-    #[arg(long, value_name = "N")]
-    pub(crate) threads: Option<NonZeroUsize>,
+    /// Threads that compress. By default as many as there are cores or, below `make -j`, as make's
+    /// jobserver has jobs to spare
+    #[arg(short = 'j', long, value_name = "N", visible_alias = "threads")]
+    pub(crate) jobs: Option<NonZeroUsize>,
 
     /// Extend the contents with zeros to a multiple of 128 KiB and at least 1 MiB, which a boot
     /// over the network needs

@@ -22,17 +22,20 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, poll};
 
 use crate::args::Args;
+use crate::jobs::Jobs;
 use crate::report;
 
 /// Makes what the command line asks for.
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
+    // First of all, and held until the end.
+    let jobs = if args.compress { Jobs::take(args.jobs) } else { Jobs::default() };
     let signals = Signals::install()?;
     let options = PackOptions {
         image_name: args.name,
         dataset: args.dataset,
         target_size: args.target_mib << 20,
         level: args.compress.then_some(args.level),
-        threads: args.threads,
+        threads: jobs.threads(),
         pad: args.pad,
     };
     let csum = args.csum.as_deref();
@@ -61,7 +64,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         write_checksum(csum, packed.header.checksum).with_context(|| csum.shown())?;
     }
     let saved = report::saved(&packed, last);
-    let report = args.json.then(|| report::json(&image, &args.output, &packed, verified, saved));
+    let threads = args.compress.then(|| jobs.count());
+    let report =
+        args.json.then(|| report::json(&image, &args.output, &packed, threads, verified, saved));
     let report = report.transpose()?;
     signals.check()?;
     let has_csum = csum.is_some();

@@ -16,6 +16,8 @@ struct Report {
     image: Description,
     padding: u64,
     incompressible: bool,
+    /// That compressed, if any did.
+    threads: Option<usize>,
     verified: bool,
     /// Of a compressed image that replaces another one.
     recovery_seconds_saved: Option<f64>,
@@ -62,6 +64,7 @@ pub(crate) fn json(
     image: &Output,
     path: &Path,
     packed: &Packed,
+    threads: Option<usize>,
     verified: Option<Duration>,
     saved: Option<f64>,
 ) -> anyhow::Result<String> {
@@ -81,6 +84,7 @@ pub(crate) fn json(
         image: description,
         padding: packed.padding,
         incompressible: packed.incompressible,
+        threads,
         verified: verified.is_some(),
         recovery_seconds_saved: saved.map(|seconds| (seconds * 10.0).round() / 10.0),
         seconds,

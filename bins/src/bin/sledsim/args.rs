@@ -11,7 +11,7 @@ use clap::Parser;
 
 /// Play sleds that boot over the network, to try a boot server without a rack.
 #[derive(Debug, Parser)]
-#[command(name = "sledsim", version, after_long_help = EXAMPLES)]
+#[command(name = "sledsim", version = boot_tools::VERSION, after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The Ethernet link at whose other end the boot server listens
     #[arg(required_unless_present = "virtual_time", conflicts_with = "virtual_time")]

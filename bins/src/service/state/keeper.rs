@@ -10,11 +10,23 @@ use boot_format::Checksum;
 use crossbeam::channel::{self, Receiver, RecvTimeoutError, Sender};
 
 use super::{Memory, shown, write};
+use crate::service::plan::Spent;
 use crate::service::sled_at::SledAt;
 
 /// Where workers tell what they have learnt.
 #[derive(Clone, Debug)]
-pub(crate) struct Learnt(Option<Sender<(SledAt, Checksum)>>);
+pub(crate) struct Learnt(Option<Sender<Note>>);
+
+/// What the keeper is told.
+#[derive(Debug)]
+enum Note {
+    /// A sled took an image.
+    Took(SledAt, Checksum),
+    /// All that has been booted once.
+    Spent(Spent),
+    /// Nothing more is coming.
+    End,
+}
 
 impl Learnt {
     /// What can be told and not yet noted: of a boot of every sled that is kept.
@@ -24,7 +36,14 @@ impl Learnt {
     pub(crate) fn tell(&self, sled: SledAt, image: Checksum) {
         if let Some(sender) = &self.0 {
             // Lost if the disk has not answered for thousands of boots.
-            let _ = sender.try_send((sled, image));
+            let _ = sender.try_send(Note::Took(sled, image));
+        }
+    }
+
+    /// Has it written that sleds have booted once what they were to. This never waits.
+    pub(crate) fn tell_spent(&self, spent: Spent) {
+        if let Some(sender) = &self.0 {
+            let _ = sender.try_send(Note::Spent(spent));
         }
     }
 }
@@ -33,6 +52,7 @@ impl Learnt {
 #[derive(Debug)]
 pub(crate) struct Keeper {
     shown: String,
+    notes: Option<Sender<Note>>,
     result: Receiver<anyhow::Result<()>>,
 }
 
@@ -54,7 +74,7 @@ impl Keeper {
             None => {
                 let (done, result) = channel::bounded(1);
                 let _ = done.send(Ok(()));
-                Ok((Learnt(None), Self { shown: String::new(), result }))
+                Ok((Learnt(None), Self { shown: String::new(), notes: None, result }))
             }
             Some(path) => {
                 let shown = shown(&path);
@@ -73,26 +93,30 @@ impl Keeper {
         thread::Builder::new().name("state".to_owned()).spawn(move || {
             let _ = done.send(keep(write, memory, &learnt));
         })?;
-        Ok((Learnt(Some(sender)), Self { shown, result }))
+        Ok((Learnt(Some(sender.clone())), Self { shown, notes: Some(sender), result }))
     }
 
-    /// Waits a moment until all is written, once every [`Learnt`] is dropped.
+    /// Waits a moment until all is written that has been told.
     ///
     /// # Errors
     ///
     /// If the last of it could not be written, or not in time.
     pub(crate) fn end(self) -> anyhow::Result<()> {
-        self.result.recv_timeout(Self::PATIENCE).unwrap_or_else(|_| {
+        let until = Instant::now() + Self::PATIENCE;
+        if let Some(notes) = self.notes {
+            let _ = notes.send_deadline(Note::End, until);
+        }
+        self.result.recv_deadline(until).unwrap_or_else(|_| {
             Err(anyhow!("{}: the disk does not answer: the last boots are not in it", self.shown))
         })
     }
 }
 
-/// Has `write` write what is `learnt`, until nobody learns any more.
+/// Has `write` write what is `learnt`, until the end.
 fn keep(
     mut write: impl FnMut(&Memory) -> anyhow::Result<()>,
     mut memory: Memory,
-    learnt: &Receiver<(SledAt, Checksum)>,
+    learnt: &Receiver<Note>,
 ) -> anyhow::Result<()> {
     let mut due: Option<Instant> = None;
     let mut told = String::new();
@@ -102,15 +126,15 @@ fn keep(
             Some(due) => learnt.recv_deadline(due),
         };
         match news {
-            Ok((sled, image)) => {
-                memory.learn(sled, image);
-                if *due.get_or_insert(Instant::now() + Keeper::DELAY) > Instant::now() {
-                    continue;
-                }
+            Ok(Note::Took(sled, image)) => memory.learn(sled, image),
+            Ok(Note::Spent(spent)) => memory.set_spent(spent),
+            Ok(Note::End) | Err(RecvTimeoutError::Disconnected) => {
+                return if due.is_some() { write(&memory) } else { Ok(()) };
             }
-            Err(RecvTimeoutError::Disconnected) if due.is_some() => return write(&memory),
-            Err(RecvTimeoutError::Disconnected) => return Ok(()),
             Err(RecvTimeoutError::Timeout) => {}
+        }
+        if *due.get_or_insert(Instant::now() + Keeper::DELAY) > Instant::now() {
+            continue;
         }
         due = match write(&memory) {
             Ok(()) => {
@@ -151,11 +175,13 @@ mod tests {
         for link in [Some("net1"), Some("net0")] {
             learnt.tell(sled(link), IMAGE);
         }
-        drop(learnt);
+        let spent: Spent = [(sled(Some("net0")), "a \"b\n".into())].into();
+        learnt.tell_spent(spent.clone());
         keeper.end().unwrap();
         let memory = open(&path).unwrap();
         let found: Vec<_> = memory.iter().map(|(sled, _)| sled.link.as_deref()).collect();
         assert_eq!(found, [Some("net1"), Some("net0")]);
+        assert_eq!(*memory.spent(), spent);
     }
 
     #[test]
@@ -185,7 +211,6 @@ mod tests {
         for _ in 0..2 * Learnt::MOST {
             learnt.tell(sled(None), IMAGE);
         }
-        drop(learnt);
         let error = keeper.end().unwrap_err().to_string();
         assert!(error.starts_with("--state x: the disk does not answer"), "{error}");
         drop(let_go);
@@ -202,7 +227,6 @@ mod tests {
         let (learnt, keeper) = Keeper::start_with(String::new(), Memory::default(), write).unwrap();
         learnt.tell(sled(None), IMAGE);
         assert_eq!(written.recv_timeout(Duration::from_mins(1)).unwrap(), 1);
-        drop(learnt);
         keeper.end().unwrap();
         assert_eq!(written.iter().collect::<Vec<_>>(), [1]);
     }

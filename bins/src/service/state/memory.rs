@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
 use boot_format::Checksum;
 
+use crate::service::plan::Spent;
 use crate::service::sled_at::SledAt;
 
 /// What sleds have booted from, in the order in which they did.
@@ -15,6 +17,8 @@ pub(crate) struct Memory {
     /// Who took something at each number.
     order: BTreeMap<u64, SledAt>,
     next: u64,
+    /// What sleds were to boot once, and have.
+    spent: Spent,
 }
 
 impl Memory {
@@ -40,6 +44,15 @@ impl Memory {
         self.order.values().map(|sled| (sled, self.taken[sled].1))
     }
 
+    /// What has been booted once.
+    pub(crate) fn spent(&self) -> &Spent {
+        &self.spent
+    }
+
+    pub(crate) fn set_spent(&mut self, spent: Spent) {
+        self.spent = spent;
+    }
+
     /// Has all sleds on links that are `called` otherwise now be on those.
     pub(crate) fn rename_links(self, mut called: impl FnMut(&str) -> String) -> Self {
         let mut renamed = Self::default();
@@ -47,14 +60,21 @@ impl Memory {
             let link = sled.link.as_deref().map(&mut called);
             renamed.learn(SledAt { link, address: sled.address }, image);
         }
+        for (sled, path) in self.spent {
+            let link = sled.link.as_deref().map(&mut called);
+            renamed.spent.insert((SledAt { link, address: sled.address }, path));
+        }
         renamed
     }
 
-    /// The text of the file: a line for each sled.
+    /// The text of the file: a line for each sled, and one for each image that was booted once.
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
         for (sled, image) in self.iter() {
             let _ = writeln!(text, "{sled} {image}");
+        }
+        for (sled, path) in &self.spent {
+            let _ = writeln!(text, "{ONCE}{} {sled}", quoted(path));
         }
         text
     }
@@ -68,13 +88,41 @@ impl Memory {
             if line.trim().is_empty() {
                 continue;
             }
-            match parse_line(line.trim()) {
-                Ok((sled, image)) => memory.learn(sled, image),
-                Err(fault) => faults.push((number, fault)),
+            let line = line.trim();
+            if let Err(fault) = memory.note(line) {
+                faults.push((number, fault));
             }
         }
         (memory, faults)
     }
+
+    /// Takes in what a line says.
+    fn note(&mut self, line: &str) -> Result<(), String> {
+        if let Some(rest) = line.strip_prefix(ONCE) {
+            self.spent.insert(parse_once(rest)?);
+        } else {
+            let (sled, image) = parse_line(line)?;
+            self.learn(sled, image);
+        }
+        Ok(())
+    }
+}
+
+/// How a line begins about what was booted once: a path, in quotes, and the sled follow. No sled's
+/// address begins so.
+const ONCE: &str = "once ";
+
+/// The configuration that names it is UTF-8.
+fn quoted(path: &Path) -> String {
+    serde_json::Value::from(path.to_string_lossy()).to_string()
+}
+
+fn parse_once(text: &str) -> Result<(SledAt, PathBuf), String> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<String>();
+    let path = values.next().and_then(Result::ok);
+    let path = path.ok_or("expected a path in quotes after `once`, and [LINK/]MAC")?;
+    let sled = text[values.byte_offset()..].trim_start().parse()?;
+    Ok((sled, path.into()))
 }
 
 fn parse_line(line: &str) -> Result<(SledAt, Checksum), String> {
@@ -143,11 +191,12 @@ mod tests {
     #[test]
     fn lines_of_another_form_are_named_and_the_rest_counts() {
         let sum = "07".repeat(32);
-        let text = format!("\n2:0:0:0:0:1 abc\nnonsense\n2:0:0:0:0:1  {sum}\r\n\u{1b} {sum}\n");
+        let text =
+            format!("\n2:0:0:0:0:1 abc\nnonsense\n2:0:0:0:0:1  {sum}\r\n\u{1b} {sum}\nonce x\n");
         let (memory, faults) = Memory::parse(text.as_bytes());
         assert!(memory.iter().eq([(&sled(None, 1), IMAGE)]));
         let numbers: Vec<_> = faults.iter().map(|(number, _)| *number).collect();
-        assert_eq!(numbers, [2, 3, 5]);
+        assert_eq!(numbers, [2, 3, 5, 6]);
         assert!(faults[0].1.contains("64 hexadecimal digits"), "{faults:?}");
         assert!(faults[1].1.contains("\"nonsense\": expected [LINK/]MAC"), "{faults:?}");
     }

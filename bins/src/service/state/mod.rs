@@ -1,7 +1,8 @@
 //! The file in which the server keeps which sled took which image.
 //!
 //! A line for each sled, with its link and address, and a checksum; the oldest first. Lines
-//! without a link, as files of old have them, are about the sled on every link.
+//! without a link, as files of old have them, are about the sled on every link. Behind them come
+//! the images that sleds were to boot once, and have.
 
 mod keeper;
 mod memory;

@@ -26,7 +26,10 @@ pub(super) struct Load {
 
 #[derive(Debug)]
 pub(super) struct Catalog {
+    /// Every source that there ever was: those that are gone keep their number.
     sources: Vec<Source>,
+    /// The numbers of those that are in use, in their order.
+    used: Vec<usize>,
     loads: VecDeque<Load>,
     tickets: u64,
     /// Whether all that was there at the start has been judged, or nothing need be there.
@@ -48,22 +51,51 @@ struct Source {
     entries: BTreeMap<PathBuf, Entry>,
 }
 
+impl Source {
+    fn new(path: PathBuf) -> Self {
+        Self { path, seen: false, folder: false, fault: None, entries: BTreeMap::new() }
+    }
+}
+
 impl Catalog {
     /// A bad file that is being written is judged again when nobody has written for so long.
     pub(super) const REST: Duration = Duration::from_secs(1);
 
     pub(super) fn new(sources: Vec<PathBuf>, awaited: bool) -> Self {
-        let source = |path| {
-            let entries = BTreeMap::new();
-            Source { path, seen: false, folder: false, fault: None, entries }
-        };
-        let sources = sources.into_iter().map(source).collect();
+        let sources: Vec<_> = sources.into_iter().map(Source::new).collect();
+        let used = (0..sources.len()).collect();
         let (loads, lines) = (VecDeque::new(), Vec::new());
-        Self { sources, loads, tickets: 0, started: awaited, awaited, lines }
+        Self { sources, used, loads, tickets: 0, started: awaited, awaited, lines }
+    }
+
+    /// Has images come from `sources` from now on. What was loaded from those that stay is kept.
+    pub(super) fn set_sources(&mut self, sources: Vec<PathBuf>) {
+        let mut used = Vec::new();
+        for path in sources {
+            let known = self.sources.iter().position(|source| source.path == path);
+            used.push(known.unwrap_or(self.sources.len()));
+            if known.is_none() {
+                self.sources.push(Source::new(path));
+            }
+        }
+        self.used = used;
+        for (index, source) in self.sources.iter_mut().enumerate() {
+            if !self.used.contains(&index) {
+                *source = Source::new(std::mem::take(&mut source.path));
+            }
+        }
+    }
+
+    /// The numbers of the sources that are in use, in their order.
+    pub(super) fn used(&self) -> Vec<usize> {
+        self.used.clone()
     }
 
     /// Takes in what was found at a source.
     pub(super) fn see(&mut self, index: usize, found: Found, anyway: bool, now: Instant) {
+        if !self.used.contains(&index) {
+            return;
+        }
         let source = &mut self.sources[index];
         let first = !std::mem::replace(&mut source.seen, true);
         let fault = found.error.as_ref().map(io::Error::kind);
@@ -155,7 +187,7 @@ impl Catalog {
         if self.entries().any(|entry| entry.contents.is_some()) {
             return None;
         }
-        if let Some(folder) = self.sources.iter().find(|source| source.folder) {
+        if let Some(folder) = self.in_use().find(|source| source.folder) {
             return Some(anyhow!("{}: no image in this folder", folder.path.display()));
         }
         // It is said once, as the reason for the end.
@@ -164,7 +196,12 @@ impl Catalog {
     }
 
     fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.sources.iter().flat_map(|source| source.entries.values())
+        self.in_use().flat_map(|source| source.entries.values())
+    }
+
+    /// The sources in use, in their order.
+    fn in_use(&self) -> impl Iterator<Item = &Source> {
+        self.used.iter().map(|&source| &self.sources[source])
     }
 
     /// Whether a source has not been seen yet, a file is to be judged, or the first image of all is
@@ -173,15 +210,14 @@ impl Catalog {
         if self.awaited && !self.entries().any(|entry| entry.contents.is_some()) {
             return true;
         }
-        self.sources.iter().any(|source| !source.seen)
-            || self.entries().any(|entry| entry.load.is_some())
+        self.in_use().any(|source| !source.seen) || self.entries().any(|entry| entry.load.is_some())
     }
 
     /// What is to be offered now, in the order of the sources and names.
     pub(super) fn service(&self) -> Service {
         let mut known: HashSet<Checksum> = HashSet::new();
         let mut service = Service { images: Vec::new(), by_path: HashMap::new() };
-        for source in &self.sources {
+        for source in self.in_use() {
             for (path, entry) in &source.entries {
                 if let Some(contents) = entry.offered() {
                     service.by_path.insert(path.clone(), contents.checksum());
@@ -202,7 +238,7 @@ impl Catalog {
         &self.sources[index].path
     }
 
-    /// How many sources there are.
+    /// How many sources there ever were.
     pub(super) fn sources(&self) -> usize {
         self.sources.len()
     }

@@ -1,7 +1,7 @@
 //! The thread that knows what is where: it has others look and load, and touches no file itself.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::thread;
@@ -16,6 +16,7 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
 use super::Shared;
 use super::catalog::{Catalog, Load};
 use super::look::{Found, look};
+use super::watch::Watch;
 
 /// A message to the keeper.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub(super) enum Note {
     CheckAll,
     /// The system says that a file has changed, or it is time to look.
     Changed,
+    /// Images come from elsewhere now.
+    Sources(Vec<PathBuf>),
     /// A look at a source is done.
     Found(usize, Found),
     /// A load is done: the contents, and a line about them.
@@ -60,6 +63,7 @@ pub(super) struct Keeper {
     map: bool,
     shared: Arc<Shared>,
     notes: Sender<Note>,
+    watch: Watch,
 }
 
 /// Whatever ends the keeper, no sled waits for it.
@@ -87,9 +91,10 @@ impl Keeper {
         map: bool,
         shared: Arc<Shared>,
         notes: Sender<Note>,
+        watch: Watch,
     ) -> Self {
         let looks = vec![Looks { wanted: true, ..Looks::default() }; catalog.sources()];
-        Self { catalog, looks, loads: Vec::new(), asked: 0, map, shared, notes }
+        Self { catalog, looks, loads: Vec::new(), asked: 0, map, shared, notes, watch }
     }
 
     /// Keeps the images until the process ends.
@@ -128,6 +133,12 @@ impl Keeper {
             }
             Note::CheckAll => self.want_looks(true),
             Note::Changed => self.want_looks(false),
+            Note::Sources(sources) => {
+                self.watch.add(&sources);
+                self.catalog.set_sources(sources);
+                self.looks.resize_with(self.catalog.sources(), Looks::default);
+                self.want_looks(false);
+            }
             Note::Found(source, found) => {
                 let looks = &mut self.looks[source];
                 let since = looks.since.take().unwrap_or(now);
@@ -160,7 +171,7 @@ impl Keeper {
 
     /// Begins the looks that are wanted, one at a time for each source.
     fn begin_looks(&mut self, now: Instant) {
-        for source in 0..self.catalog.sources() {
+        for source in self.catalog.used() {
             let looks = &mut self.looks[source];
             match looks.since {
                 Some(since) if !looks.late && now >= since + Self::LATE => {
@@ -231,14 +242,16 @@ impl Keeper {
         for line in self.catalog.lines.drain(..) {
             say!("bootserver: {line}");
         }
-        let timely = self.looks.iter().filter(|looks| !looks.late);
+        let used = self.catalog.used().into_iter().map(|source| &self.looks[source]);
+        let timely = used.filter(|looks| !looks.late);
         let looked = timely.map(|looks| looks.answered).min().unwrap_or(self.asked);
         self.shared.looked.fetch_max(looked, Ordering::AcqRel);
     }
 
     /// When something is due without a message.
     fn due(&self) -> Option<Instant> {
-        let looks = self.looks.iter().filter_map(|looks| match looks.since {
+        let used = self.catalog.used().into_iter().map(|source| &self.looks[source]);
+        let looks = used.filter_map(|looks| match looks.since {
             Some(since) if !looks.late => Some(since + Self::LATE),
             None if looks.wanted => looks.next,
             _ => None,

@@ -14,6 +14,7 @@ mod look;
 mod watch;
 
 use std::collections::HashMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,6 +25,7 @@ use crossbeam::channel::{self, Sender};
 
 use self::catalog::Catalog;
 use self::keeper::{Keeper, Note};
+use self::watch::Watch;
 
 /// What is offered.
 #[derive(Debug, Default)]
@@ -41,6 +43,19 @@ impl Service {
     /// that of no image, so that a sled which is to have this one and no other waits for it.
     pub(crate) fn checksum_of(&self, path: &Path) -> Checksum {
         self.by_path.get(path).copied().unwrap_or(Self::NO_IMAGE)
+    }
+}
+
+/// The files at `source`, a file or a folder, that would be taken for images.
+///
+/// # Errors
+///
+/// If that can't be looked at.
+pub(crate) fn files_at(source: &Path) -> io::Result<Vec<PathBuf>> {
+    let look::Found { files, error, .. } = look::look(source);
+    match error {
+        Some(error) => Err(error),
+        None => Ok(files.into_iter().map(|(path, _)| path).collect()),
     }
 }
 
@@ -78,9 +93,9 @@ impl Store {
         let shared = Arc::new(Shared::default());
         shared.loading.store(true, Ordering::Release);
         let (notes, noted) = channel::unbounded();
-        watch::start(&sources, notes.clone());
+        let watch = Watch::start(&sources, notes.clone());
         let catalog = Catalog::new(sources, awaited);
-        let keeper = Keeper::new(catalog, map, Arc::clone(&shared), notes.clone());
+        let keeper = Keeper::new(catalog, map, Arc::clone(&shared), notes.clone(), watch);
         std::thread::Builder::new().name("images".to_owned()).spawn(move || keeper.run(&noted))?;
         Ok(Self { shared, notes })
     }
@@ -112,6 +127,11 @@ impl Store {
     /// Whether the files were looked at after this was asked for, and the service shows it.
     pub(crate) fn has_looked(&self, ticket: u64) -> bool {
         self.shared.looked.load(Ordering::Acquire) >= ticket
+    }
+
+    /// Has images come from these `sources` from now on.
+    pub(crate) fn set_sources(&self, sources: Vec<PathBuf>) {
+        let _ = self.notes.send(Note::Sources(sources));
     }
 
     /// Has every image checked again, changed or not.

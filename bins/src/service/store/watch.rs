@@ -2,6 +2,9 @@
 //! look from time to time.
 
 #[cfg(target_os = "linux")]
+use std::fs::File;
+use std::io::{self, Error};
+#[cfg(target_os = "linux")]
 use std::path::Path;
 use std::path::PathBuf;
 use std::thread;
@@ -18,17 +21,93 @@ const TOGETHER: Duration = Duration::from_millis(50);
 /// How often to look where the system tells nothing. A HELLO has it looked at too.
 const POLL: Duration = Duration::from_secs(2);
 
-/// Begins to watch the `sources`, files and folders.
-pub(super) fn start(sources: &[PathBuf], notes: Sender<Note>) {
-    let sources = sources.to_vec();
-    // Without this thread a HELLO still has the files looked at.
-    let _ = thread::Builder::new().name("watch".to_owned()).spawn(move || {
-        let Err(error) = watch(&sources, &notes);
-        say!("bootserver: images are looked at every {} s: {error}", POLL.as_secs());
-        while notes.send(Note::Changed).is_ok() {
-            thread::sleep(POLL);
+/// The watch over files and folders.
+#[derive(Debug)]
+pub(super) struct Watch {
+    notes: Sender<Note>,
+    system: Option<System>,
+}
+
+impl Watch {
+    /// Begins to watch the `sources`, files and folders.
+    pub(super) fn start(sources: &[PathBuf], notes: Sender<Note>) -> Self {
+        let mut watch = Self { notes, system: None };
+        let started = System::start(watch.notes.clone());
+        match started.and_then(|system| system.add(sources).map(|()| system)) {
+            Ok(system) => watch.system = Some(system),
+            Err(error) => watch.poll(&error),
         }
-    });
+        watch
+    }
+
+    /// Watches `sources` too.
+    pub(super) fn add(&mut self, sources: &[PathBuf]) {
+        if let Some(Err(error)) = self.system.as_ref().map(|system| system.add(sources)) {
+            self.system = None;
+            self.poll(&error);
+        }
+    }
+
+    /// Looks from time to time, as `error` keeps the system from telling.
+    fn poll(&self, error: &Error) {
+        say!("bootserver: images are looked at every {} s: {error}", POLL.as_secs());
+        let notes = self.notes.clone();
+        // Without this thread a HELLO still has the files looked at.
+        let _ = thread::Builder::new().name("watch".to_owned()).spawn(move || {
+            while notes.send(Note::Changed).is_ok() {
+                thread::sleep(POLL);
+            }
+        });
+    }
+}
+
+/// What tells of changes.
+#[cfg(target_os = "linux")]
+#[derive(Debug)]
+struct System(File);
+
+#[cfg(target_os = "linux")]
+impl System {
+    /// Has a thread note all changes.
+    fn start(notes: Sender<Note>) -> io::Result<Self> {
+        use std::io::Read;
+
+        use rustix::fs::inotify::{CreateFlags, init};
+
+        let events = File::from(init(CreateFlags::CLOEXEC)?);
+        let mut coming = events.try_clone()?;
+        thread::Builder::new().name("watch".to_owned()).spawn(move || {
+            // Which file it was does not matter: all are looked at.
+            let mut text = [0; 4096];
+            while coming.read(&mut text).is_ok() {
+                thread::sleep(TOGETHER);
+                if notes.send(Note::Changed).is_err() {
+                    break;
+                }
+            }
+        })?;
+        Ok(Self(events))
+    }
+
+    /// Watches the folders of `sources`; those that are watched already stay so.
+    fn add(&self, sources: &[PathBuf]) -> io::Result<()> {
+        use rustix::fs::inotify::{WatchFlags, add_watch};
+
+        let what = WatchFlags::CLOSE_WRITE
+            | WatchFlags::MOVE
+            | WatchFlags::CREATE
+            | WatchFlags::DELETE
+            | WatchFlags::DELETE_SELF
+            | WatchFlags::MOVE_SELF;
+        for source in sources {
+            let folder = folder_of(source);
+            add_watch(&self.0, folder, what).map_err(|error| {
+                let error = Error::from(error);
+                Error::new(error.kind(), format!("{}: {error}", folder.display()))
+            })?;
+        }
+        Ok(())
+    }
 }
 
 /// The folder to watch for `source`.
@@ -41,37 +120,18 @@ fn folder_of(source: &Path) -> &Path {
     }
 }
 
-#[cfg(target_os = "linux")]
-fn watch(sources: &[PathBuf], notes: &Sender<Note>) -> std::io::Result<std::convert::Infallible> {
-    use std::io::{Error, Read};
-
-    use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
-
-    let inotify = init(CreateFlags::CLOEXEC)?;
-    let what = WatchFlags::CLOSE_WRITE
-        | WatchFlags::MOVE
-        | WatchFlags::CREATE
-        | WatchFlags::DELETE
-        | WatchFlags::DELETE_SELF
-        | WatchFlags::MOVE_SELF;
-    for source in sources {
-        let folder = folder_of(source);
-        add_watch(&inotify, folder, what).map_err(|error| {
-            let error = Error::from(error);
-            Error::new(error.kind(), format!("{}: {error}", folder.display()))
-        })?;
-    }
-    let mut events = std::fs::File::from(inotify);
-    // Which file it was does not matter: all are looked at.
-    let mut text = [0; 4096];
-    loop {
-        let _ = events.read(&mut text)?;
-        thread::sleep(TOGETHER);
-        let _ = notes.send(Note::Changed);
-    }
-}
+#[cfg(not(target_os = "linux"))]
+#[derive(Debug)]
+struct System;
 
 #[cfg(not(target_os = "linux"))]
-fn watch(_: &[PathBuf], _: &Sender<Note>) -> std::io::Result<std::convert::Infallible> {
-    Err(std::io::Error::new(std::io::ErrorKind::Unsupported, "this system has no inotify"))
+impl System {
+    fn start(_: Sender<Note>) -> io::Result<Self> {
+        Err(Error::new(io::ErrorKind::Unsupported, "this system has no inotify"))
+    }
+
+    #[expect(clippy::unused_self, reason = "where there is inotify, it is used")]
+    fn add(&self, _: &[PathBuf]) -> io::Result<()> {
+        Ok(())
+    }
 }

@@ -204,6 +204,23 @@ impl Server {
         self.offers.took(sled, image);
     }
 
+    /// Has a sled's next boot begin with the image that it booted `before` its last one, as if that
+    /// had not been; or with the first image.
+    pub fn disregard_boot(&mut self, sled: MacAddr, before: Option<Checksum>) {
+        match before {
+            Some(image) => self.offers.took(sled, image),
+            None => self.offers.forget(sled),
+        }
+        if let Some(id) = self.sleds.find(sled) {
+            self.sleds.get_mut(id).disregard_offer();
+        }
+    }
+
+    /// Sends at `pace` from now on. What the link carries is found out anew.
+    pub fn set_pace(&mut self, pace: Pace) {
+        self.pacer = Pacer::of_link(pace);
+    }
+
     /// Which sled booted which image last. What was learnt last comes last.
     pub fn remembered(&self) -> impl Iterator<Item = (MacAddr, Checksum)> {
         self.offers.taken()

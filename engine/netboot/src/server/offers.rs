@@ -51,6 +51,10 @@ impl Offers {
         self.taken.learn(sled, image);
     }
 
+    pub(super) fn forget(&mut self, sled: MacAddr) {
+        self.taken.forget(sled);
+    }
+
     pub(super) fn taken(&self) -> impl Iterator<Item = (MacAddr, Checksum)> {
         self.taken.iter()
     }

@@ -31,6 +31,12 @@ impl Remembered {
         }
     }
 
+    pub(super) fn forget(&mut self, sled: MacAddr) {
+        if let Some((_, learnt)) = self.sleds.remove(&sled) {
+            self.ages.remove(&learnt);
+        }
+    }
+
     pub(super) fn get(&self, sled: MacAddr) -> Option<Checksum> {
         self.sleds.get(&sled).map(|&(image, _)| image)
     }
@@ -59,5 +65,8 @@ mod tests {
         assert_eq!(remembered.get(sled(1)), None);
         assert_eq!(remembered.get(sled(0)), Some(image));
         assert_eq!(remembered.iter().last(), Some((sled(5000), image)));
+        remembered.forget(sled(5000));
+        remembered.forget(sled(5000));
+        assert_eq!((remembered.get(sled(5000)), remembered.iter().count()), (None, 4095));
     }
 }

@@ -67,6 +67,13 @@ impl Sled {
         self.stage == Stage::Waiting || self.asks_again
     }
 
+    /// Has its next offer not go by its last one, unless it may still take that.
+    pub(in crate::server) fn disregard_offer(&mut self) {
+        if !matches!(self.stage, Stage::Offered | Stage::Reading) {
+            self.offers = None;
+        }
+    }
+
     /// What the next OFFER has to be of, whatever would suit it best now: it may have taken the
     /// last one already.
     pub(in crate::server) fn offered_image(&self) -> Option<&Contents> {

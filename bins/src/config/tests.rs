@@ -1,0 +1,138 @@
+//! What is read, and what is refused with which words.
+
+use super::*;
+
+fn parse(text: &str) -> Result<Config, String> {
+    let parsed = Config::parse(Path::new("/etc/b.toml"), text);
+    parsed.map(|(config, _)| config).map_err(|error| error.lines().collect::<Vec<_>>().join("\n"))
+}
+
+/// The example, with everything in force that it shows as a comment.
+fn example() -> String {
+    let text = include_str!("../../../contrib/bootserver.toml");
+    let shown = |line: &str| {
+        let hidden = line.strip_prefix('#').filter(|rest| !rest.starts_with(' '));
+        format!("{}\n", hidden.unwrap_or(line))
+    };
+    text.lines().map(shown).collect()
+}
+
+#[test]
+fn the_example_is_good_as_it_is() {
+    let config = parse(include_str!("../../../contrib/bootserver.toml")).unwrap();
+    assert_eq!((config.links, config.sleds.len()), (vec!["net0".to_owned()], 0));
+}
+
+#[test]
+fn the_example_shows_every_key_once() {
+    // With [together], each link has one worker.
+    let text = example().replace("workers = 2", "workers = 1");
+    let (config, keys) = Config::parse(Path::new("/etc/b.toml"), &text).unwrap();
+    assert!(config.together.is_some() && config.sleds.len() == 1);
+    for key in &keys {
+        let (table, key) = key.rsplit_once('.').unwrap_or(("", key));
+        let wanted = [format!("{key} = "), format!("[{key}]"), format!("[[{key}]]")];
+        let lines = text.lines().filter(|line| wanted.iter().any(|start| line.starts_with(start)));
+        assert_eq!(lines.count(), 1, "{table} {key}");
+    }
+    assert!(keys.len() >= 20, "{keys:?}");
+}
+
+#[test]
+fn the_reference_explains_every_key() {
+    let reference = include_str!("../../../docs/configuration.md");
+    let text = example().replace("workers = 2", "workers = 1");
+    let (_, keys) = Config::parse(Path::new("b.toml"), &text).unwrap();
+    for key in keys {
+        assert!(reference.contains(&format!("| `{key}` |")), "{key}");
+    }
+}
+
+#[test]
+fn relative_paths_start_at_the_files_folder() {
+    let text = "images = [\"a.img\", \"/b\"]\nstate = \"state\"\n[[sled]]\nmac = \"2:0:0:0:0:1\"\n\
+                image = \"c.img\"\nonce = \"d\"";
+    let config = parse(text).unwrap();
+    assert_eq!(config.images, [PathBuf::from("/etc/a.img"), PathBuf::from("/b")]);
+    assert_eq!(config.state, Some("/etc/state".into()));
+    let [sled] = &config.sleds[..] else { panic!("{config:?}") };
+    assert_eq!((&sled.image, &sled.once), (&Some("/etc/c.img".into()), &Some("/etc/d".into())));
+    assert_eq!(sled.origin, "/etc/b.toml:4");
+}
+
+#[test]
+fn everything_that_is_wrong_is_said_with_its_line_and_key() {
+    let text = "\
+link = \"net0\"
+images = \"a.img\"
+serve = \"some\"
+map = \"yes\"
+tx = \"sendto\"
+rate = \"5\"
+workers = 300
+timeout = 0
+state = 7
+share-link = 1
+colour = true
+
+[together]
+gather = \"6\"
+expect = 0
+expcet = 1
+
+[[sled]]
+name = \"a b\"
+
+[[sled]]
+mac = \"ff:ff:ff:ff:ff:ff\"
+
+[[sled]]
+mac = \"2:0:0:0:0:1\"
+name = \"one\"
+image = \"ftp://store/zfs.img\"
+
+[[sled]]
+mac = \"2:0:0:0:0:1\"
+
+[[sled]]
+mac = \"2:0:0:0:0:2\"
+name = \"one\"
+link = \"\"
+";
+    let expected = "\
+/etc/b.toml:1: link: there is no such key; is \"links\" meant?
+/etc/b.toml:2: images: found \"a.img\" (string), expected a list, each entry the path or URL of an image or a folder
+/etc/b.toml:3: serve: found \"some\": expected one of \"all\", \"any\" and \"listed\"
+/etc/b.toml:4: map: found \"yes\" (string), expected true or false
+/etc/b.toml:5: tx: found \"sendto\": a path is `auto`, `uring`, `mmsg` or `xdp`
+/etc/b.toml:6: rate: found \"5\": `auto`, `max`, or a rate: a rate is a number with a unit, as in 9.4Gbit or 100Mbit
+/etc/b.toml:7: workers: found 300: at most 256 for a link
+/etc/b.toml:8: timeout: found 0: must be more than zero
+/etc/b.toml:9: state: found 7 (integer), expected the path of a file
+/etc/b.toml:10: share-link: found 1 (integer), expected true or false
+/etc/b.toml:11: colour: there is no such key, expected one of ...
+/etc/b.toml:14: together.gather: found \"6\" (string), expected a number of seconds
+/etc/b.toml:15: together.expect: found 0: at least 1
+/etc/b.toml:16: together.expcet: there is no such key; is \"expect\" meant?
+/etc/b.toml:18: sled[0]: expected a `mac`, its Ethernet address
+/etc/b.toml:19: sled[0].name: found \"a b\": expected 1 to 64 letters, digits, `-`, `_` and `.`
+/etc/b.toml:22: sled[1].mac: found \"ff:ff:ff:ff:ff:ff\": it is not the address of a single sled
+/etc/b.toml:27: sled[2].image: found \"ftp://store/zfs.img\": ftp://store/zfs.img: images come from https://, http://, s3:// or file://, not ftp://
+/etc/b.toml:30: sled[3].mac: 02:00:00:00:00:01 is listed on line 25 already
+/etc/b.toml:34: sled[4].name: \"one\" is another sled's name, on line 26
+/etc/b.toml:35: sled[4].link: found \"\": expected the name of a link";
+    let found = parse(text).unwrap_err();
+    for (found, expected) in found.lines().zip(expected.lines()) {
+        let same = found == expected
+            || expected.strip_suffix("...").is_some_and(|start| found.starts_with(start));
+        assert!(same, "\n{found}\n{expected}");
+    }
+    assert_eq!(found.lines().count(), expected.lines().count(), "{found}");
+}
+
+#[test]
+fn what_is_not_toml_is_said_with_its_line() {
+    let found = parse("links = [\"net0\"]\nimages = [\n\"a\"\n\nserve = all\n").unwrap_err();
+    assert!(found.starts_with("/etc/b.toml:"), "{found}");
+    assert!(found.contains("not TOML: "), "{found}");
+}

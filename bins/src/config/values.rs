@@ -1,0 +1,99 @@
+//! Values that the command line and the configuration file have in common.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use boot_format::wire::{BLOCK, DATA_HEAD_LEN};
+use boot_netboot::server::Pace;
+use boot_netboot::sim::wire_bytes;
+
+use crate::fetch;
+use crate::units::BitRate;
+
+/// A time in seconds, with or without a fraction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seconds(pub Duration);
+
+impl Seconds {
+    /// As many as `seconds`.
+    ///
+    /// # Errors
+    ///
+    /// If that is not more than zero, or is no time at all.
+    pub fn new(seconds: f64) -> Result<Self, String> {
+        match Duration::try_from_secs_f64(seconds) {
+            Ok(time) if !time.is_zero() => Ok(Self(time)),
+            _ => Err("must be more than zero".to_owned()),
+        }
+    }
+}
+
+impl FromStr for Seconds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let seconds = text.strip_suffix('s').unwrap_or(text).parse();
+        Self::new(seconds.map_err(|_| "not a number".to_owned())?)
+    }
+}
+
+/// The workers of a link.
+///
+/// # Errors
+///
+/// If there can't be that many.
+pub fn workers(count: usize) -> Result<NonZeroUsize, String> {
+    /// What Linux spreads a link's frames over at most.
+    const MOST: usize = 256;
+    match NonZeroUsize::new(count) {
+        None => Err("at least 1 for a link".to_owned()),
+        Some(count) if count.get() > MOST => Err(format!("at most {MOST} for a link")),
+        Some(count) => Ok(count),
+    }
+}
+
+/// How fast to send: `auto`, `max`, or a limit such as `9.4Gbit`.
+///
+/// # Errors
+///
+/// If it is none of these.
+pub fn pace(text: &str) -> Result<Pace, String> {
+    /// What a DATA frame takes of the wire, with preamble, FCS and gap.
+    const DATA_BITS: f64 = (8 * wire_bytes(DATA_HEAD_LEN + BLOCK)) as f64;
+    match text {
+        "auto" => Ok(Pace::Auto),
+        "max" => Ok(Pace::Unlimited),
+        _ => {
+            let rate: BitRate =
+                text.parse().map_err(|error| format!("`auto`, `max`, or a rate: {error}"))?;
+            Ok(Pace::AtMost(rate.bits_per_second() as f64 / DATA_BITS))
+        }
+    }
+}
+
+/// The file or folder that `text` names, seen from `folder`.
+pub(super) fn place(folder: &Path, text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() { Err("expected a path".to_owned()) } else { Ok(folder.join(text)) }
+}
+
+/// The file or folder that `text` names, seen from `folder`; or the URL that it is.
+pub(super) fn image(folder: &Path, text: &str) -> Result<PathBuf, String> {
+    match fetch::is_url(Path::new(text)) {
+        Ok(true) => Ok(text.into()),
+        Ok(false) => place(folder, text),
+        Err(error) => Err(format!("{error:#}")),
+    }
+}
+
+/// What a sled may be called: a word that needs no quotes in a log, a URL or a metric.
+pub(super) fn name(text: &str) -> Result<String, String> {
+    const MOST: usize = 64;
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if (1..=MOST).contains(&text.len()) && text.chars().all(fits) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("expected 1 to {MOST} letters, digits, `-`, `_` and `.`"))
+    }
+}

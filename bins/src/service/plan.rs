@@ -1,0 +1,213 @@
+//! What may change while the server serves: whom, with what, how fast.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use boot_backends::system_name;
+use boot_format::Checksum;
+use boot_format::wire::MacAddr;
+use boot_netboot::server::{Pace, Serve};
+
+use super::link_names::{self, LinkName};
+use super::lock;
+use super::options::{ServeOptions, SledEntry};
+use super::sled_at::{self, SledAt};
+use super::store::Service;
+
+/// Images that sleds were to boot once, and have.
+pub(crate) type Spent = BTreeSet<(SledAt, PathBuf)>;
+
+/// What new boots go by.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Plan {
+    pub(crate) serve: Serve,
+    pub(crate) pace: Pace,
+    pub(crate) timeout: Option<Duration>,
+    /// Files and folders that every sled is offered images from.
+    images: Vec<PathBuf>,
+    /// Links go by what the system called them at the start.
+    sleds: Vec<SledEntry>,
+    /// What sleds are called, on which link.
+    names: HashMap<MacAddr, Vec<(Option<String>, Arc<str>)>>,
+}
+
+impl Plan {
+    /// What `options` say of `links`.
+    ///
+    /// # Errors
+    ///
+    /// If a sled is said to be on another link, or is there twice.
+    pub(crate) fn new(options: &ServeOptions, links: &[LinkName]) -> anyhow::Result<Self> {
+        let sleds = link_names::settle(&options.sleds, links, system_name)?;
+        let mut names: HashMap<_, Vec<_>> = HashMap::new();
+        for SledEntry { sled, name, .. } in &sleds {
+            let name = name.as_ref().map(|name| (sled.link.clone(), Arc::clone(name)));
+            names.entry(sled.address).or_default().extend(name);
+        }
+        Ok(Self {
+            serve: options.serve.clone(),
+            pace: options.pace,
+            timeout: options.timeout,
+            images: options.images.clone(),
+            sleds,
+            names,
+        })
+    }
+
+    /// The files and folders that images come from, each of them once.
+    pub(crate) fn places(&self) -> Vec<PathBuf> {
+        let mut places = self.images.clone();
+        for path in self.sleds.iter().flat_map(|entry| entry.image.iter().chain(&entry.once)) {
+            if !places.contains(path) {
+                places.push(path.clone());
+            }
+        }
+        places
+    }
+
+    /// What a sled on `link`, which goes by its name at the start, is called.
+    fn name_of(&self, link: &str, sled: MacAddr) -> Option<&Arc<str>> {
+        let names = self.names.get(&sled)?;
+        let on = |wanted: Option<&str>| names.iter().find(|(link, _)| link.as_deref() == wanted);
+        on(Some(link)).or_else(|| on(None)).map(|(_, name)| name)
+    }
+
+    /// Which sleds are to boot what once, and have not yet.
+    fn due<'a>(&'a self, spent: &Spent) -> impl Iterator<Item = (&'a SledAt, &'a Path)> {
+        self.once().filter(|&(sled, path)| !spent.contains(&(sled.clone(), path.to_owned())))
+    }
+
+    fn once(&self) -> impl Iterator<Item = (&SledAt, &Path)> {
+        self.sleds.iter().filter_map(|entry| Some((&entry.sled, entry.once.as_deref()?)))
+    }
+
+    /// What is different in `new`, in lines.
+    pub(crate) fn changes(&self, new: &Self) -> Vec<String> {
+        let mut lines = Vec::new();
+        let shown = |paths: &[PathBuf]| {
+            paths.iter().map(|path| path.display().to_string()).collect::<BTreeSet<_>>()
+        };
+        let (before, after) = (shown(&self.images), shown(&new.images));
+        lines.extend(after.difference(&before).map(|path| format!("images: {path} is added")));
+        lines.extend(before.difference(&after).map(|path| format!("images: {path} is removed")));
+        if before == after && self.images != new.images {
+            lines.push("images: their order has changed".to_owned());
+        }
+        if self.serve != new.serve {
+            lines.push("serve: other sleds are served".to_owned());
+        }
+        if self.pace != new.pace {
+            lines.push("rate: it has changed".to_owned());
+        }
+        if self.timeout != new.timeout {
+            let shown = new.timeout.map_or("none".to_owned(), |t| format!("{} s", t.as_secs_f64()));
+            lines.push(format!("timeout: now {shown}"));
+        }
+        let entries = |plan: &Self| -> BTreeMap<SledAt, SledEntry> {
+            plan.sleds.iter().map(|entry| (entry.sled.clone(), entry.clone())).collect()
+        };
+        let (before, after) = (entries(self), entries(new));
+        for (sled, entry) in &after {
+            match before.get(sled) {
+                None => lines.push(format!("sled {sled}: added{}", described(entry))),
+                Some(old) if described(old) != described(entry) => {
+                    lines.push(format!("sled {sled}: now{}", described(entry)));
+                }
+                Some(_) => {}
+            }
+        }
+        let gone = before.keys().filter(|sled| !after.contains_key(sled));
+        lines.extend(gone.map(|sled| format!("sled {sled}: removed")));
+        lines
+    }
+}
+
+fn described(entry: &SledEntry) -> String {
+    let mut parts = Vec::new();
+    parts.extend(entry.name.as_ref().map(|name| format!(" named {name}")));
+    parts.extend(entry.image.as_ref().map(|path| format!(" with {}", path.display())));
+    parts.extend(entry.once.as_ref().map(|path| format!(" with {} once", path.display())));
+    if parts.is_empty() { " without an image of its own".to_owned() } else { parts.join(",") }
+}
+
+/// The plan in force, which all workers look at.
+#[derive(Debug)]
+pub(crate) struct InForce {
+    state: Mutex<(Arc<Plan>, Spent)>,
+    /// Counts up whenever it has changed.
+    edition: AtomicU64,
+}
+
+impl InForce {
+    pub(crate) fn new(plan: Plan, spent: Spent) -> Self {
+        let in_force = Self { state: Mutex::new((Arc::new(plan), spent)), edition: 1.into() };
+        in_force.forget_old();
+        in_force
+    }
+
+    pub(crate) fn edition(&self) -> u64 {
+        self.edition.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn plan(&self) -> Arc<Plan> {
+        Arc::clone(&lock(&self.state).0)
+    }
+
+    /// What has been booted once.
+    pub(crate) fn spent(&self) -> Spent {
+        lock(&self.state).1.clone()
+    }
+
+    /// Puts `plan` in force.
+    pub(crate) fn replace(&self, plan: Plan) {
+        lock(&self.state).0 = Arc::new(plan);
+        self.forget_old();
+        self.edition.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// What is no longer to be booted once is due again when it is back in the configuration.
+    fn forget_old(&self) {
+        let (plan, spent) = &mut *lock(&self.state);
+        spent.retain(|(sled, path)| plan.once().any(|once| once == (sled, path.as_path())));
+    }
+
+    /// What each sled on `link` is to be offered, and nothing else.
+    pub(crate) fn assigned(&self, link: &str, service: &Service) -> HashMap<MacAddr, Checksum> {
+        let (plan, spent) = &*lock(&self.state);
+        let sum = |(sled, path)| (sled, service.checksum_of(path));
+        let always =
+            plan.sleds.iter().filter_map(|entry| Some((&entry.sled, entry.image.as_deref()?)));
+        let mut assigned = sled_at::on(link, always.map(sum));
+        assigned.extend(sled_at::on(link, plan.due(spent).map(sum)));
+        assigned
+    }
+
+    /// Notes that a sled on `link` has booted `image`. Returns its path if that was what it was to
+    /// boot once: from now on, it boots as before.
+    pub(crate) fn spend(
+        &self,
+        link: &str,
+        sled: MacAddr,
+        image: Checksum,
+        service: &Service,
+    ) -> Option<PathBuf> {
+        let (plan, spent) = &mut *lock(&self.state);
+        let due = plan.due(spent).filter(|(due, _)| due.address == sled);
+        let due = sled_at::on(link, due.map(|(due, path)| (due, (due.clone(), path.to_owned()))));
+        let (at, path) = due.into_values().next()?;
+        if service.checksum_of(&path) != image {
+            return None;
+        }
+        spent.insert((at, path.clone()));
+        self.edition.fetch_add(1, Ordering::AcqRel);
+        Some(path)
+    }
+
+    /// What a sled on `link` is called.
+    pub(crate) fn name_of(&self, link: &str, sled: MacAddr) -> Option<Arc<str>> {
+        self.plan().name_of(link, sled).cloned()
+    }
+}

@@ -1,0 +1,134 @@
+//! Reading the configuration again at a SIGHUP, beside serving.
+
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::thread;
+
+use anyhow::ensure;
+use boot_netboot::server::Serve;
+use crossbeam::channel::{self, Sender};
+
+use super::options::ServeOptions;
+use super::plan::Plan;
+use super::{Shared, supervisor};
+use crate::config::ConfigError;
+use crate::{fetch, say};
+
+/// Reads what the server is asked to do, again.
+pub struct Reread(Box<dyn Fn() -> anyhow::Result<ServeOptions> + Send>);
+
+impl Reread {
+    /// Calls `read` whenever the configuration is to be read.
+    pub fn new(read: impl Fn() -> anyhow::Result<ServeOptions> + Send + 'static) -> Self {
+        Self(Box::new(read))
+    }
+}
+
+impl fmt::Debug for Reread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reread")
+    }
+}
+
+/// Wakes the thread that reloads.
+#[derive(Debug)]
+pub(crate) struct Reload(Option<Sender<()>>);
+
+impl Reload {
+    /// How the thread is woken, once there is one, and what wakes it.
+    pub(super) fn new(reread: Option<Reread>) -> (Self, impl FnOnce(&Arc<Shared>)) {
+        // Of several signals at once, one is enough.
+        let (wake, woken) = channel::bounded(1);
+        let reload = Self(reread.is_some().then_some(wake));
+        let start = move |shared: &Arc<Shared>| {
+            let Some(Reread(read)) = reread else { return };
+            let shared: Weak<Shared> = Arc::downgrade(shared);
+            let spawned = thread::Builder::new().name("reload".to_owned()).spawn(move || {
+                for () in woken {
+                    let Some(shared) = shared.upgrade() else { return };
+                    supervisor::reloading(|| shared.take_over(read()));
+                }
+            });
+            if let Err(error) = spawned {
+                say!("bootserver: SIGHUP will not read the configuration again: {error}");
+            }
+        };
+        (reload, start)
+    }
+
+    /// Has the configuration read again. This never waits.
+    pub(crate) fn wake(&self) {
+        if let Some(wake) = &self.0 {
+            let _ = wake.try_send(());
+        }
+    }
+}
+
+impl Shared {
+    /// Has images that are fetched be in their folders of the cache.
+    fn place(&self, options: &mut ServeOptions) -> anyhow::Result<()> {
+        for path in options.paths_mut() {
+            let url = fetch::is_url(path)?;
+            let placed = self.fetcher.as_ref().map_or(path.clone(), |fetcher| fetcher.place(path));
+            ensure!(!url || placed != *path, "{}: a new URL takes a restart", path.display());
+            *path = placed;
+        }
+        Ok(())
+    }
+
+    /// Puts in force what has been read, if it is good.
+    fn take_over(&self, read: anyhow::Result<ServeOptions>) {
+        let planned = read.and_then(|mut options| {
+            self.place(&mut options)?;
+            Ok((Plan::new(&options, &self.names)?, options))
+        });
+        let (mut plan, options) = match planned {
+            Ok(planned) => planned,
+            Err(error) => {
+                match error.downcast_ref::<ConfigError>() {
+                    Some(error) => error.lines().for_each(|line| say!("bootserver: {line}")),
+                    None => say!("bootserver: {error:#}"),
+                }
+                say!("bootserver: the configuration is refused: the old one stays in force");
+                return;
+            }
+        };
+        let old = self.plan.plan();
+        let mut restarts = self.options.fixed_changes(&options);
+        if (old.serve == Serve::First) != (plan.serve == Serve::First) {
+            plan.serve = old.serve.clone();
+            restarts.push("serve");
+        }
+        let changes = old.changes(&plan);
+        if changes.is_empty() && restarts.is_empty() {
+            say!("bootserver: configuration: nothing has changed");
+        }
+        for change in changes {
+            say!("bootserver: configuration: {change}");
+        }
+        for key in restarts {
+            say!("bootserver: configuration: {key}: this change takes a restart");
+        }
+        self.store.set_sources(plan.places());
+        self.plan.replace(plan);
+        self.learnt.tell_spent(self.plan.spent());
+    }
+}
+
+impl ServeOptions {
+    /// The keys of what is different in `new` and can't change while the server serves.
+    fn fixed_changes(&self, new: &Self) -> Vec<&'static str> {
+        let differ = [
+            ("links", self.links != new.links),
+            ("state", self.state != new.state),
+            ("map", self.map != new.map),
+            ("tx", self.tx != new.tx),
+            ("share-link", self.share_link != new.share_link),
+            ("workers", self.workers != new.workers),
+            ("together", self.together != new.together),
+            ("quiet", self.quiet != new.quiet),
+            ("cache, cache-size, refresh, channel-keys", self.fetch != new.fetch),
+        ];
+        differ.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
+    }
+}
