@@ -1,8 +1,6 @@
 //! The man pages and completions in `contrib/` are what the command lines are. With `BLESS` set,
 //! they are written anew.
 
-#![expect(dead_code, reason = "only the command lines are of interest here")]
-
 #[path = "../src/bin/bootserver/args.rs"]
 mod bootserver;
 #[path = "../src/bin/lookimage/args.rs"]

@@ -4,11 +4,13 @@
 
 mod args;
 mod demo;
+mod options;
 
 use boot_tools::exit::{Exit, main_of};
 use boot_tools::service;
 
-use crate::args::{Args, Options};
+use crate::args::Args;
+use crate::options::Options;
 
 fn main() -> Exit {
     main_of(|args: Args| {
