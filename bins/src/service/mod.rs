@@ -273,11 +273,12 @@ mod tests {
 
     fn options(images: &[&str], assigned: &[(&str, &str)]) -> ServeOptions {
         ServeOptions {
-            links: "net0".to_owned(),
+            links: Links::Line("net0".to_owned()),
             images: images.iter().map(PathBuf::from).collect(),
-            assigned: assigned
+            sleds: assigned
                 .iter()
-                .map(|(sled, image)| format!("{sled}={image}").parse().unwrap())
+                .map(|(sled, image)| format!("{sled}={image}").parse::<Assignment>().unwrap())
+                .map(SledEntry::from)
                 .collect(),
             serve: Serve::All,
             stop: false,
@@ -304,7 +305,8 @@ mod tests {
         let assigned =
             [("2:0:0:0:0:1", "b.img"), ("2:0:0:0:0:2", "c.img"), ("2:0:0:0:0:3", "c.img")];
         let options = options(&["a.img", "b.img"], &assigned);
-        assert_eq!(images(&options), ["a.img", "b.img", "c.img"].map(PathBuf::from));
+        let plan = Plan::new(&options, &[]).unwrap();
+        assert_eq!(plan.places(), ["a.img", "b.img", "c.img"].map(PathBuf::from));
     }
 
     #[test]
