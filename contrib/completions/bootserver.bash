@@ -23,7 +23,7 @@ _bootserver() {
 
     case "${cmd}" in
         bootserver)
-            opts="-s -t -q -h -V --stop --timeout --image --assign --config --check-config --state --map --tx --workers --share-link --rate --together --gather --expect --quiet --demo --help --version"
+            opts="-s -t -q -h -V --stop --timeout --image --assign --config --check-config --state --map --tx --workers --share-link --rate --together --gather --expect --quiet --demo --cache --cache-size --refresh --channel-key --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -92,6 +92,25 @@ _bootserver() {
                     return 0
                     ;;
                 --expect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --refresh)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --channel-key)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -8,6 +8,10 @@ complete -c bootserver -l workers -d 'Threads that serve each link; the kernel s
 complete -c bootserver -l rate -d 'How fast to send on each link: `auto` finds the rate that the link carries, in all and to each sled; a rate such as 9.4Gbit sets a limit on top; `max` sends as fast as the link takes frames, however many are lost behind it. [default: auto]' -r
 complete -c bootserver -l gather -d 'How long sleds wait for others, from the first HELLO on. [default: 6]' -r
 complete -c bootserver -l expect -d 'Wait no longer once N sleds are there; if several MACs are named, N is their number' -r
+complete -c bootserver -l cache -d 'Keep in DIR what is fetched. An image may be a URL then: https://, http://, s3://BUCKET/KEY or file:///; one that ends in .channel is a signed list of images, one in `/` a folder of them, and one in #sha256=SUM the image with this checksum and no other' -r -f -a "(__fish_complete_directories)"
+complete -c bootserver -l cache-size -d 'How much all images in the cache may take; images that are no longer in service are removed to make room, the oldest first. [default: 16GiB]' -r
+complete -c bootserver -l refresh -d 'How often to look for something newer at each URL; SIGHUP looks at once. [default: 60]' -r
+complete -c bootserver -l channel-key -d 'A minisign key that signs channels, or a file of one; may be given several times' -r
 complete -c bootserver -s s -l stop -d 'Exit with success once the boot is done: that of each named address or, with `all`, once at least one sled has booted and none is booting. If only one sled is served, a missing image or an unexpected READ is a failure'
 complete -c bootserver -l check-config -d 'Check the configuration, say what would be served, and exit'
 complete -c bootserver -l map -d 'Map images instead of reading them into memory, for machines that are short of it. A file in service may then be replaced, but not written to: the new bytes would be sent, and cutting the file short ends the boots that need the rest. Compressed images are read into memory all the same'

@@ -125,8 +125,9 @@ const FLAG: &str = "true or false";
 
 fn read(mut root: Section<'_, '_>, source: &Source<'_>, path: &Path, folder: &Path) -> Config {
     let links = root.list("links", "the name of a link", link);
-    let images =
-        root.list("images", "the path of an image or a folder", |text| values::place(folder, text));
+    let images = root.list("images", "the path or URL of an image or a folder", |text| {
+        values::image(folder, text)
+    });
     let serve = root.parsed("serve", "one of all, any and listed", whom);
     let state = root.parsed("state", "the path of a file", |text| values::place(folder, text));
     let map = root.value("map", FLAG);

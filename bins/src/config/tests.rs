@@ -117,7 +117,7 @@ link = \"\"
 /etc/b.toml:18: sled[0]: expected a `mac`, its Ethernet address
 /etc/b.toml:19: sled[0].name: found \"a b\": expected 1 to 64 letters, digits, `-`, `_` and `.`
 /etc/b.toml:22: sled[1].mac: found \"ff:ff:ff:ff:ff:ff\": it is not the address of a single sled
-/etc/b.toml:27: sled[2].image: found \"ftp://store/zfs.img\": ftp://store/zfs.img: images come from https://, http://, s3:// or file://, not ftp://
+/etc/b.toml:27: sled[2].image: found \"ftp://store/zfs.img\": ftp://store/zfs.img: ...
 /etc/b.toml:30: sled[3].mac: 02:00:00:00:00:01 is listed on line 25 already
 /etc/b.toml:34: sled[4].name: \"one\" is another sled's name, on line 26
 /etc/b.toml:35: sled[4].link: found \"\": expected the name of a link";
