@@ -9,7 +9,7 @@ use std::time::Duration;
 use boot_format::wire::{Frame, FrameType, Head, MacAddr, Message, SLOTS, emit_read};
 use boot_image::Contents;
 use boot_netboot::batch::Batch;
-use boot_netboot::server::{Config, Event, EventKind, Pace, Serve, Server};
+use boot_netboot::server::{Config, Event, EventKind, Pace, Serve, Server, Stage};
 use boot_netboot::station::Station;
 use boot_netboot::time::Instant;
 use proptest::prelude::*;
@@ -59,6 +59,24 @@ fn offsets_at_and_past_the_end_are_answered_as_the_sled_needs_it() {
     let frames = bench.read(sled(1), &[SIZE as u64, size - 1, size, size + 1024, top, u64::MAX]);
     let expected = [(SIZE as u64, 100), (size - 1, 1), (size, 0), (size + 1024, 0), (top, 0)];
     assert_eq!(data(&frames), expected);
+}
+
+#[test]
+fn how_far_each_sled_is_can_be_seen_at_any_time() {
+    let mut bench = Bench::new(Serve::All);
+    bench.hello(sled(1));
+    let image = contents(SIZE, 0).checksum();
+    let status = |bench: &Bench| bench.server.sleds().next().unwrap();
+    let offered = status(&bench);
+    assert_eq!((offered.sled, offered.stage), (sled(1), Stage::Offered));
+    assert_eq!((offered.image, offered.size), (Some(image), 0));
+    bench.read(sled(1), &[0, 1024]);
+    bench.now += Duration::from_millis(5);
+    bench.read(sled(1), &[0]);
+    let reading = status(&bench);
+    assert_eq!((reading.stage, reading.image), (Stage::Reading, Some(image)));
+    assert_eq!((reading.bytes, reading.size), (2048, SIZE as u64));
+    assert_eq!((reading.frames, reading.again, reading.heard), (3, 1, bench.now));
 }
 
 #[test]

@@ -55,6 +55,7 @@ use crate::time::Instant;
 pub use self::event::{Counters, Event, EventKind, Summary};
 pub use self::group::{Expected, GroupEvent, GroupStatus, Leaving, OneByOne, Together};
 pub use self::pace::Pace;
+pub use self::sled::{SledStatus, Stage};
 
 /// Which sleds are served.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -267,6 +268,11 @@ impl Server {
     /// How many sleds have a session.
     pub fn sessions(&self) -> usize {
         self.sleds.len()
+    }
+
+    /// Where the boot of each sled stands that has a session.
+    pub fn sleds(&self) -> impl Iterator<Item = SledStatus> {
+        self.sleds.iter().map(|(_, sled)| sled.status())
     }
 
     /// How many boots are under way, or may begin any moment because an offer has been made.

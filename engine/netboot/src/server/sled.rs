@@ -2,6 +2,7 @@
 
 mod asking;
 mod claims;
+mod status;
 mod stepping;
 mod worth;
 
@@ -10,6 +11,7 @@ use std::time::Duration;
 pub(super) use self::asking::Hello;
 pub(super) use self::claims::Asks;
 use self::claims::Claim;
+pub use self::status::SledStatus;
 pub(super) use self::worth::{Loss, Worth};
 use super::addresses::AddressId;
 use super::admission::Rank;
@@ -25,7 +27,7 @@ use boot_image::Contents;
 
 /// Where a boot stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Stage {
+pub enum Stage {
     /// It said HELLO and has not been offered anything since.
     Waiting,
     /// It was offered an image and has not read.
