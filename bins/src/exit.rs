@@ -10,7 +10,8 @@ use signal_hook::consts::SIGTERM;
 
 use crate::config::ConfigError;
 use crate::shown::Shown;
-use crate::{say, stderr};
+use crate::stderr;
+use crate::stderr::record::Level;
 
 /// The exit status of every tool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,9 +54,10 @@ pub fn main_of<A: Parser>(run: impl FnOnce(A) -> anyhow::Result<Exit>) -> Exit {
         Err(error) => {
             let command = A::command();
             let tool = command.get_name();
+            let say = |text: String| stderr::graded(Level::Error, &format!("{tool}: {text}"));
             match error.downcast_ref::<ConfigError>() {
-                Some(error) => error.lines().for_each(|line| say!("{tool}: {line}")),
-                None => say!("{tool}: {error:#}"),
+                Some(error) => error.lines().for_each(|line| say(line.clone())),
+                None => say(format!("{error:#}")),
             }
             Exit::Failure
         }

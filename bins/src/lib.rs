@@ -19,6 +19,7 @@ pub mod rack;
 pub mod service;
 pub mod shown;
 pub mod signals;
+mod status;
 pub mod stderr;
 pub mod units;
 

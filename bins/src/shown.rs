@@ -29,7 +29,7 @@ impl Write for Escaping<'_, '_> {
 }
 
 /// Whether a character does more than show itself.
-fn acts(character: char) -> bool {
+pub(crate) fn acts(character: char) -> bool {
     // Unicode's Bidi_Control property, and the separators of UAX #14.
     character.is_control()
         || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}')

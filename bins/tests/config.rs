@@ -41,6 +41,6 @@ fn what_would_be_served_is_said_and_what_is_wrong_is_refused() {
     desk.write("no-link.toml", good.replace("lo", "nowhere0").as_bytes());
     let output = desk.run("bootserver --check-config --config no-link.toml");
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.starts_with("bootserver: nowhere0: no such link"), "{said}");
+    assert!(said.contains("bootserver: nowhere0: no such link"), "{said}");
     assert_eq!(output.status.code(), Some(1));
 }

@@ -23,7 +23,7 @@ _bootserver() {
 
     case "${cmd}" in
         bootserver)
-            opts="-s -t -q -h -V --stop --timeout --image --assign --config --check-config --state --map --tx --workers --share-link --rate --together --gather --expect --quiet --demo --cache --cache-size --refresh --channel-key --help --version"
+            opts="-s -t -q -h -V --stop --timeout --image --assign --config --check-config --state --map --tx --workers --share-link --rate --together --gather --expect --quiet --demo --cache --cache-size --refresh --channel-key --log --log-level --on-finish --on-fail --status --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -111,6 +111,26 @@ _bootserver() {
                     return 0
                     ;;
                 --channel-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-level)
+                    COMPREPLY=($(compgen -W "error warn info debug" -- "${cur}"))
+                    return 0
+                    ;;
+                --on-finish)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --on-fail)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --status)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -12,6 +12,15 @@ complete -c bootserver -l cache -d 'Keep in DIR what is fetched. An image may be
 complete -c bootserver -l cache-size -d 'How much all images in the cache may take; images that are no longer in service are removed to make room, the oldest first. [default: 16GiB]' -r
 complete -c bootserver -l refresh -d 'How often to look for something newer at each URL; SIGHUP looks at once. [default: 60]' -r
 complete -c bootserver -l channel-key -d 'A minisign key that signs channels, or a file of one; may be given several times' -r
+complete -c bootserver -l log -d 'How the log looks: `text` for people, `json` for programs, a record per line' -r -f -a "text\t'Words for people'
+json\t'Records for programs'"
+complete -c bootserver -l log-level -d 'Log what is at least so grave' -r -f -a "error\t'The tool can\'t go on'
+warn\t'Somebody should look'
+info\t'What happens when all is well'
+debug\t'Every single thing, also what happens again and again'"
+complete -c bootserver -l on-finish -d 'Run CMD with sh after each boot, with the sled\'s facts in its environment (BOOT_SLED, BOOT_IMAGE and others); four at once, each for 30 s at most' -r -f -a "(__fish_complete_command)"
+complete -c bootserver -l on-fail -d 'Run CMD in the same way after each boot that has failed' -r -f -a "(__fish_complete_command)"
+complete -c bootserver -l status -d 'Show the rack to browsers, programs and monitoring at ADDRESS, such as 127.0.0.1:7270, or on a Unix socket, the path of which has a `/` in it. Anybody who can reach it can read all' -r
 complete -c bootserver -s s -l stop -d 'Exit with success once the boot is done: that of each named address or, with `all`, once at least one sled has booted and none is booting. If only one sled is served, a missing image or an unexpected READ is a failure'
 complete -c bootserver -l check-config -d 'Check the configuration, say what would be served, and exit'
 complete -c bootserver -l map -d 'Map images instead of reading them into memory, for machines that are short of it. A file in service may then be replaced, but not written to: the new bytes would be sent, and cutting the file short ends the boots that need the rest. Compressed images are read into memory all the same'

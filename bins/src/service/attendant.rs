@@ -13,13 +13,13 @@ use boot_netboot::server::{Event, EventKind, Serve, Server};
 use boot_netboot::time::Instant;
 
 use super::counts::Counts;
+use super::events::{LinkEvent, Outbox, Standing, What};
 use super::link_news::LinkNews;
-use super::log::Log;
 use super::plan::Plan;
 use super::sled_at::SledAt;
 use super::{Shared, lock};
 use crate::exit::Exit;
-use crate::say;
+use crate::stderr::record::Level;
 
 /// What one worker does beside serving: it drains events, keeps its server's images current,
 /// and knows when to end.
@@ -36,7 +36,9 @@ pub(crate) struct Attendant<'a> {
     /// What the system called the link at the start, and what it calls it now.
     first_called: String,
     called: String,
-    log: Log,
+    outbox: Outbox,
+    /// When it is to tell next how things stand.
+    next_standing: Instant,
     edition: u64,
     /// Whether the first sled of all is still to come.
     unsettled: bool,
@@ -63,8 +65,6 @@ impl<'a> Attendant<'a> {
     ) -> Self {
         let name = &shared.links[index];
         let called = link.current_name().to_owned();
-        // With one link its name would say nothing.
-        let prefix = if shared.several { format!("{name} ") } else { String::new() };
         Self {
             index,
             link: name,
@@ -75,7 +75,8 @@ impl<'a> Attendant<'a> {
             known,
             first_called: called.clone(),
             called,
-            log: Log::new(shared.options.quiet, prefix),
+            outbox: Outbox::new(shared.events.clone(), name),
+            next_standing: Instant::ZERO,
             edition: 0,
             next_look: Instant::ZERO,
             look: 0,
@@ -95,6 +96,8 @@ impl Attendant<'_> {
     const IMPATIENT: Duration = Duration::from_millis(10);
     /// A look at the files takes less than this, and every new boot waits for one.
     const LOOK: Duration = Duration::from_micros(250);
+    /// How often somebody who watches learns how things stand.
+    const STANDING: Duration = Duration::from_millis(500);
 
     /// Called once for each turn of the loop. Returns until when it may wait, or how it ends.
     pub(super) fn attend(
@@ -115,8 +118,7 @@ impl Attendant<'_> {
             if too_late == Some(event.sled) {
                 continue;
             }
-            let name = self.shared.name_of(self.link, event.sled);
-            self.log.event(now, &event, name.as_deref());
+            self.outbox.sled(now, &event);
             if let EventKind::Finished(_) = event.kind {
                 self.keep(event.sled, server);
             }
@@ -126,7 +128,7 @@ impl Attendant<'_> {
         }
         while let Some(event) = server.poll_group_event() {
             eventful = true;
-            self.log.group(&event);
+            self.outbox.group(event);
         }
         self.keep_current(server);
         let loading = self.shared.store.is_loading();
@@ -135,11 +137,12 @@ impl Attendant<'_> {
         }
         if eventful || now >= self.next_look {
             self.next_look = now + Self::TICK;
-            self.log.tell_left_out(now);
+            self.outbox.tell_left_out(now);
             self.publish(server, link);
+            self.tell_standing(now, server);
             self.follow(now, server, link);
             if self.shared.signals.take_user() {
-                self.shared.tell_counts();
+                self.shared.tell_counts(true);
             }
             self.adopt_settled(server);
             if let Some(end) = self.end(now, server) {
@@ -190,10 +193,9 @@ impl Attendant<'_> {
             None => self.tell_learnt(sled, image),
             Some(path) => {
                 let path = path.display();
-                say!(
-                    "bootserver: {}/{sled} has booted {path} once: from now on as before",
-                    self.link
-                );
+                let link = self.link;
+                let text = format!("{link}/{sled} has booted {path} once: from now on as before");
+                self.outbox.put(Some(sled), What::Notice(Level::Info, text));
                 server.disregard_boot(sled, self.known.get(&sled).copied());
                 shared.learnt.tell_spent(shared.plan.spent());
             }
@@ -302,10 +304,25 @@ impl Attendant<'_> {
         }
         if self.is_first_of_link() {
             let as_us = link.counters().as_us;
-            for line in self.news.lines(now, link, as_us) {
-                say!("bootserver: {}: {line}", self.link);
+            for event in self.news.events(now, link, as_us) {
+                self.outbox.link(event);
             }
         }
+    }
+
+    /// Tells how things stand, if anybody wants to know.
+    fn tell_standing(&mut self, now: Instant, server: &Server) {
+        if now < self.next_standing || !self.shared.events.wants_standings() {
+            return;
+        }
+        self.next_standing = now + Self::STANDING;
+        self.outbox.put(None, self.standing(now, server));
+    }
+
+    fn standing(&self, now: Instant, server: &Server) -> What {
+        let counts = lock(&self.shared.counts)[self.index];
+        let sleds = server.sleds().collect();
+        What::Standing(Box::new(Standing { worker: self.index, now, counts, sleds }))
     }
 
     /// Whether this worker is the one that reports on its link.
@@ -323,11 +340,11 @@ impl Attendant<'_> {
         if self.is_first_of_link() {
             let went_down = now.downs > before.downs;
             if went_down {
-                say!("bootserver: {}: the link is down or has no carrier", self.link);
+                self.outbox.link(LinkEvent::Down);
             }
             if (went_down || before.is_down) && !now.is_down {
-                let time = now.down_time.saturating_sub(self.told_down).as_secs_f64();
-                say!("bootserver: {}: the link is up again, after {time:.1} s", self.link);
+                let after = now.down_time.saturating_sub(self.told_down);
+                self.outbox.link(LinkEvent::Up { after });
                 self.told_down = now.down_time;
             }
         }

@@ -22,6 +22,7 @@ impl AddAssign for Counts {
     fn add_assign(&mut self, more: Self) {
         self.link += more.link;
         self.group = self.group.or(more.group);
+        self.server.data += more.server.data;
         self.server.broadcast += more.server.broadcast;
         self.server.malformed += more.server.malformed;
         self.server.ignored += more.server.ignored;

@@ -1,10 +1,12 @@
-//! What changes about a link while it is served, in lines for people.
+//! What changes about a link while it is served.
 
 use std::time::Duration;
 
 use boot_backends::{Datalink, LEAST_MTU};
 use boot_format::wire::MacAddr;
 use boot_netboot::time::Instant;
+
+use super::events::LinkEvent;
 
 /// What has been said of a link.
 #[derive(Debug)]
@@ -33,39 +35,32 @@ impl LinkNews {
         }
     }
 
-    /// What is to be said now, after `as_us` frames from others with the link's address.
-    pub(crate) fn lines(&mut self, now: Instant, link: &dyn Datalink, as_us: u64) -> Vec<String> {
-        let mut lines = Vec::new();
+    /// What is to be told now, after `as_us` frames from others with the link's address.
+    pub(crate) fn events(
+        &mut self,
+        now: Instant,
+        link: &dyn Datalink,
+        as_us: u64,
+    ) -> Vec<LinkEvent> {
+        let mut events = Vec::new();
         if self.name != link.current_name() {
             link.current_name().clone_into(&mut self.name);
-            lines.push(format!("the link is called {} now; it stays in service", self.name));
+            events.push(LinkEvent::Renamed { now: self.name.clone() });
         }
         if self.address != link.address() {
-            lines.push(format!(
-                "the link's address was {} and is {} now: boots in progress continue at the old one",
-                self.address,
-                link.address()
-            ));
+            events.push(LinkEvent::Address { was: self.address, now: link.address() });
             self.address = link.address();
         }
         let (mtu, fits) = (link.mtu(), link.mtu() >= LEAST_MTU);
         if fits != self.fits {
             self.fits = fits;
-            lines.push(if fits {
-                format!("the link's MTU is {mtu} now: boots can continue")
-            } else {
-                format!("the link's MTU is {mtu} now: boots need at least {LEAST_MTU}")
-            });
+            events.push(LinkEvent::Mtu { mtu: mtu as u64, fits });
         }
         if as_us > self.as_us && now >= self.next_as_us {
             (self.as_us, self.next_as_us) = (as_us, now + Self::PAUSE);
-            lines.push(format!(
-                "frames from this link's address {} come from outside ({as_us} so far): a second \
-                 server, or a loop in the network",
-                self.address
-            ));
+            events.push(LinkEvent::AsUs { address: self.address, frames: as_us });
         }
-        lines
+        events
     }
 }
 
@@ -81,7 +76,8 @@ mod tests {
         let mut news = LinkNews::new(&port);
         let mut said = |seconds, frames| {
             let now = Instant::ZERO + Duration::from_secs(seconds);
-            news.lines(now, &port, frames)
+            let events = news.events(now, &port, frames);
+            events.iter().map(LinkEvent::to_string).collect::<Vec<_>>()
         };
         assert!(said(1, 0).is_empty());
         let lines = said(2, 1);
@@ -97,10 +93,11 @@ mod tests {
         let before = segment.plug(MacAddr::new([2, 0, 0, 0, 0, 1]));
         let after = segment.plug(MacAddr::new([2, 0, 0, 0, 0, 2]));
         let mut news = LinkNews::new(&before);
-        assert!(news.lines(Instant::ZERO, &before, 0).is_empty());
-        let lines = news.lines(Instant::ZERO, &after, 0);
+        assert!(news.events(Instant::ZERO, &before, 0).is_empty());
+        let lines: Vec<_> =
+            news.events(Instant::ZERO, &after, 0).iter().map(LinkEvent::to_string).collect();
         let wanted = "the link's address was 02:00:00:00:00:01 and is 02:00:00:00:00:02 now";
         assert!(lines.len() == 1 && lines[0].starts_with(wanted), "{lines:?}");
-        assert!(news.lines(Instant::ZERO, &after, 0).is_empty());
+        assert!(news.events(Instant::ZERO, &after, 0).is_empty());
     }
 }

@@ -7,10 +7,10 @@ use anyhow::bail;
 use boot_backends::{Datalink, LinkError, OpenOptions, Sharing, TxPath, open_workers};
 use boot_netboot::server::Serve;
 
+use super::events::{Events, LinkEvent};
 use super::link_names::LinkName;
 use super::options::ServeOptions;
 use super::{Shared, lock};
-use crate::say;
 
 /// How long frames wait for a link that is down: longer than it takes to plug a cable in again or
 /// to agree on a speed anew. Sleds wait for what they asked for until they get it.
@@ -23,6 +23,7 @@ const ENDING: Duration = Duration::from_secs(2);
 pub(crate) fn open(
     options: &ServeOptions,
     links: &[LinkName],
+    events: &Events,
 ) -> anyhow::Result<Vec<Box<dyn Datalink + Send>>> {
     let how = OpenOptions {
         tx: path(options),
@@ -51,10 +52,8 @@ pub(crate) fn open(
         };
         for (worker, link) in (1..).zip(&workers) {
             let path = format!("{}{remark}", link.path().unwrap_or("open"));
-            match workers.len() {
-                1 => say!("bootserver: {name}: {path}"),
-                all => say!("bootserver: {name}, worker {worker} of {all}: {path}"),
-            }
+            let workers = workers.len();
+            events.of_link(name, LinkEvent::Opened { path, worker, workers });
         }
         opened.extend(workers);
     }
@@ -105,7 +104,7 @@ impl Shared {
         self.silence.retire(worker);
         self.turns.retire(worker);
         if is_news {
-            say!("bootserver: {error:#}; its boots have ended, the other links stay in service");
+            self.events.of_link(link, LinkEvent::Gone { error: format!("{error:#}") });
         }
         true
     }

@@ -5,20 +5,25 @@ mod attendant;
 mod boots;
 mod check;
 mod counts;
+mod display;
 mod end;
+pub(crate) mod events;
+mod hooks;
 mod link_names;
 mod link_news;
 mod links;
-mod log;
+pub(crate) mod metrics;
 mod options;
 mod plan;
+pub(crate) mod rack;
 mod reload;
+mod reporting;
+mod reports;
 mod silence;
 mod sled_at;
 mod state;
 mod store;
 mod supervisor;
-mod told;
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
@@ -36,12 +41,15 @@ use self::attendant::Attendant;
 use self::boots::Boots;
 pub use self::check::check;
 use self::counts::Counts;
+use self::events::{Event, Events, Names, What};
 use self::link_names::LinkName;
 use self::links::Ending;
 pub use self::options::{Assignment, FetchOptions, Links, ServeOptions, SledEntry};
 use self::plan::{InForce, Plan};
 use self::reload::Reload;
 pub use self::reload::Reread;
+pub use self::reporting::{LogFormat, Reporting, StatusAddress};
+use self::reports::Reports;
 use self::silence::Silence;
 pub use self::sled_at::SledAt;
 use self::state::{Keeper, Learnt, Memory};
@@ -50,7 +58,7 @@ use self::supervisor::Turns;
 use crate::exit::Exit;
 use crate::fetch::Fetcher;
 use crate::signals::Signals;
-use crate::{say, stderr};
+use crate::stderr::{self, Style};
 
 /// Serves until a signal, a failure, or the end that the options ask for. At a SIGHUP, `reread`
 /// says what has changed.
@@ -61,7 +69,9 @@ use crate::{say, stderr};
 /// fails or no sled is heard from.
 pub fn run(mut options: ServeOptions, reread: Option<Reread>) -> anyhow::Result<Exit> {
     let signals = Signals::install()?;
-    stderr::write_beside("bootserver")?;
+    let style =
+        if options.reporting.log == LogFormat::Json { Style::Json } else { Style::of_text() };
+    stderr::write_beside("bootserver", style)?;
     let fetcher = Fetcher::start(&options.fetch, options.paths().map(PathBuf::as_path))?;
     if let Some(fetcher) = &fetcher {
         options.paths_mut().for_each(|path| *path = fetcher.place(path));
@@ -71,15 +81,33 @@ pub fn run(mut options: ServeOptions, reread: Option<Reread>) -> anyhow::Result<
     let names = link_names::find(&options.links, system_name)?;
     let plan = Plan::new(&options, &names)?;
     let taken = taken.rename_links(link_names::settler(&names, system_name));
-    let links = links::open(&options, &names)?;
-    let (learnt, keeper) = Keeper::start(options.state.clone(), taken.clone())?;
+    let reports = Reports::start(&options, style, names.len() > 1)?;
+    let result = run_on(options, reread, names, (plan, fetcher, taken), &signals, &reports);
+    Ok(reports.end(result, &signals))
+}
+
+/// Serves on the links `names`, and tells what happens.
+fn run_on(
+    options: ServeOptions,
+    reread: Option<Reread>,
+    names: Vec<LinkName>,
+    (plan, fetcher, taken): (Plan, Option<Fetcher>, Memory),
+    signals: &Signals,
+    reports: &Reports,
+) -> anyhow::Result<Exit> {
+    let events = &reports.events;
+    let links = links::open(&options, &names, events)?;
+    let (learnt, keeper) = Keeper::start(options.state.clone(), taken.clone(), events)?;
     let (reload, start_reload) = Reload::new(reread);
+    let told = (events.clone(), reports.is_watched());
     let shared = Arc::new(Shared {
-        store: Store::open(plan.places(), options.map, fetcher.is_some())?,
+        store: Store::open(plan.places(), options.map, fetcher.is_some(), told)?,
         fetcher,
+        events: events.clone(),
+        sled_names: reports.names.clone(),
         // The time before sleds can be answered does not count against them.
         clock: Clock::new(),
-        signals,
+        signals: signals.clone(),
         links: links.iter().map(|link| link.name().to_owned()).collect(),
         first: Mutex::new(None),
         boots: Mutex::default(),
@@ -98,8 +126,9 @@ pub fn run(mut options: ServeOptions, reread: Option<Reread>) -> anyhow::Result<
         names,
         options,
     });
+    shared.name_sleds();
     start_reload(&shared);
-    say!("bootserver: serving {}", who(&shared.plan.plan().serve));
+    shared.events.tell(What::Serving(who(&shared.plan.plan().serve)));
     let (ends, end) = channel::unbounded();
     let mut workers = Vec::new();
     for (index, mut link) in links.into_iter().enumerate() {
@@ -126,12 +155,12 @@ pub fn run(mut options: ServeOptions, reread: Option<Reread>) -> anyhow::Result<
         }
     }
     shared.tell_boots();
-    shared.tell_counts();
+    shared.tell_counts(false);
     match (result, keeper.end()) {
         (Ok(exit), kept) => kept.map(|()| exit),
         (Err(error), kept) => {
             if let Err(unkept) = kept {
-                say!("bootserver: {unkept:#}");
+                events.tell(What::Failed(format!("{unkept:#}")));
             }
             Err(error)
         }
@@ -141,6 +170,9 @@ pub fn run(mut options: ServeOptions, reread: Option<Reread>) -> anyhow::Result<
 /// What the workers have in common.
 pub(crate) struct Shared {
     clock: Clock,
+    pub(crate) events: Events,
+    /// What people call sleds.
+    sled_names: Names,
     pub(crate) store: Store,
     fetcher: Option<Fetcher>,
     pub(crate) signals: Signals,
@@ -183,15 +215,20 @@ impl Shared {
                 Serve::First | Serve::All => Vec::new(),
             };
             for line in lock(&self.boots).table(named.into_iter(), !self.options.quiet) {
-                say!("bootserver: {line}");
+                self.events.tell(What::Boots(line));
             }
         }
     }
 
-    /// What people call the sled on `link`, which goes by any name that it had at the start.
-    pub(crate) fn name_of(&self, link: &str, sled: MacAddr) -> Option<Arc<str>> {
-        let known = self.names.iter().find(|name| name.given == link);
-        self.plan.name_of(known.map_or(link, |name| name.system.as_str()), sled)
+    /// Has events call sleds what the plan calls them.
+    pub(crate) fn name_sleds(&self) {
+        let plan = self.plan.plan();
+        self.sled_names.set(plan.names().map(|(mut sled, name)| {
+            // Events call a link what it was called at the start, by whichever of its names.
+            let known = self.names.iter().find(|name| Some(&name.system) == sled.link.as_ref());
+            sled.link = known.map(|name| name.given.clone()).or(sled.link);
+            (sled, name)
+        }));
     }
 
     /// The pace of one worker.
@@ -199,10 +236,11 @@ impl Shared {
         share(pace, self.workers)
     }
 
-    /// Says what went over each link.
-    fn tell_counts(&self) {
+    /// Says what went over each link; `asked` if somebody wants to know.
+    fn tell_counts(&self, asked: bool) {
         for (link, all) in by_link(&self.links, &lock(&self.counts)) {
-            say!("bootserver: {link}: {all}");
+            let what = What::Counts { counts: Box::new(all), asked };
+            self.events.put(Event { link: Some(link.into()), ..Event::now(what) });
         }
     }
 }
@@ -297,6 +335,7 @@ mod tests {
                 refresh: Duration::from_mins(1),
                 channel_keys: Vec::new(),
             },
+            reporting: Reporting::default(),
         }
     }
 

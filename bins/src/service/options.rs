@@ -11,6 +11,7 @@ use std::time::Duration;
 use boot_backends::TxPath;
 use boot_netboot::server::{Pace, Serve, Together};
 
+use super::reporting::Reporting;
 use super::sled_at::SledAt;
 
 /// How to serve.
@@ -46,6 +47,8 @@ pub struct ServeOptions {
     pub together: Option<Together>,
     /// How images are fetched that are URLs.
     pub fetch: FetchOptions,
+    /// Who learns what happens.
+    pub reporting: Reporting,
 }
 
 /// How images are fetched.

@@ -30,8 +30,6 @@ pub(crate) struct Plan {
     images: Vec<PathBuf>,
     /// Links go by what the system called them at the start.
     sleds: Vec<SledEntry>,
-    /// What sleds are called, on which link.
-    names: HashMap<MacAddr, Vec<(Option<String>, Arc<str>)>>,
 }
 
 impl Plan {
@@ -42,18 +40,12 @@ impl Plan {
     /// If a sled is said to be on another link, or is there twice.
     pub(crate) fn new(options: &ServeOptions, links: &[LinkName]) -> anyhow::Result<Self> {
         let sleds = link_names::settle(&options.sleds, links, system_name)?;
-        let mut names: HashMap<_, Vec<_>> = HashMap::new();
-        for SledEntry { sled, name, .. } in &sleds {
-            let name = name.as_ref().map(|name| (sled.link.clone(), Arc::clone(name)));
-            names.entry(sled.address).or_default().extend(name);
-        }
         Ok(Self {
             serve: options.serve.clone(),
             pace: options.pace,
             timeout: options.timeout,
             images: options.images.clone(),
             sleds,
-            names,
         })
     }
 
@@ -68,11 +60,11 @@ impl Plan {
         places
     }
 
-    /// What a sled on `link`, which goes by its name at the start, is called.
-    fn name_of(&self, link: &str, sled: MacAddr) -> Option<&Arc<str>> {
-        let names = self.names.get(&sled)?;
-        let on = |wanted: Option<&str>| names.iter().find(|(link, _)| link.as_deref() == wanted);
-        on(Some(link)).or_else(|| on(None)).map(|(_, name)| name)
+    /// What sleds are called, each on the link that the name is for.
+    pub(crate) fn names(&self) -> impl Iterator<Item = (SledAt, Arc<str>)> {
+        let named =
+            |entry: &SledEntry| Some((entry.sled.clone(), Arc::clone(entry.name.as_ref()?)));
+        self.sleds.iter().filter_map(named)
     }
 
     /// Which sleds are to boot what once, and have not yet.
@@ -204,10 +196,5 @@ impl InForce {
         spent.insert((at, path.clone()));
         self.edition.fetch_add(1, Ordering::AcqRel);
         Some(path)
-    }
-
-    /// What a sled on `link` is called.
-    pub(crate) fn name_of(&self, link: &str, sled: MacAddr) -> Option<Arc<str>> {
-        self.plan().name_of(link, sled).cloned()
     }
 }

@@ -111,6 +111,7 @@ impl Shared {
         }
         self.store.set_sources(plan.places());
         self.plan.replace(plan);
+        self.name_sleds();
         self.learnt.tell_spent(self.plan.spent());
     }
 }

@@ -70,7 +70,7 @@ impl Desk {
         let status = output.status.code().unwrap();
         let _ = write!(self.transcript, "$ {line}\n{out}");
         err.lines().for_each(|line| {
-            let _ = writeln!(self.transcript, "! {line}");
+            let _ = writeln!(self.transcript, "! {}", without_time(line));
         });
         let _ = writeln!(self.transcript, "[{status}]\n");
         output
@@ -98,6 +98,16 @@ impl Desk {
             self.transcript
         );
     }
+}
+
+/// A line of a log without the time at its start, if it has one.
+fn without_time(line: &str) -> &str {
+    let time = "2026-11-28T12:34:56.789Z ";
+    let alike = |(one, other): (u8, u8)| one.is_ascii_digit() == other.is_ascii_digit();
+    let is_timed = line.is_char_boundary(time.len().min(line.len()))
+        && line.len() > time.len()
+        && line.bytes().zip(time.bytes()).all(alike);
+    if is_timed { &line[time.len()..] } else { line }
 }
 
 /// Bytes as hexadecimal digits.

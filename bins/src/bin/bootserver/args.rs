@@ -8,7 +8,7 @@ use boot_backends::TxPath;
 use boot_format::wire::MacAddr;
 use boot_netboot::server::Pace;
 use boot_tools::config::{self, Seconds};
-use boot_tools::service::Assignment;
+use boot_tools::service::{Assignment, Reporting};
 use boot_tools::units::Bytes;
 use clap::{Parser, ValueHint};
 
@@ -143,6 +143,9 @@ pub(crate) struct Args {
     /// A minisign key that signs channels, or a file of one; may be given several times
     #[arg(long = "channel-key", value_name = "KEY", requires = "caches")]
     pub(crate) channel_keys: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) reporting: Reporting,
 }
 
 const EXAMPLES: &str = "\

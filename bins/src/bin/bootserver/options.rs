@@ -119,6 +119,7 @@ fn serve(args: Args) -> anyhow::Result<ServeOptions> {
         pace: args.rate.or(config.rate).unwrap_or_default(),
         together,
         fetch,
+        reporting: args.reporting,
     })
 }
 

@@ -24,7 +24,7 @@ const TICK: Duration = Duration::from_millis(100);
 /// Boots the sleds, or gives up, and prints how it went.
 pub(crate) fn run(link: &str, args: &Args) -> anyhow::Result<Exit> {
     let signals = Signals::install()?;
-    stderr::write_beside("sledsim")?;
+    stderr::write_beside("sledsim", stderr::Style::Plain)?;
     let wanted = args.csum.as_deref().map(csum::read).transpose()?;
     let mut link = boot_backends::open(
         link,

@@ -4,14 +4,15 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::say;
 use anyhow::anyhow;
 use boot_format::Checksum;
 use crossbeam::channel::{self, Receiver, RecvTimeoutError, Sender};
 
 use super::{Memory, shown, write};
+use crate::service::events::{Events, What};
 use crate::service::plan::Spent;
 use crate::service::sled_at::SledAt;
+use crate::stderr::record::Level;
 
 /// Where workers tell what they have learnt.
 #[derive(Clone, Debug)]
@@ -69,7 +70,11 @@ impl Keeper {
     /// # Errors
     ///
     /// If the system refuses the thread.
-    pub(crate) fn start(path: Option<PathBuf>, memory: Memory) -> anyhow::Result<(Learnt, Self)> {
+    pub(crate) fn start(
+        path: Option<PathBuf>,
+        memory: Memory,
+        events: &Events,
+    ) -> anyhow::Result<(Learnt, Self)> {
         match path {
             None => {
                 let (done, result) = channel::bounded(1);
@@ -78,7 +83,9 @@ impl Keeper {
             }
             Some(path) => {
                 let shown = shown(&path);
-                Self::start_with(shown, memory, move |memory| write(&path, memory))
+                let events = events.clone();
+                let report = move |text| events.tell(What::Notice(Level::Warn, text));
+                Self::start_with(shown, memory, report, move |memory| write(&path, memory))
             }
         }
     }
@@ -86,12 +93,13 @@ impl Keeper {
     fn start_with(
         shown: String,
         memory: Memory,
+        report: impl Fn(String) + Send + 'static,
         write: impl FnMut(&Memory) -> anyhow::Result<()> + Send + 'static,
     ) -> anyhow::Result<(Learnt, Self)> {
         let (done, result) = channel::bounded(1);
         let (sender, learnt) = channel::bounded(Learnt::MOST);
         thread::Builder::new().name("state".to_owned()).spawn(move || {
-            let _ = done.send(keep(write, memory, &learnt));
+            let _ = done.send(keep(report, write, memory, &learnt));
         })?;
         Ok((Learnt(Some(sender.clone())), Self { shown, notes: Some(sender), result }))
     }
@@ -114,6 +122,7 @@ impl Keeper {
 
 /// Has `write` write what is `learnt`, until the end.
 fn keep(
+    report: impl Fn(String),
     mut write: impl FnMut(&Memory) -> anyhow::Result<()>,
     mut memory: Memory,
     learnt: &Receiver<Note>,
@@ -145,7 +154,7 @@ fn keep(
                 let error = format!("{error:#}");
                 // Of a full disk it is said once, not every ten seconds.
                 if error != told {
-                    say!("bootserver: {error}: trying again every {} s", Keeper::AGAIN.as_secs());
+                    report(format!("{error}: trying again every {} s", Keeper::AGAIN.as_secs()));
                     told = error;
                 }
                 Some(Instant::now() + Keeper::AGAIN)
@@ -171,7 +180,9 @@ mod tests {
     fn what_is_learnt_is_written_and_read_back() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
-        let (learnt, keeper) = Keeper::start(Some(path.clone()), open(&path).unwrap()).unwrap();
+        let known = open(&path).unwrap();
+        let (learnt, keeper) =
+            Keeper::start(Some(path.clone()), known, &Events::unheard()).unwrap();
         for link in [Some("net1"), Some("net0")] {
             learnt.tell(sled(link), IMAGE);
         }
@@ -189,7 +200,7 @@ mod tests {
         let (wrote, written) = channel::unbounded();
         let write = move |memory: &Memory| Ok(wrote.send(memory.clone())?);
         let (learnt, _keeper) =
-            Keeper::start_with(String::new(), Memory::default(), write).unwrap();
+            Keeper::start_with(String::new(), Memory::default(), drop, write).unwrap();
         learnt.tell(sled(None), IMAGE);
         let memory = written.recv_timeout(Duration::from_mins(1)).unwrap();
         assert!(memory.iter().eq([(&sled(None), IMAGE)]));
@@ -205,7 +216,7 @@ mod tests {
             Ok(())
         };
         let (learnt, keeper) =
-            Keeper::start_with("--state x".to_owned(), Memory::default(), write).unwrap();
+            Keeper::start_with("--state x".to_owned(), Memory::default(), drop, write).unwrap();
         learnt.tell(sled(None), IMAGE);
         has_begun.recv_timeout(Duration::from_mins(1)).unwrap();
         for _ in 0..2 * Learnt::MOST {
@@ -224,7 +235,8 @@ mod tests {
             wrote.send(memory.iter().count())?;
             if std::mem::take(&mut fails) { Err(anyhow!("full")) } else { Ok(()) }
         };
-        let (learnt, keeper) = Keeper::start_with(String::new(), Memory::default(), write).unwrap();
+        let (learnt, keeper) =
+            Keeper::start_with(String::new(), Memory::default(), drop, write).unwrap();
         learnt.tell(sled(None), IMAGE);
         assert_eq!(written.recv_timeout(Duration::from_mins(1)).unwrap(), 1);
         keeper.end().unwrap();

@@ -12,7 +12,8 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use crate::output::Output;
-use crate::say;
+use crate::stderr;
+use crate::stderr::record::Level;
 use anyhow::{Context, bail, ensure};
 
 pub(crate) use self::keeper::{Keeper, Learnt};
@@ -35,13 +36,18 @@ pub(crate) fn open(path: &Path) -> anyhow::Result<Memory> {
     let output = Output::begin(path).context("--state")?;
     ensure!(!output.is_stdout(), "{}: standard output keeps nothing", shown(path));
     for (number, fault) in faults.iter().take(MOST_FAULTS) {
-        say!("bootserver: {}, line {number}: skipped: {fault}", path.display());
+        say(&format!("{}, line {number}: skipped: {fault}", path.display()));
     }
     if faults.len() > MOST_FAULTS {
         let more = faults.len() - MOST_FAULTS;
-        say!("bootserver: {}: {more} more such lines are skipped", path.display());
+        say(&format!("{}: {more} more such lines are skipped", path.display()));
     }
     Ok(memory)
+}
+
+/// Nothing is served yet, so there is no thread of events.
+fn say(text: &str) {
+    stderr::graded(Level::Warn, &format!("bootserver: {text}"));
 }
 
 fn read(path: &Path) -> anyhow::Result<(Memory, Vec<(usize, String)>)> {

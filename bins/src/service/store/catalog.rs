@@ -15,8 +15,9 @@ use boot_format::Checksum;
 use boot_image::Contents;
 
 use super::Service;
-use super::entry::{Entry, Look, PASSED_OVER};
+use super::entry::{Entry, Look};
 use super::look::Found;
+use crate::service::events::{Before, ImageEvent};
 
 /// A load to be done, or being done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,8 +40,8 @@ pub(super) struct Catalog {
     started: bool,
     /// Whether an image is to come that is not there yet.
     awaited: bool,
-    /// What there is to be said.
-    pub(super) lines: Vec<String>,
+    /// What there is to be told.
+    pub(super) news: Vec<ImageEvent>,
 }
 
 /// A file or a folder.
@@ -67,8 +68,8 @@ impl Catalog {
     pub(super) fn new(sources: Vec<PathBuf>, awaited: bool) -> Self {
         let sources: Vec<_> = sources.into_iter().map(Source::new).collect();
         let used = (0..sources.len()).collect();
-        let (loads, lines) = (VecDeque::new(), Vec::new());
-        Self { sources, used, loads, tickets: 0, started: awaited, awaited, lines }
+        let (loads, news) = (VecDeque::new(), Vec::new());
+        Self { sources, used, loads, tickets: 0, started: awaited, awaited, news }
     }
 
     /// Has images come from `sources` from now on. What was loaded from those that stay is kept.
@@ -104,8 +105,11 @@ impl Catalog {
         let fault = found.error.as_ref().map(io::Error::kind);
         let news = std::mem::replace(&mut source.fault, fault) != fault;
         if let Some(error) = found.error.filter(|_| news) {
-            let what = if first { PASSED_OVER } else { "" };
-            self.lines.push(format!("{what}{}: {error}", source.path.display()));
+            self.news.push(ImageEvent::Refused {
+                reason: format!("{}: {error}", source.path.display()),
+                never_good: first,
+                before: Before::None,
+            });
         }
         if fault.is_some_and(|fault| fault != io::ErrorKind::NotFound) {
             // It may well be there, so what was loaded stays.
@@ -116,10 +120,7 @@ impl Catalog {
         let gone = source.entries.extract_if(.., |path, _| !there.contains(path));
         for (path, entry) in gone {
             if entry.contents.is_some() || entry.load.is_some() {
-                self.lines.push(format!(
-                    "{}: the file is gone, its image is no longer offered",
-                    path.display()
-                ));
+                self.news.push(ImageEvent::Gone { path });
             }
         }
         for (path, stamp) in found.files {
@@ -128,7 +129,7 @@ impl Catalog {
             self.tickets += 1;
             entry.load = Some((self.tickets, stamp));
             if !why.is_empty() {
-                self.lines.push(format!("{}: {why}", path.display()));
+                self.news.push(ImageEvent::Checking { path: path.clone(), why });
             }
             self.loads.push_back(Load { source: index, path, ticket: self.tickets });
         }
@@ -173,12 +174,12 @@ impl Catalog {
     }
 
     /// Takes in what a load has come to.
-    pub(super) fn judge(&mut self, load: &Load, result: anyhow::Result<(Contents, String)>) {
+    pub(super) fn judge(&mut self, load: &Load, result: anyhow::Result<Contents>) {
         let Some(entry) = self.sources[load.source].entries.get_mut(&load.path) else { return };
         let Some((_, stamp)) = entry.load.take_if(|(ticket, _)| *ticket == load.ticket) else {
             return;
         };
-        self.lines.push(entry.judge(stamp, result));
+        self.news.push(entry.judge(&load.path, stamp, result));
     }
 
     /// Why the server can't start, if all has been judged and nothing is good.
@@ -193,9 +194,11 @@ impl Catalog {
         if let Some(folder) = self.in_use().find(|source| source.folder) {
             return Some(anyhow!("{}: no image in this folder", folder.path.display()));
         }
-        // It is said once, as the reason for the end.
-        let last = self.lines.pop()?;
-        Some(anyhow!("{}", last.strip_prefix(PASSED_OVER).unwrap_or(&last)))
+        // It is told once, as the reason for the end.
+        Some(match self.news.pop()? {
+            ImageEvent::Refused { reason, .. } => anyhow!("{reason}"),
+            other => anyhow!("{other}"),
+        })
     }
 
     fn entries(&self) -> impl Iterator<Item = &Entry> {

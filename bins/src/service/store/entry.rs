@@ -1,13 +1,12 @@
 //! One image file: what is known of it, and what to do about what is found.
 
+use std::path::Path;
 use std::time::Instant;
 
 use boot_image::Contents;
 
 use super::look::Stamp;
-
-/// How a line begins about what can't be served and never could.
-pub(super) const PASSED_OVER: &str = "passed over: ";
+use crate::service::events::{Before, ImageEvent};
 
 /// How it is looked at.
 #[derive(Clone, Copy, Debug)]
@@ -72,26 +71,33 @@ impl Entry {
         }
     }
 
-    /// Takes in what the load of a file that was like `stamp` has come to. Returns the line for the
-    /// log.
+    /// Takes in what the load of the file at `path` has come to, which was like `stamp`. Returns
+    /// what is to be told of it.
     pub(super) fn judge(
         &mut self,
+        path: &Path,
         stamp: Stamp,
-        result: anyhow::Result<(Contents, String)>,
-    ) -> String {
-        let line = match result {
-            Ok((contents, line)) => {
+        result: anyhow::Result<Contents>,
+    ) -> ImageEvent {
+        let event = match result {
+            Ok(contents) => {
+                let loaded = ImageEvent::Loaded {
+                    path: path.to_owned(),
+                    name: contents.image_name().to_owned(),
+                    size: contents.size() as u64,
+                    checksum: contents.checksum(),
+                    mapped: contents.is_mapped(),
+                };
                 self.accept(contents);
-                line
+                loaded
             }
             Err(error) => {
-                let kept = self.refuse();
-                let over = if self.judged.is_none() { PASSED_OVER } else { "" };
-                format!("{over}{error:#}{kept}")
+                let (reason, never_good) = (format!("{error:#}"), self.judged.is_none());
+                ImageEvent::Refused { reason, never_good, before: self.refuse() }
             }
         };
         self.judged = Some(stamp);
-        line
+        event
     }
 
     fn accept(&mut self, contents: Contents) {
@@ -104,15 +110,15 @@ impl Entry {
         self.failed = false;
     }
 
-    /// What becomes of the contents that the file had before, in words.
-    fn refuse(&mut self) -> &'static str {
+    /// What becomes of the contents that the file had before.
+    fn refuse(&mut self) -> Before {
         self.failed = true;
         match (&self.contents, self.is_sound()) {
-            (None, _) => "",
-            (Some(_), true) => ": the old one stays in service",
+            (None, _) => Before::None,
+            (Some(_), true) => Before::Kept,
             (Some(_), false) => {
                 self.contents = None;
-                ": it was mapped, so the old one is lost"
+                Before::Lost
             }
         }
     }

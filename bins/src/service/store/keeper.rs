@@ -7,16 +7,17 @@ use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::say;
-use crate::units::Bytes;
 use anyhow::anyhow;
-use boot_image::Contents;
+use boot_format::Checksum;
+use boot_image::{Contents, ImageFile};
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::Shared;
 use super::catalog::{Catalog, Load};
 use super::look::{Found, look};
 use super::watch::Watch;
+use crate::describe::verdicts;
+use crate::service::events::{Events, ImageEvent, Judged, SourceVerdict, What};
 
 /// A message to the keeper.
 #[derive(Debug)]
@@ -31,8 +32,8 @@ pub(super) enum Note {
     Sources(Vec<PathBuf>),
     /// A look at a source is done.
     Found(usize, Found),
-    /// A load is done: the contents, and a line about them.
-    Loaded(Load, anyhow::Result<(Contents, String)>),
+    /// A load is done.
+    Loaded(Load, anyhow::Result<Contents>),
 }
 
 /// The looks at one source.
@@ -64,6 +65,9 @@ pub(super) struct Keeper {
     shared: Arc<Shared>,
     notes: Sender<Note>,
     watch: Watch,
+    events: Events,
+    /// Whether anybody wants to know what boot sources say.
+    judge: bool,
 }
 
 /// Whatever ends the keeper, no sled waits for it.
@@ -92,9 +96,11 @@ impl Keeper {
         shared: Arc<Shared>,
         notes: Sender<Note>,
         watch: Watch,
+        (events, judge): (Events, bool),
     ) -> Self {
         let looks = vec![Looks { wanted: true, ..Looks::default() }; catalog.sources()];
-        Self { catalog, looks, loads: Vec::new(), asked: 0, map, shared, notes, watch }
+        let loads = Vec::new();
+        Self { catalog, looks, loads, asked: 0, map, shared, notes, watch, events, judge }
     }
 
     /// Keeps the images until the process ends.
@@ -146,8 +152,8 @@ impl Keeper {
                 let pause = (now - since) * Self::PAUSE;
                 looks.next = Some(now + pause.max(Self::BETWEEN_LOOKS));
                 if std::mem::take(&mut looks.late) {
-                    let path = self.catalog.source(source).display();
-                    self.catalog.lines.push(format!("{path}: its file system answers again"));
+                    let path = self.catalog.source(source).to_owned();
+                    self.catalog.news.push(ImageEvent::Answered { path });
                 }
                 let anyway = std::mem::take(&mut looks.anyway);
                 self.catalog.see(source, found, anyway, now);
@@ -176,10 +182,8 @@ impl Keeper {
             match looks.since {
                 Some(since) if !looks.late && now >= since + Self::LATE => {
                     looks.late = true;
-                    self.catalog.lines.push(format!(
-                        "{}: its file system does not answer: what was loaded stays in service",
-                        self.catalog.source(source).display()
-                    ));
+                    let path = self.catalog.source(source).to_owned();
+                    self.catalog.news.push(ImageEvent::Unanswered { path });
                 }
                 None if looks.wanted && looks.next.is_none_or(|next| now >= next) => {
                     looks.wanted = false;
@@ -211,12 +215,17 @@ impl Keeper {
         {
             self.loads.push((load.ticket, now));
             let (notes, map, again) = (self.notes.clone(), self.map, load.clone());
+            let judging = self.judge.then(|| (self.events.clone(), load.path.clone()));
             let spawned = thread::Builder::new().spawn(move || {
                 let loaded = catch_unwind(AssertUnwindSafe(|| load_image(&load.path, map)));
                 let result = loaded.unwrap_or_else(|_| {
                     Err(anyhow!("{}: loading it panicked", load.path.display()))
                 });
+                let judged = result.as_ref().ok().map(Contents::checksum).zip(judging);
                 let _ = notes.send(Note::Loaded(load, result));
+                if let Some((checksum, (events, path))) = judged {
+                    judge(&events, &path, checksum);
+                }
             });
             if let Err(error) = spawned {
                 let error = anyhow!("{}: no thread to load it: {error}", again.path.display());
@@ -235,12 +244,13 @@ impl Keeper {
                 && shown.images.iter().zip(&service.images).all(|(old, new)| old.same_memory(new));
             if !same {
                 *shown = Arc::new(service);
+                self.events.tell(What::InService(shown.told()));
                 self.shared.edition.fetch_add(1, Ordering::AcqRel);
             }
         }
         self.shared.loading.store(self.catalog.is_loading(), Ordering::Release);
-        for line in self.catalog.lines.drain(..) {
-            say!("bootserver: {line}");
+        for event in self.catalog.news.drain(..) {
+            self.events.tell(What::Image(Box::new(event)));
         }
         let used = self.catalog.used().into_iter().map(|source| &self.looks[source]);
         let timely = used.filter(|looks| !looks.late);
@@ -262,15 +272,26 @@ impl Keeper {
     }
 }
 
-/// The contents of the image at `path`, and what is to be said of them.
-fn load_image(path: &Path, map: bool) -> anyhow::Result<(Contents, String)> {
-    let contents = if map { Contents::map(path)? } else { Contents::load(path)? };
-    let name = match contents.image_name() {
-        "" => String::new(),
-        name => format!("{name:?}, "),
-    };
-    let size = Bytes(contents.size() as u64);
-    let mapped = if contents.is_mapped() { ", mapped" } else { "" };
-    let line = format!("{}: {name}{size}, sha256 {}{mapped}", path.display(), contents.checksum());
-    Ok((contents, line))
+/// The contents of the image at `path`.
+fn load_image(path: &Path, map: bool) -> anyhow::Result<Contents> {
+    Ok(if map { Contents::map(path)? } else { Contents::load(path)? })
+}
+
+/// Tells what each boot source says of the image at `path`, if it is still the one whose contents
+/// have this checksum. A compressed one is inflated once more for it, after it is in service.
+fn judge(events: &Events, path: &Path, checksum: Checksum) {
+    let Ok(image) = ImageFile::open(path) else { return };
+    if image.header().checksum != checksum {
+        return;
+    }
+    // Only a compressed image has any, and this one has just been inflated.
+    let traps = image.slice_traps().unwrap_or_default();
+    let verdicts = verdicts(&image, None, traps);
+    let verdicts = verdicts.map(|(source, verdict)| SourceVerdict {
+        source: source.to_string(),
+        accepted: verdict.is_accepted(),
+        meant: source.is_meant_for(image.header().compressed),
+        reason: verdict.to_string(),
+    });
+    events.tell(What::Judged(Judged { checksum, verdicts: verdicts.collect() }));
 }

@@ -26,6 +26,7 @@ use crossbeam::channel::{self, Sender};
 use self::catalog::Catalog;
 use self::keeper::{Keeper, Note};
 use self::watch::Watch;
+use super::events::{Events, InService};
 
 /// What is offered.
 #[derive(Debug, Default)]
@@ -36,6 +37,21 @@ pub(crate) struct Service {
 }
 
 impl Service {
+    /// What is to be told of it: each image once, in their order, with the first of its paths.
+    fn told(&self) -> Vec<InService> {
+        let told = |contents: &Contents| {
+            let checksum = contents.checksum();
+            let paths = self.by_path.iter().filter(|(_, other)| **other == checksum);
+            InService {
+                path: paths.map(|(path, _)| path).min().cloned().unwrap_or_default(),
+                name: contents.image_name().to_owned(),
+                size: contents.size() as u64,
+                checksum,
+            }
+        };
+        self.images.iter().map(told).collect()
+    }
+
     /// The checksum of no image: SHA-256 gives it for nothing that anyone knows.
     const NO_IMAGE: Checksum = Checksum::from_bytes([0; 32]);
 
@@ -84,18 +100,25 @@ struct Shared {
 
 impl Store {
     /// Begins to load the images at `sources`, files or folders of them; mapped, if `map`. If more
-    /// are `awaited`, it is no fault if there are none yet.
+    /// are `awaited`, it is no fault if there are none yet. What happens to them goes to the
+    /// events `told`; with `true` also what each boot source says of them.
     ///
     /// # Errors
     ///
     /// If the system refuses a thread.
-    pub(crate) fn open(sources: Vec<PathBuf>, map: bool, awaited: bool) -> anyhow::Result<Self> {
+    pub(crate) fn open(
+        sources: Vec<PathBuf>,
+        map: bool,
+        awaited: bool,
+        told: (Events, bool),
+    ) -> anyhow::Result<Self> {
         let shared = Arc::new(Shared::default());
         shared.loading.store(true, Ordering::Release);
         let (notes, noted) = channel::unbounded();
         let watch = Watch::start(&sources, notes.clone());
         let catalog = Catalog::new(sources, awaited);
-        let keeper = Keeper::new(catalog, map, Arc::clone(&shared), notes.clone(), watch);
+        let notes_in = notes.clone();
+        let keeper = Keeper::new(catalog, map, Arc::clone(&shared), notes_in, watch, told);
         std::thread::Builder::new().name("images".to_owned()).spawn(move || keeper.run(&noted))?;
         Ok(Self { shared, notes })
     }

@@ -33,9 +33,9 @@ impl Trial {
 
     fn judge(&mut self, load: &Load, good: Option<u8>) {
         let result = match good {
-            Some(fill) => Contents::build(4096, 4096, "", "", |bytes| bytes.fill(fill))
-                .map(|contents| (contents, String::new()))
-                .map_err(Into::into),
+            Some(fill) => {
+                Contents::build(4096, 4096, "", "", |bytes| bytes.fill(fill)).map_err(Into::into)
+            }
             None => Err(anyhow!("bad")),
         };
         self.catalog.judge(load, result);
@@ -72,14 +72,17 @@ fn a_replaced_image_holds_back_only_itself_and_a_bad_one_leaves_the_old() {
     for (load, fill) in trial.see().iter().zip(1..) {
         trial.judge(load, Some(fill));
     }
-    trial.catalog.lines.clear();
+    trial.catalog.news.clear();
     trial.replace("a");
     let loads = trial.see();
     assert_eq!((loads.len(), trial.offered()), (1, 1));
-    assert!(trial.catalog.lines[0].contains("a: has changed") && trial.catalog.lines.len() == 1);
+    assert!(
+        trial.catalog.news[0].to_string().contains("a: has changed")
+            && trial.catalog.news.len() == 1
+    );
     trial.judge(&loads[0], None);
     assert_eq!(trial.offered(), 2);
-    assert!(trial.catalog.lines[1].contains("the old one stays in service"));
+    assert!(trial.catalog.news[1].to_string().contains("the old one stays in service"));
     // What is replaced while it loads is not waited for, and not offered.
     trial.replace("a");
     let first = trial.see();
@@ -114,12 +117,12 @@ fn a_file_that_is_gone_is_not_offered_and_said_once() {
     for (load, fill) in trial.see().iter().zip(1..) {
         trial.judge(load, Some(fill));
     }
-    trial.catalog.lines.clear();
+    trial.catalog.news.clear();
     fs::remove_file(trial.path("a")).unwrap();
     trial.see();
     trial.see();
-    assert!(trial.offered() == 1 && trial.catalog.lines.len() == 1);
-    assert!(trial.catalog.lines[0].contains("a: the file is gone"));
+    assert!(trial.offered() == 1 && trial.catalog.news.len() == 1);
+    assert!(trial.catalog.news[0].to_string().contains("a: the file is gone"));
 }
 
 #[test]
@@ -154,7 +157,7 @@ fn an_image_that_is_still_to_come_is_waited_for() {
     let load = catalog.next_load().unwrap();
     let contents = Contents::build(1 << 20, 1 << 20, "", "", |_| {}).unwrap();
     let sum = contents.checksum();
-    catalog.judge(&load, Ok((contents, String::new())));
+    catalog.judge(&load, Ok(contents));
     assert!(!catalog.is_loading());
     assert_eq!(catalog.service().checksum_of(folder.path()), sum);
 }
@@ -171,5 +174,5 @@ fn where_nothing_is_good_at_the_start_the_reason_is_told() {
     catalog.see(0, look(&missing), false, trial.now);
     let fault = catalog.fault_of_start().unwrap().to_string();
     assert!(fault.starts_with("/missing.img: No such file"), "{fault}");
-    assert!(catalog.lines.is_empty());
+    assert!(catalog.news.is_empty());
 }

@@ -1,14 +1,21 @@
 //! Lines on stderr, which can't end a tool, nor delay it once a thread of their own writes them.
 
+mod footer;
+pub mod record;
+mod style;
+
 use std::fmt;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam::channel::{self, Receiver, Sender, TrySendError};
 
+use self::footer::Footer;
+use self::record::Level;
+pub use self::style::Style;
 use crate::patient::Patient;
 use crate::shown::Shown;
 
@@ -29,11 +36,37 @@ const PATIENCE: Duration = Duration::from_millis(300);
 
 /// Writes a line, or queues it; see [`say!`].
 pub fn line(text: fmt::Arguments<'_>) {
-    let text = format!("{}\n", Shown(text));
     match QUEUE.get() {
-        Some(queue) => queue.put(text),
+        Some(queue) => {
+            let text = text.to_string();
+            queue.put(queue.style.line(SystemTime::now(), Level::Info, &text));
+        }
         // There is nowhere to report that stderr has failed.
-        None => drop(Stderr.write_all(text.as_bytes())),
+        None => drop(Stderr.write_all(format!("{}\n", Shown(text)).as_bytes())),
+    }
+}
+
+/// Queues a line of `level` in the style that was set. Writes it if no thread does.
+pub(crate) fn graded(level: Level, text: &str) {
+    match QUEUE.get() {
+        Some(queue) => queue.put(queue.style.line(SystemTime::now(), level, text)),
+        None => line(format_args!("{text}")),
+    }
+}
+
+/// Queues a whole line, made by somebody who knows the style. Nothing is written if no thread
+/// writes.
+pub(crate) fn whole(line: String) {
+    if let Some(queue) = QUEUE.get() {
+        queue.put(line);
+    }
+}
+
+/// From now on these lines stand below all others, on a terminal. If the queue is full, those of
+/// before stay.
+pub(crate) fn footer(lines: Vec<String>) {
+    if let Some(queue) = QUEUE.get() {
+        let _ = queue.items.try_send(Item::Footer(lines));
     }
 }
 
@@ -43,8 +76,8 @@ pub fn line(text: fmt::Arguments<'_>) {
 /// # Errors
 ///
 /// If the thread can't be started.
-pub fn write_beside(tool: &'static str) -> io::Result<()> {
-    let (queue, writer) = queue(tool, CAPACITY, Stderr);
+pub fn write_beside(tool: &'static str, style: Style) -> io::Result<()> {
+    let (queue, writer) = queue(tool, style, CAPACITY, Stderr);
     if QUEUE.set(queue).is_ok() {
         thread::Builder::new().name("stderr".to_owned()).spawn(move || writer.run())?;
     }
@@ -65,12 +98,15 @@ enum Item {
         /// Lines dropped before this one.
         lost: u64,
     },
+    /// What stands below all lines from now on.
+    Footer(Vec<String>),
     /// All before it have been written when this is dropped.
     End(Sender<()>),
 }
 
 /// The end that lines are put in.
 struct Queue {
+    style: Style,
     items: Sender<Item>,
     lost: Arc<AtomicU64>,
 }
@@ -78,6 +114,8 @@ struct Queue {
 /// The end that writes them.
 struct Writer<W> {
     tool: &'static str,
+    style: Style,
+    footer: Footer,
     items: Receiver<Item>,
     lost: Arc<AtomicU64>,
     /// Lines lost since the last report.
@@ -85,11 +123,12 @@ struct Writer<W> {
     out: W,
 }
 
-fn queue<W>(tool: &'static str, capacity: usize, out: W) -> (Queue, Writer<W>) {
+fn queue<W>(tool: &'static str, style: Style, capacity: usize, out: W) -> (Queue, Writer<W>) {
     let (sender, items) = channel::bounded(capacity);
     let lost = Arc::new(AtomicU64::new(0));
-    let queue = Queue { items: sender, lost: Arc::clone(&lost) };
-    (queue, Writer { tool, items, lost, untold: 0, out })
+    let queue = Queue { style, items: sender, lost: Arc::clone(&lost) };
+    let footer = Footer::default();
+    (queue, Writer { tool, style, footer, items, lost, untold: 0, out })
 }
 
 impl Queue {
@@ -121,6 +160,12 @@ impl<W: Write> Writer<W> {
                     self.write(&text, 1);
                     None
                 }
+                Item::Footer(lines) => {
+                    let text = self.footer.replace(lines);
+                    // What can't be drawn now is drawn anew in a moment.
+                    let _ = self.out.write_all(text.as_bytes());
+                    None
+                }
                 Item::End(done) => Some(done),
             };
             if self.items.is_empty() {
@@ -141,11 +186,13 @@ impl<W: Write> Writer<W> {
 
     /// Writes `text`, and before it what was lost.
     fn write(&mut self, text: &str, lines: u64) {
-        let mut whole = String::new();
+        let mut whole = self.footer.clear();
         if self.untold > 0 {
-            whole = format!("{}: {} lines lost\n", self.tool, self.untold);
+            let lost = format!("{}: {} lines lost", self.tool, self.untold);
+            whole += &self.style.line(SystemTime::now(), Level::Warn, &lost);
         }
         whole += text;
+        whole += &self.footer.draw();
         match self.out.write_all(whole.as_bytes()) {
             Ok(()) => self.untold = 0,
             Err(_) => self.untold += lines,
@@ -208,7 +255,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_dropped_and_counted_where_it_is_missing() {
         let terminal = Terminal::default();
-        let (queue, writer) = queue("tool", 3, terminal.clone());
+        let (queue, writer) = queue("tool", Style::Plain, 3, terminal.clone());
         put(&queue, 0..8);
         let first = writer.items.recv().unwrap();
         put(&queue, 8..9);
@@ -221,7 +268,7 @@ mod tests {
     #[test]
     fn the_count_comes_also_if_no_line_follows() {
         let terminal = Terminal::default();
-        let (queue, writer) = queue("tool", 2, terminal.clone());
+        let (queue, writer) = queue("tool", Style::Plain, 2, terminal.clone());
         put(&queue, 0..5);
         drop(queue);
         writer.run();
@@ -231,7 +278,7 @@ mod tests {
     #[test]
     fn a_failed_write_ends_nothing_and_is_counted() {
         let terminal = Terminal::default();
-        let (queue, writer) = queue("tool", 16, terminal.clone());
+        let (queue, writer) = queue("tool", Style::Plain, 16, terminal.clone());
         terminal.fail(true);
         let writing = thread::spawn(|| writer.run());
         put(&queue, 0..3);
@@ -246,7 +293,7 @@ mod tests {
     #[test]
     fn the_end_waits_for_the_lines_and_not_for_a_reader_that_stalls() {
         let terminal = Terminal::default();
-        let (queue, writer) = queue("tool", 16, terminal.clone());
+        let (queue, writer) = queue("tool", Style::Plain, 16, terminal.clone());
         put(&queue, 0..2);
         // Nobody writes yet.
         queue.finish(Duration::from_millis(1));

@@ -1,0 +1,145 @@
+//! What happens while serving, as values: each is told once, and reaches everybody who wants to
+//! know.
+//!
+//! ```text
+//! workers, images, state --try_send--> one thread --> log (text, or JSON)
+//!                                                 --> the model of the rack --> page, API, display
+//!                                                 --> metrics
+//!                                                 --> hooks
+//! ```
+//!
+//! Nobody who tells waits. What does not fit into the queue is counted, and the count is told.
+
+mod feed;
+mod image;
+mod journal;
+mod json;
+mod link;
+mod names;
+mod queue;
+#[cfg(test)]
+pub(crate) mod samples;
+mod subject;
+mod text;
+mod told;
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use boot_format::wire::MacAddr;
+use boot_netboot::server::{EventKind, GroupEvent, SledStatus};
+
+use super::counts::Counts;
+use super::hooks::HookEvent;
+use crate::stderr::record::Level;
+
+pub(crate) use self::feed::{Consumers, Feed};
+pub(crate) use self::image::{Before, ImageEvent, InService, Judged, SourceVerdict};
+pub(crate) use self::journal::Journal;
+pub(crate) use self::json::record;
+pub(crate) use self::link::LinkEvent;
+pub(crate) use self::names::Names;
+#[cfg(test)]
+pub(crate) use self::queue::heard;
+pub(crate) use self::queue::{Events, Outbox};
+pub(crate) use self::subject::Subject;
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub(crate) struct Event {
+    /// When, by the clock on the wall.
+    pub(crate) time: SystemTime,
+    /// On which link.
+    pub(crate) link: Option<Arc<str>>,
+    /// To which sled.
+    pub(crate) sled: Option<MacAddr>,
+    /// What people call the sled.
+    pub(crate) name: Option<Arc<str>>,
+    /// What happened.
+    pub(crate) what: What,
+}
+
+/// What can happen.
+#[derive(Clone, Debug)]
+pub(crate) enum What {
+    /// To a sled.
+    Sled(EventKind),
+    /// A sled has refused an image as often as this.
+    Refused(boot_format::Checksum, u32),
+    /// To the sleds that boot in step.
+    Group(GroupEvent),
+    /// To a link.
+    Link(LinkEvent),
+    /// To an image file.
+    Image(Box<ImageEvent>),
+    /// These images are in service from now on.
+    InService(Vec<InService>),
+    /// What each boot source says of an image.
+    Judged(Judged),
+    /// What went over a link so far; `asked` if somebody wanted to know.
+    Counts { counts: Box<Counts>, asked: bool },
+    /// How things stand with a worker and its sleds. It is no news, so the log does not have it.
+    Standing(Box<Standing>),
+    /// To a command that was run for a sled.
+    Hook(HookEvent),
+    /// The server serves from now on, and whom.
+    Serving(String),
+    /// A line of the table of boots.
+    Boots(String),
+    /// The server ends, and why.
+    Failed(String),
+    /// Anything else, in words.
+    Notice(Level, String),
+    /// Events of one kind were too many to be told each.
+    LeftOut(Subject, u64),
+    /// Events did not fit into the queue.
+    Lost(u64),
+}
+
+/// How things stand with one worker.
+#[derive(Clone, Debug)]
+pub(crate) struct Standing {
+    pub(crate) worker: usize,
+    /// The time by the engine's clock.
+    pub(crate) now: boot_netboot::time::Instant,
+    pub(crate) counts: Counts,
+    pub(crate) sleds: Vec<SledStatus>,
+}
+
+impl Event {
+    /// Something that happens now, to no link and no sled in particular.
+    pub(crate) fn now(what: What) -> Self {
+        Self { time: SystemTime::now(), link: None, sled: None, name: None, what }
+    }
+
+    /// How grave it is.
+    pub(crate) fn level(&self) -> Level {
+        match &self.what {
+            What::Sled(kind) => match kind {
+                EventKind::Stalled { .. }
+                | EventKind::Lost { .. }
+                | EventKind::Reset
+                | EventKind::Unreadable
+                | EventKind::Unheard
+                | EventKind::Evicted => Level::Warn,
+                _ => Level::Info,
+            },
+            What::Group(GroupEvent::OtherServer { .. })
+            | What::Refused(..)
+            | What::LeftOut(..)
+            | What::Lost(_) => Level::Warn,
+            What::Group(_)
+            | What::InService(_)
+            | What::Judged(_)
+            | What::Counts { .. }
+            | What::Standing(_)
+            | What::Serving(_)
+            | What::Boots(_) => Level::Info,
+            What::Link(event) => event.level(),
+            What::Image(event) => event.level(),
+            What::Hook(event) => event.level(),
+            What::Failed(_) => Level::Error,
+            What::Notice(level, _) => *level,
+        }
+    }
+}

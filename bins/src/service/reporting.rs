@@ -1,0 +1,102 @@
+//! Who learns what happens while serving.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, ValueEnum, ValueHint};
+
+use crate::stderr::record::Level;
+
+/// Who learns what happens, and how.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Log, hooks and status")]
+pub struct Reporting {
+    /// How the log looks: `text` for people, `json` for programs, a record per line
+    #[arg(long = "log", value_name = "FORMAT", value_enum, default_value_t)]
+    pub log: LogFormat,
+
+    /// Log what is at least so grave
+    #[arg(long = "log-level", value_name = "LEVEL", value_enum, default_value_t = Level::Info)]
+    pub level: Level,
+
+    /// Run CMD with sh after each boot, with the sled's facts in its environment (BOOT_SLED,
+    /// BOOT_IMAGE and others); four at once, each for 30 s at most
+    #[arg(long, value_name = "CMD", value_hint = ValueHint::CommandString)]
+    pub on_finish: Option<String>,
+
+    /// Run CMD in the same way after each boot that has failed
+    #[arg(long, value_name = "CMD", value_hint = ValueHint::CommandString)]
+    pub on_fail: Option<String>,
+
+    /// Show the rack to browsers, programs and monitoring at ADDRESS, such as 127.0.0.1:7270, or on
+    /// a Unix socket, the path of which has a `/` in it. Anybody who can reach it can read all
+    #[arg(long, value_name = "ADDRESS")]
+    pub status: Option<StatusAddress>,
+}
+
+impl Default for Reporting {
+    fn default() -> Self {
+        let (on_finish, on_fail, status) = (None, None, None);
+        Self { log: LogFormat::Text, level: Level::Info, on_finish, on_fail, status }
+    }
+}
+
+/// How the log looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Words for people.
+    #[default]
+    Text,
+    /// Records for programs.
+    Json,
+}
+
+/// Where the status service listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StatusAddress {
+    /// At an address and a port.
+    Tcp(SocketAddr),
+    /// On a socket in the file system.
+    Unix(PathBuf),
+}
+
+impl FromStr for StatusAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.contains('/') {
+            return Ok(Self::Unix(text.into()));
+        }
+        let wanted = "expected an address with a port, as in 127.0.0.1:7270 or [::1]:7270, or the \
+                      path of a socket with a `/` in it";
+        text.parse().map(Self::Tcp).map_err(|_| wanted.to_owned())
+    }
+}
+
+impl fmt::Display for StatusAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => path.display().fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_told_from_a_path() {
+        let tcp = StatusAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 7270)));
+        assert_eq!("127.0.0.1:7270".parse(), Ok(tcp));
+        assert_eq!("./status".parse(), Ok(StatusAddress::Unix("./status".into())));
+        assert_eq!("[::1]:80".parse::<StatusAddress>().unwrap().to_string(), "[::1]:80");
+        for text in ["", "7270", "status", "127.0.0.1", "127.0.0.1:99999"] {
+            let error = text.parse::<StatusAddress>().unwrap_err();
+            assert!(error.contains("127.0.0.1:7270"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! All who learn what happens, started and ended together.
+
+use std::sync::{Arc, Mutex};
+
+use super::ServeOptions;
+use super::display::Display;
+use super::events::{Consumers, Events, Feed, Journal, Names, What};
+use super::hooks::Hooks;
+use super::metrics::Metrics;
+use super::rack::Rack;
+use super::reporting::Reporting;
+use crate::exit::Exit;
+use crate::signals::Signals;
+use crate::status;
+use crate::stderr::Style;
+use crate::stderr::record::Level;
+
+/// The thread of events, and what it feeds.
+pub(crate) struct Reports {
+    pub(crate) events: Events,
+    pub(crate) names: Names,
+    hooks: Hooks,
+    status: Option<status::Service>,
+}
+
+impl Reports {
+    /// Starts them.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses a thread, or the address of the status service.
+    pub(crate) fn start(
+        options: &ServeOptions,
+        style: Style,
+        several: bool,
+    ) -> anyhow::Result<Self> {
+        let Reporting { level, on_finish, on_fail, status, .. } = options.reporting.clone();
+        let hooks = Hooks::new(on_finish, on_fail, Hooks::LIMIT);
+        let wants_display = !options.quiet && style != Style::Json;
+        let display = wants_display.then(|| Display::on_stderr(several)).flatten();
+        let mut journal = Journal::new(options.quiet, level);
+        journal.shows_progress = display.is_some();
+        let (rack, metrics) = (Arc::new(Mutex::new(Rack::default())), Metrics::default());
+        let status = status
+            .map(|address| status::Service::start(&address, Arc::clone(&rack), metrics.clone()))
+            .transpose()?;
+        let names = Names::default();
+        let events = Feed::start(Consumers {
+            journal,
+            style,
+            several,
+            names: names.clone(),
+            rack,
+            metrics,
+            hooks: hooks.clone(),
+            display,
+            is_watched: status.is_some(),
+        })?;
+        if let Some(status) = &status {
+            events.tell(What::Notice(Level::Info, format!("status: {}", status.address())));
+        }
+        Ok(Self { events, names, hooks, status })
+    }
+
+    /// Whether somebody may look at the rack while it is served.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.status.is_some()
+    }
+
+    /// Tells how all ends, and waits for those who are to learn it; for commands only if no signal
+    /// has come.
+    pub(crate) fn end(self, result: anyhow::Result<Exit>, signals: &Signals) -> Exit {
+        self.events.finish();
+        self.hooks.finish(|| !signals.interrupted());
+        let exit = result.unwrap_or_else(|error| {
+            self.events.tell(What::Failed(format!("{error:#}")));
+            Exit::Failure
+        });
+        self.events.finish();
+        exit
+    }
+}

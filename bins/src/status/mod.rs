@@ -1,0 +1,79 @@
+//! The status service: shows the rack to browsers, programs and monitoring. It only reads.
+//!
+//! It has a thread of its own, which yields to all others: whoever asks much, or reads slowly, gets
+//! what serving leaves. Connections are bounded in number, time and memory.
+
+mod answers;
+mod listen;
+mod live;
+mod routes;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use anyhow::Context;
+
+use self::listen::Listener;
+use self::routes::Status;
+use crate::service::StatusAddress;
+use crate::service::metrics::Metrics;
+use crate::service::rack::Rack;
+
+/// A status service at work. Its socket in the file system, if it has one, goes with this.
+#[derive(Debug)]
+pub(crate) struct Service {
+    _socket: Option<listen::SocketFile>,
+    address: String,
+}
+
+impl Service {
+    /// Listens at `address` from now on, and shows `rack` and `metrics` there.
+    ///
+    /// # Errors
+    ///
+    /// If the address can't be had, or the system refuses the thread.
+    pub(crate) fn start(
+        address: &StatusAddress,
+        rack: Arc<Mutex<Rack>>,
+        metrics: Metrics,
+    ) -> anyhow::Result<Self> {
+        let (listener, socket) =
+            Listener::bind(address).with_context(|| format!("--status {address}"))?;
+        let shown = listener.address(address);
+        let status = Arc::new(Status::new(rack, metrics));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build()
+            .context("--status")?;
+        thread::Builder::new()
+            .name("status".to_owned())
+            .spawn(move || {
+                yield_to_others();
+                runtime.block_on(listen::serve(listener, status))
+            })
+            .context("--status")?;
+        Ok(Self { _socket: socket, address: shown })
+    }
+
+    /// Where it can be found: what a browser takes, or a path.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+}
+
+/// Has this thread wait for all that want to run. Only Linux has priorities of threads; elsewhere
+/// it runs as the others do.
+fn yield_to_others() {
+    #[cfg(target_os = "linux")]
+    {
+        /// The lowest.
+        const NICE: i32 = 19;
+        // If it can't be, it runs as the others do.
+        let _: io::Result<()> =
+            rustix::process::setpriority_process(None, NICE).map_err(io::Error::from);
+    }
+}
