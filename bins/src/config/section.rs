@@ -103,7 +103,7 @@ impl<'a, 's> Section<'a, 's> {
         expected: &str,
     ) -> Option<Found<T>> {
         let value = self.take(key)?;
-        self.read(format!("{}{key}", self.place.shown), value, expected)
+        self.read(format!("{}{key}", self.place.shown), &value, expected)
     }
 
     /// The text of `key`, as `parse` understands it.
@@ -133,7 +133,7 @@ impl<'a, 's> Section<'a, 's> {
         let DeValue::Array(entries) = value.into_inner() else { return None };
         let mut all = Vec::new();
         for (index, entry) in entries.into_iter().enumerate() {
-            let text = self.read(format!("{shown}[{index}]"), entry, expected);
+            let text = self.read(format!("{shown}[{index}]"), &entry, expected);
             all.extend(text.and_then(|text| self.parse(text, &parse)));
         }
         Some(all)
@@ -182,14 +182,14 @@ impl<'a, 's> Section<'a, 's> {
     fn read<T: DeserializeOwned>(
         &self,
         key: String,
-        value: Spanned<DeValue<'a>>,
+        value: &Spanned<DeValue<'a>>,
         expected: &str,
     ) -> Option<Found<T>> {
         let line = self.source.line(&value.span());
         match T::deserialize(ValueDeserializer::from(value.clone())) {
             Ok(value) => Some(Found { value, line, key }),
             Err(_) => {
-                self.misfit(key, &value, expected);
+                self.misfit(key, value, expected);
                 None
             }
         }
