@@ -3,6 +3,7 @@
 
 mod tool;
 
+use std::fmt::Write as _;
 use std::process::Command;
 
 use crate::tool::{Desk, path};
@@ -18,7 +19,8 @@ fn threads_below(jobs: usize, names: &[&str]) -> Vec<u64> {
     let mkimage = path("mkimage");
     let mut makefile = format!("all: {}\n", names.join(" "));
     for name in names {
-        makefile += &format!(
+        let _ = write!(
+            makefile,
             "{name}:\n\t+touch $@.began; {}; {mkimage} -z -j 8 -i raw -o $@.img --json > $@.json; \
              touch $@.done; {}\n",
             wait("began"),

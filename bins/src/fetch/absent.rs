@@ -29,6 +29,15 @@ impl Fetcher {
         Ok(None)
     }
 
+    /// Follows nothing.
+    ///
+    /// # Errors
+    ///
+    /// Never.
+    pub fn follow<'a>(&self, _: impl Iterator<Item = &'a Path>) -> anyhow::Result<()> {
+        Ok(())
+    }
+
     /// Where `image` is.
     pub fn place(&self, image: &Path) -> PathBuf {
         image.to_owned()

@@ -18,11 +18,12 @@ mod tests;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
+use tokio::task::AbortHandle;
 
 use self::cache::Cache;
 use self::channel::Keys;
@@ -35,10 +36,14 @@ use crate::service::FetchOptions;
 /// What fetches.
 #[derive(Debug)]
 pub struct Fetcher {
+    cache: Arc<Cache>,
+    keys: Arc<Keys>,
     /// The folder of each source, by what the source is called.
-    places: HashMap<PathBuf, PathBuf>,
+    places: Mutex<HashMap<PathBuf, PathBuf>>,
     /// Counts up when all are to be looked at at once.
     again: watch::Sender<u64>,
+    /// All sources that are to be followed from now on.
+    followed: mpsc::UnboundedSender<Vec<Source>>,
 }
 
 impl Fetcher {
@@ -51,55 +56,95 @@ impl Fetcher {
         options: &FetchOptions,
         images: impl Iterator<Item = &'a Path>,
     ) -> anyhow::Result<Option<Self>> {
-        let mut sources = Vec::new();
-        for path in images {
-            if let Some(source) = Source::of(path) {
-                sources.push((path.to_owned(), source?));
-            }
-        }
-        if sources.is_empty() {
-            return Ok(None);
-        }
+        let sources = sources(images)?;
+        let Some((_, first)) = sources.first() else { return Ok(None) };
         let folder = options.cache.as_deref();
         let folder = folder.with_context(|| {
-            format!("{}: to fetch it, a folder to keep it in is needed: --cache DIR", sources[0].1)
+            format!("{first}: to fetch it, a folder to keep it in is needed: --cache DIR")
         })?;
         let keys = Arc::new(Keys::read(&options.channel_keys)?);
-        for (_, source) in &sources {
-            ensure!(
-                source.kind != Kind::Channel || !keys.is_empty(),
-                "{source}: whose signature? A channel needs --channel-key"
-            );
-        }
+        check_keys(&sources, &keys)?;
         let cache = Arc::new(Cache::open(folder, options.cache_size)?);
-        let shown = || format!("--cache {}", folder.display());
+        let (followed, coming) = mpsc::unbounded_channel();
+        let again = watch::Sender::new(0);
+        let fetcher = Self { cache, keys, places: Mutex::default(), again, followed };
+        fetcher.run(options.refresh, coming)?;
+        fetcher.change(sources)?;
+        Ok(Some(fetcher))
+    }
+
+    /// Follows all of `images` that are URLs from now on, and no others.
+    ///
+    /// # Errors
+    ///
+    /// If one makes no sense, or the cache fails. Then all is as before.
+    pub fn follow<'a>(&self, images: impl Iterator<Item = &'a Path>) -> anyhow::Result<()> {
+        let sources = sources(images)?;
+        check_keys(&sources, &self.keys)?;
+        self.change(sources)
+    }
+
+    fn change(&self, sources: Vec<(PathBuf, Source)>) -> anyhow::Result<()> {
         let mut places = HashMap::new();
-        let mut followers = Vec::new();
-        let mut names = Vec::new();
+        let mut followed: Vec<Source> = Vec::new();
         for (path, source) in sources {
-            let key = source.key();
-            places.insert(path, cache.place(&key).with_context(shown)?);
-            if !names.contains(&key) {
-                let (cache, keys) = (Arc::clone(&cache), Arc::clone(&keys));
-                followers.push(Follower::new(source, cache, keys, Patience::USUAL));
-                names.push(key);
+            places.insert(path, self.cache.place(&source.key()).context("--cache")?);
+            if !followed.contains(&source) {
+                followed.push(source);
             }
         }
-        cache.forget_others(&names).with_context(shown)?;
-        let again = watch::Sender::new(0);
-        run(followers, options.refresh, &again)?;
-        Ok(Some(Self { places, again }))
+        let keys: Vec<_> = followed.iter().map(Source::key).collect();
+        self.cache.forget_others(&keys).context("--cache")?;
+        *self.places.lock().unwrap_or_else(PoisonError::into_inner) = places;
+        let _ = self.followed.send(followed);
+        Ok(())
     }
 
     /// The folder in which the images of `image` will be, if it is a URL that is followed, or else
     /// `image` itself.
     pub fn place(&self, image: &Path) -> PathBuf {
-        self.places.get(image).map_or(image, PathBuf::as_path).to_owned()
+        let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        places.get(image).map_or(image, PathBuf::as_path).to_owned()
     }
 
     /// Looks at all sources at once.
     pub fn look_again(&self) {
         self.again.send_modify(|count| *count += 1);
+    }
+
+    /// Runs the followers on a thread of their own until this is dropped.
+    fn run(
+        &self,
+        period: Duration,
+        mut coming: mpsc::UnboundedReceiver<Vec<Source>>,
+    ) -> anyhow::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (cache, keys) = (Arc::clone(&self.cache), Arc::clone(&self.keys));
+        let again = self.again.subscribe();
+        std::thread::Builder::new().name("fetch".to_owned()).spawn(move || {
+            runtime.block_on(async {
+                let mut tasks: Vec<(Source, AbortHandle)> = Vec::new();
+                while let Some(sources) = coming.recv().await {
+                    tasks.retain(|(source, task)| {
+                        let stays = sources.contains(source);
+                        if !stays {
+                            task.abort();
+                        }
+                        stays
+                    });
+                    for source in sources {
+                        if tasks.iter().any(|(followed, _)| *followed == source) {
+                            continue;
+                        }
+                        let (cache, keys) = (Arc::clone(&cache), Arc::clone(&keys));
+                        let follower = Follower::new(source.clone(), cache, keys, Patience::USUAL);
+                        let task = tokio::spawn(follow(follower, period, again.clone()));
+                        tasks.push((source, task.abort_handle()));
+                    }
+                }
+            });
+        })?;
+        Ok(())
     }
 }
 
@@ -112,27 +157,19 @@ pub fn is_url(image: &Path) -> anyhow::Result<bool> {
     Ok(Source::of(image).transpose()?.is_some())
 }
 
-/// Runs the followers on a thread of their own until the process ends.
-fn run(
-    followers: Vec<Follower>,
-    period: Duration,
-    again: &watch::Sender<u64>,
-) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let again = again.subscribe();
-    std::thread::Builder::new().name("fetch".to_owned()).spawn(move || {
-        runtime.block_on(async {
-            let mut tasks = tokio::task::JoinSet::new();
-            for follower in followers {
-                tasks.spawn(follow(follower, period, again.clone()));
-            }
-            while let Some(ended) = tasks.join_next().await {
-                if let Err(error) = ended {
-                    say!("bootserver: following a source ended: {error}");
-                }
-            }
-        });
-    })?;
+/// Those of `images` that are URLs, with what they are called.
+fn sources<'a>(images: impl Iterator<Item = &'a Path>) -> anyhow::Result<Vec<(PathBuf, Source)>> {
+    let source = |path: &'a Path| Some((path, Source::of(path)?));
+    images.filter_map(source).map(|(path, source)| Ok((path.to_owned(), source?))).collect()
+}
+
+fn check_keys(sources: &[(PathBuf, Source)], keys: &Keys) -> anyhow::Result<()> {
+    for (_, source) in sources {
+        ensure!(
+            source.kind != Kind::Channel || !keys.is_empty(),
+            "{source}: whose signature? A channel needs --channel-key"
+        );
+    }
     Ok(())
 }
 

@@ -38,8 +38,19 @@ pub(crate) struct Running {
 impl Running {
     /// Starts a tool; of a server it waits until it listens, or has ended.
     pub(crate) fn start(desk: &Desk, program: &str, line: &str) -> Self {
+        Self::start_with(desk, program, line, &[])
+    }
+
+    /// Starts a tool with these variables in its environment.
+    pub(crate) fn start_with(
+        desk: &Desk,
+        program: &str,
+        line: &str,
+        variables: &[(&str, &str)],
+    ) -> Self {
         let mut command = tool(program);
         command.args(line.split(' ')).current_dir(desk.path("."));
+        command.envs(variables.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut running = Self { child: command.spawn().unwrap(), said: None };
         let until = Instant::now() + SOON;

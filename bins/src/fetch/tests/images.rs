@@ -1,7 +1,11 @@
 //! Single images, and folders of them.
 
+use std::time::Instant;
+
+use super::super::Fetcher;
 use super::server::Trick;
 use super::*;
+use crate::service::FetchOptions;
 
 /// A size within the image, behind its header.
 const SOME: usize = 300_000;
@@ -58,8 +62,8 @@ fn what_broke_off_is_continued_from_there() {
 
 #[test]
 fn two_versions_are_never_mixed() {
-    // The last is of a server that heeds no condition.
-    for (tricks, asked) in [(vec![], 2), (vec![Trick::Plain], 2), (vec![Trick::Unconditional], 2)] {
+    // The others are of servers that heed neither range nor condition, or no condition.
+    for tricks in [vec![], vec![Trick::Plain], vec![Trick::Unconditional]] {
         let mut lab = Lab::new();
         lab.server.put("/x.img", &image(0).bytes, Some("0"));
         lab.server.play("/x.img", [Trick::Cut(SOME)]);
@@ -70,7 +74,7 @@ fn two_versions_are_never_mixed() {
         lab.server.play("/x.img", tricks);
         refresh(&mut follower).unwrap();
         assert_eq!(lab.sums(&follower), [image(1).contents]);
-        assert_eq!(lab.server.take_requests().len(), asked);
+        assert_eq!(lab.server.take_requests().len(), 2);
     }
 }
 
@@ -170,17 +174,17 @@ fn a_redirect_is_followed() {
 
 #[test]
 fn silence_and_drips_come_to_an_end() {
-    for (trick, reason) in
-        [(Trick::Stall(SOME), "stalled: "), (Trick::Drip(Duration::from_millis(20)), "stalled: ")]
-    {
+    for trick in [Trick::Stall(SOME), Trick::Drip(Duration::from_millis(20))] {
         let mut lab = Lab::new();
         lab.server.put("/x.img", &image(0).bytes, Some("0"));
-        // The first window may have what came before the silence.
         lab.server.play("/x.img", [trick]);
         let url = lab.server.url("/x.img");
         let mut follower = lab.follow_url(&url, SHORT);
         let error = refresh(&mut follower).unwrap_err();
-        assert!(error.contains(reason), "{error}");
+        // On a busy machine, the answer itself may take too long.
+        let reasons = ["stalled: ", "no answer for "];
+        assert!(reasons.iter().any(|reason| error.starts_with(reason)), "{error}");
+        assert!(lab.sums(&follower).is_empty());
     }
 }
 
@@ -295,4 +299,37 @@ fn a_folder_of_files_is_followed_image_by_image() {
     fs::remove_file(share.join("a.img")).unwrap();
     refresh(&mut follower).unwrap();
     assert_eq!(lab.cache().served(&key).unwrap().len(), 2);
+}
+
+#[test]
+fn the_thread_follows_what_it_is_told_to_and_nothing_else() {
+    let (server, folder) = (Server::start(), tempfile::tempdir().unwrap());
+    let options = FetchOptions {
+        cache: Some(folder.path().join("cache")),
+        cache_size: 4 << 20,
+        refresh: Duration::from_hours(1),
+        channel_keys: Vec::new(),
+    };
+    let urls = ["/0.img", "/1.img"].map(|path| PathBuf::from(server.url(path)));
+    let local = Path::new("local.img");
+    assert!(Fetcher::start(&options, std::iter::once(local)).unwrap().is_none());
+    let fetcher = Fetcher::start(&options, [local, &urls[0]].into_iter()).unwrap().unwrap();
+    let [_, second] = [0, 1].map(|number| {
+        let path = format!("/{number}.img");
+        server.put(&path, &image(number).bytes, Some("0"));
+        fetcher.look_again();
+        fetcher.follow(urls.iter().map(PathBuf::as_path)).unwrap();
+        let place = fetcher.place(&urls[number]);
+        let until = Instant::now() + Duration::from_mins(1);
+        while !place.join(&path[1..]).exists() {
+            assert!(Instant::now() < until, "{path} does not come");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        place
+    });
+    assert_eq!(fetcher.place(local), local);
+    fetcher.follow(std::iter::once(urls[1].as_path())).unwrap();
+    assert_eq!(fetcher.place(&urls[1]), second);
+    assert_eq!(fetcher.place(&urls[0]), urls[0]);
+    fetcher.follow(std::iter::once(Path::new("gs://b/x"))).unwrap_err();
 }
