@@ -242,6 +242,24 @@ fn sleds_are_offered_an_image_at_once_where_another_server_serves() {
 }
 
 #[test]
+fn an_invitation_is_open_until_the_offers_have_gone_out() {
+    let mut bench = Bench::new(2);
+    for number in [0, 1, 0, 1] {
+        bench.hello(number);
+        bench.sent();
+    }
+    // Both were switched off and on again: their next OFFERs are a second after the first ones.
+    let again = bench.now + Duration::from_secs(1);
+    while bench.now < again {
+        bench.sent();
+    }
+    bench.read_first_batch(0);
+    assert_eq!(bench.sent(), BTreeMap::new());
+    bench.read_first_batch(1);
+    assert_eq!(bench.sent(), BTreeMap::from([(MacAddr::BROADCAST, 128)]));
+}
+
+#[test]
 fn all_members_start_over_whose_image_can_not_be_read_any_more() {
     let mut bench = Bench::new(2);
     bench.hello(0);

@@ -62,7 +62,11 @@ impl Server {
         match &groups.phase {
             Phase::Apart => self.attend_apart(now),
             Phase::Offered(until, group) if *until <= now || group.invited.is_empty() => {
-                self.close_invitation(now);
+                if self.has_offers_to_make(group) {
+                    self.prolong_invitation(now);
+                } else {
+                    self.close_invitation(now);
+                }
             }
             Phase::Offered(..) => {}
             Phase::InStep(_) => self.attend_in_step(now),
@@ -174,6 +178,27 @@ impl Server {
     fn reading(&self, now: Instant) -> (usize, u64) {
         let reading = self.sleds.iter().filter(|(_, sled)| sled.reads(now));
         reading.fold((0, 0), |(count, left), (_, sled)| (count + 1, left + sled.left()))
+    }
+
+    /// Whether OFFERs to invited sleds have still to go out: a second after the last frame that
+    /// woke a sled, or when images are no longer held, unless some read already.
+    fn has_offers_to_make(&self, group: &Group) -> bool {
+        let held = self.offers.withheld() && group.len() > 0;
+        let is_due = |id: &SledId| {
+            let sled = self.sleds.get(*id);
+            // One that has said HELLO again waits for the next group.
+            let waits = self.groups.as_deref().is_some_and(|groups| groups.withholds(*id, sled));
+            sled.stage == Stage::Waiting && sled.offer_due.is_some() && !waits
+        };
+        !held && group.invited.iter().any(is_due)
+    }
+
+    fn prolong_invitation(&mut self, now: Instant) {
+        if let Some(Phase::Offered(until, _)) =
+            self.groups.as_deref_mut().map(|groups| &mut groups.phase)
+        {
+            *until = now + Groups::TO_READ;
+        }
     }
 
     /// Who has not read by now does not belong to the group.
