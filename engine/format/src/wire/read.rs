@@ -12,6 +12,8 @@ const READ_LEN: usize = 8 + 8 * SLOTS;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Read<'a> {
     count: u64,
+    /// Whether offset zero is asked for.
+    zero: bool,
     entries: &'a [[u8; 8]],
 }
 
@@ -45,7 +47,8 @@ impl<'a> Read<'a> {
         }
         let (entries, _) = entries.as_chunks::<8>();
         let entries = &entries[..entries.len().min(Self::MAX_ENTRIES)];
-        Ok(Self { count, entries })
+        let non_zero = entries.iter().filter(|entry| **entry != [0; 8]).count();
+        Ok(Self { count, zero: count > non_zero as u64, entries })
     }
 
     /// The number of offsets asked for, by the count field.
@@ -63,9 +66,8 @@ impl<'a> Read<'a> {
     /// Every non-zero entry is wanted. Unused entries are zero too, so offset zero is wanted if
     /// and only if the count exceeds the number of non-zero entries (P19).
     pub fn offsets(&self) -> impl Iterator<Item = u64> {
-        let non_zero = || self.entries.iter().map(|e| u64::from_be_bytes(*e)).filter(|&o| o != 0);
-        let zero = self.count > non_zero().count() as u64;
-        zero.then_some(0).into_iter().chain(non_zero())
+        let non_zero = self.entries.iter().map(|e| u64::from_be_bytes(*e)).filter(|&o| o != 0);
+        self.zero.then_some(0).into_iter().chain(non_zero)
     }
 }
 

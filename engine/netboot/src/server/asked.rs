@@ -13,6 +13,8 @@ pub(super) struct Asked {
     /// Those before `next` have been sent, in this order.
     offsets: Vec<u64>,
     next: usize,
+    /// All of them are less than this.
+    end: u64,
     /// The least offset that was given up before it was sent, because there were too many.
     given_up: Option<u64>,
 }
@@ -34,14 +36,16 @@ impl Asked {
     pub(super) fn merge(&mut self, read: &Read<'_>) -> Merged {
         let sent = self.next;
         let held = self.offsets.len();
-        let range = self.range();
         // P19. All in one go, since a sled that goes on asks for what can't be known yet.
         read.offsets().for_each(|offset| self.offsets.push(offset));
         let added = &self.offsets[held..];
-        let merged = if ascends_from(range.end, added) {
+        let merged = if ascends_from(self.end, added) {
+            self.end = added.last().map_or(self.end, |last| last + 1);
             Merged { again: 0, fresh: !added.is_empty() }
         } else {
-            self.sift(held, &range)
+            let merged = self.sift(held);
+            self.end = self.range().end;
+            merged
         };
         let surplus = (self.offsets.len() - sent).saturating_sub(Self::MOST);
         if surplus > 0 {
@@ -53,12 +57,12 @@ impl Asked {
         merged
     }
 
-    /// Of the offsets after the first `held`, which are within `range`, keeps those that are to be
-    /// sent and do not wait yet.
-    fn sift(&mut self, held: usize, range: &Range<u64>) -> Merged {
+    /// Of the offsets after the first `held`, keeps those that are to be sent and do not wait yet.
+    fn sift(&mut self, held: usize) -> Merged {
         let mut merged = Merged::default();
         let mut newest = None;
         let added = self.offsets.split_off(held);
+        let range = self.range();
         // P23
         for offset in added.into_iter().filter(|&offset| offset != UNANSWERABLE) {
             if range.contains(&offset)
@@ -139,7 +143,7 @@ impl Asked {
     /// Forgets everything.
     pub(super) fn clear(&mut self) {
         self.offsets.clear();
-        self.next = 0;
+        (self.next, self.end) = (0, 0);
         self.given_up = None;
     }
 
