@@ -26,6 +26,8 @@ mod sled;
 mod sled_id;
 mod strangers;
 mod table;
+#[cfg(test)]
+mod tests;
 mod turns;
 mod unserved;
 
