@@ -1,7 +1,7 @@
 //! How a tool ends: one line on stderr for a failure, and an exit status for scripts.
 
 use std::error::Error;
-use std::io;
+use std::io::{self, IsTerminal, Write};
 use std::process::{ExitCode, Termination};
 
 use clap::Parser;
@@ -9,6 +9,7 @@ use clap::error::ErrorKind;
 use signal_hook::consts::SIGTERM;
 
 use crate::config::ConfigError;
+use crate::patient::Patient;
 use crate::shown::Shown;
 use crate::stderr;
 use crate::stderr::record::Level;
@@ -72,9 +73,24 @@ fn refuse<A: Parser>(error: clap::Error) -> Exit {
     // The error quotes arguments, which may be names of files: so they are escaped first.
     let shown = std::env::args_os().map(|argument| Shown(argument.display()).to_string());
     let error = A::try_parse_from(shown).err().unwrap_or(error);
-    // Nothing can be done about a closed stderr.
-    let _ = error.print();
+    print(&error, asked_for);
     if asked_for { Exit::Success } else { Exit::Failure }
+}
+
+/// Prints help to stdout and refusals to stderr, in colours if that is a terminal, however long its
+/// reader takes. Nothing can be done if it is closed.
+fn print(error: &clap::Error, help: bool) {
+    let text = error.render();
+    let plain = |is_terminal: bool| !is_terminal || std::env::var_os("NO_COLOR").is_some();
+    let is_plain =
+        plain(if help { io::stdout().is_terminal() } else { io::stderr().is_terminal() });
+    let text = if is_plain { text.to_string() } else { text.ansi().to_string() };
+    let _ = if help {
+        let mut stdout = Patient(io::stdout());
+        stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
+    } else {
+        Patient(io::stderr()).write_all(text.as_bytes())
+    };
 }
 
 fn is_closed_pipe(error: &(dyn Error + 'static)) -> bool {
