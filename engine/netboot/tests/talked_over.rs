@@ -4,20 +4,11 @@ mod bench;
 
 use std::time::Duration;
 
-use boot_format::wire::{Frame, FrameType, Message, SLOTS};
+use boot_format::wire::{FrameType, SLOTS};
 use boot_image::Contents;
 use boot_netboot::server::{Config, Serve};
 
-use self::bench::{BATCHES, Bench, SERVER, SIZE, contents, count, data, finished, sled};
-
-/// The bytes of each DATA frame are those that `image` has there.
-fn are_of(frames: &[Vec<u8>], image: &Contents) -> bool {
-    let mut data = frames.iter().filter_map(|frame| match Frame::parse(frame).unwrap().message {
-        Message::Data(data) => Some(data),
-        _ => None,
-    });
-    data.all(|data| image.held().unwrap()[data.offset as usize..].starts_with(data.bytes))
-}
+use self::bench::{BATCHES, Bench, SERVER, SIZE, are_of, contents, count, data, finished, sled};
 
 /// A boot of the first image that has gone on to this batch, when somebody else says in the sled's
 /// name that it begins anew, with the second image if there is one.

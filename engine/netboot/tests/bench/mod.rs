@@ -140,3 +140,12 @@ pub(crate) fn finished(bench: &mut Bench) -> usize {
     let finished = |event: &Event| matches!(event.kind, EventKind::Finished(_));
     bench.events().into_iter().filter(finished).count()
 }
+
+/// The bytes of each DATA frame are those that `image` has there.
+pub(crate) fn are_of(frames: &[Vec<u8>], image: &Contents) -> bool {
+    let mut data = frames.iter().filter_map(|frame| match Frame::parse(frame).unwrap().message {
+        Message::Data(data) => Some(data),
+        _ => None,
+    });
+    data.all(|data| image.held().unwrap()[data.offset as usize..].starts_with(data.bytes))
+}
