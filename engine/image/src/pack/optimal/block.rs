@@ -61,7 +61,7 @@ impl Histogram {
     }
 
     /// Bits besides those of the codes.
-    fn extra_bits(&self) -> u64 {
+    pub(super) fn extra_bits(&self) -> u64 {
         let lengths = LENGTHS.iter().zip(&self.literals[END + 1..]);
         let lengths: u64 =
             lengths.map(|((_, bits), &count)| u64::from(*bits) * u64::from(count)).sum();

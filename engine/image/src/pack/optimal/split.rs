@@ -14,8 +14,9 @@ const ALL: usize = LITERALS + DISTANCES;
 struct Mark {
     /// The byte.
     at: usize,
-    /// How often each symbol occurs before it.
+    /// How often each symbol occurs before it, and the extra bits of all these.
     before: [u32; ALL],
+    extra: u64,
 }
 
 /// How finely blocks are looked for.
@@ -87,15 +88,17 @@ impl Mark {
         let mut before = [0; ALL];
         before[..LITERALS].copy_from_slice(&histogram.literals);
         before[LITERALS..].copy_from_slice(&histogram.distances);
-        Self { at, before }
+        Self { at, before, extra: histogram.extra_bits() }
     }
 }
 
-/// About how many bits a block takes, besides extra bits, which it takes in any case.
+/// About how many bits a block takes.
 fn bits(start: &Mark, end: &Mark) -> f32 {
     /// What tells the codes, fitted to blocks of programs and texts: in all, and for each symbol.
     const HEAD: f32 = 200.0;
     const USED: f32 = 2.5;
+    /// What stands before bytes that are stored.
+    const STORED: f32 = 40.0;
     let weights = &WEIGHTS[..];
     let of = |symbols: Range<usize>| {
         let (mut total, mut sum, mut used) = (0, 0.0, 0);
@@ -107,7 +110,9 @@ fn bits(start: &Mark, end: &Mark) -> f32 {
         }
         weight(weights, total) - sum + used as f32 * USED
     };
-    HEAD + of(0..LITERALS) + of(LITERALS..ALL)
+    let extra = (end.extra - start.extra) as f32;
+    let stored = (end.at - start.at) as f32 * 8.0 + STORED;
+    (HEAD + of(0..LITERALS) + of(LITERALS..ALL) + extra).min(stored)
 }
 
 /// Counts by their logarithms.
