@@ -75,8 +75,9 @@ impl Histogram {
 
 /// The codes of a block, and how they are written.
 pub(super) struct Codes {
-    literals: [u8; FIXED_LITERALS],
-    distances: [u8; DISTANCES],
+    /// The lengths of the codes of each symbol, in bits: 0 of one that does not occur.
+    pub(super) literals: [u8; FIXED_LITERALS],
+    pub(super) distances: [u8; DISTANCES],
     /// None for the fixed codes.
     head: Option<Head>,
     /// Bits of the block.

@@ -58,7 +58,7 @@ impl Encoder {
     pub(super) fn new(effort: Effort) -> Self {
         let finder = match effort.finder {
             FinderKind::Chains => AnyFinder::Chains(Chains::new(effort.search)),
-            FinderKind::Trees => AnyFinder::Trees(Trees::new(effort.search)),
+            FinderKind::Trees(order) => AnyFinder::Trees(Trees::new(effort.search, order)),
         };
         Self {
             effort,
@@ -190,8 +190,20 @@ impl Encoder {
                 items.copy_from_slice(trial);
             }
             if idle == IDLE {
+                break;
+            }
+        }
+        // Now with codes as they are. What takes less with these takes still less with its own.
+        for _ in 0..self.effort.last_passes {
+            let costs = Costs::with(&Codes::best(&Histogram::of(symbols(items, bytes))));
+            let whole = self.effort.whole;
+            self.cheapest.find(&self.matches, block.start, bytes, &costs, whole, trial);
+            let bits = Codes::best(&Histogram::of(symbols(trial, bytes))).bits;
+            if bits >= least {
                 return;
             }
+            least = bits;
+            items.copy_from_slice(trial);
         }
     }
 }
