@@ -48,14 +48,15 @@ impl Effort {
         let (unit, symbols, marks, passes): (_, _, _, &[u32]) = match level {
             ..=11 => (256 << 10, 1024, 64, &[1]),
             12 => (512 << 10, 512, 160, &[1, 1]),
-            _ => (1 << 20, 128, 800, &[6, 15, 15]),
+            _ => (1 << 20, 256, 400, &[3, 8]),
         };
-        let (fine, last_passes) = if level > 12 { (16, 15) } else { (usize::MAX, 0) };
+        let (fine, told, last_passes) =
+            if level > 12 { (16, 3.0, 15) } else { (usize::MAX, 2.5, 0) };
         Self {
             finder,
             search: Search { depth, nice },
             unit,
-            grain: Grain { symbols, marks, fine },
+            grain: Grain { symbols, marks, fine, told },
             whole,
             passes,
             last_passes,

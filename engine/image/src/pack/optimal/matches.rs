@@ -18,14 +18,8 @@ impl Matches {
     const RUN: usize = 4 * LONGEST;
 
     /// Positions without a match behind which only every so many are looked at.
-    const NOISE: [(usize, usize); 2] = [(64, 4), (2048, 16)];
-
-    /// After so many positions without a match, every how many are looked at.
-    #[inline]
-    fn step(vain: usize) -> usize {
-        let last = Self::NOISE.iter().rev().find(|(noise, _)| vain >= *noise);
-        last.map_or(1, |(_, step)| *step)
-    }
+    const NOISE: usize = 64;
+    const STEP: usize = 4;
 
     /// The matches of the position `at`: each is longer than the one before.
     #[inline]
@@ -66,7 +60,7 @@ impl Matches {
             }
             self.begin();
             let most = (range.end - at).min(LONGEST);
-            if F::SKIPS && vain % Self::step(vain) > 0 {
+            if F::SKIPS && vain % Self::STEP > 0 && vain >= Self::NOISE {
                 finder.insert(bytes, at, most);
                 vain += 1;
                 at += 1;
@@ -85,8 +79,9 @@ impl Matches {
             if length == 0 {
                 vain += 1;
             } else {
-                let skipped = if F::SKIPS { Self::step(vain) - 1 } else { 0 };
-                self.add_before(bytes, at, (length, distance), skipped);
+                if vain >= Self::NOISE {
+                    self.add_before(bytes, at, (length, distance), vain.min(Self::STEP - 1));
+                }
                 vain = 0;
             }
             at += 1;

@@ -13,6 +13,8 @@ struct Marks {
     places: Vec<Mark>,
     /// Symbols of literals and lengths that occur at all: those of distances come behind them.
     literals: usize,
+    /// Bits that tell the code of a symbol.
+    told: f32,
 }
 
 struct Mark {
@@ -32,16 +34,18 @@ pub(super) struct Grain {
     pub(super) marks: usize,
     /// Symbols between the places to which an end is moved then, if that takes less.
     pub(super) fine: usize,
+    /// Bits taken to tell the code of one symbol, in the mean of blocks of that size.
+    pub(super) told: f32,
 }
 
 /// Where blocks should end, if `items` make symbols of `bytes`, such that all take least.
 pub(super) fn split(items: &[Item], bytes: &[u8], grain: Grain) -> Vec<usize> {
     let count = symbols(items, bytes).count();
     let coarse = grain.symbols.max(count.div_ceil(grain.marks));
-    let mut ends = coarsely(&marks(items, bytes, coarse));
+    let mut ends = coarsely(&marks(items, bytes, coarse, grain.told));
     if grain.fine < coarse {
         let near = coarse / grain.fine;
-        move_ends(&mut ends, &marks(items, bytes, grain.fine), near);
+        move_ends(&mut ends, &marks(items, bytes, grain.fine, grain.told), near);
     }
     ends
 }
@@ -89,7 +93,7 @@ fn move_ends(ends: &mut [usize], marks: &Marks, near: usize) {
 }
 
 /// Marks at multiples of `grain` symbols, and where long runs of equal bytes begin and end.
-fn marks(items: &[Item], bytes: &[u8], grain: usize) -> Marks {
+fn marks(items: &[Item], bytes: &[u8], grain: usize, told: f32) -> Marks {
     /// Longest matches that may make a block of their own.
     const RUN: usize = 64;
     let mut marks = Vec::new();
@@ -112,7 +116,7 @@ fn marks(items: &[Item], bytes: &[u8], grain: usize) -> Marks {
         symbols += 1;
     }
     marks.push(Mark::new(at, &histogram));
-    Marks::new(marks, &histogram)
+    Marks::new(marks, &histogram, told)
 }
 
 impl Mark {
@@ -124,21 +128,20 @@ impl Mark {
 
 impl Marks {
     /// Of `places`, which have all symbols: those of `all` are to be looked at.
-    fn new(mut places: Vec<Mark>, all: &Histogram) -> Self {
+    fn new(mut places: Vec<Mark>, all: &Histogram, told: f32) -> Self {
         let occurs = |&count: &u32| count > 0;
         for place in &mut places {
             let mut all = all.literals.iter().chain(&all.distances).map(occurs);
             place.before.retain(|_| all.next() == Some(true));
         }
         let literals = all.literals.iter().filter(|&count| occurs(count)).count();
-        Self { places, literals }
+        Self { places, literals, told }
     }
 
     /// About how many bits a block takes from the place `start` to `end`.
     fn bits(&self, start: usize, end: usize) -> f32 {
-        /// What tells the codes, fitted to blocks of programs and texts: in all, and for each symbol.
+        /// What tells the codes besides the symbols', fitted to blocks of programs and texts.
         const HEAD: f32 = 200.0;
-        const USED: f32 = 3.0;
         /// What stands before bytes that are stored.
         const STORED: f32 = 40.0;
         let (start, end) = (&self.places[start], &self.places[end]);
@@ -152,7 +155,7 @@ impl Marks {
                 sum += weight(weights, count);
                 used += u32::from(count > 0);
             }
-            weight(weights, total) - sum + used as f32 * USED
+            weight(weights, total) - sum + used as f32 * self.told
         };
         let extra = (end.extra - start.extra) as f32;
         let stored = (end.at - start.at) as f32 * 8.0 + STORED;
