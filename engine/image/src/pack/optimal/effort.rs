@@ -37,6 +37,9 @@ impl Effort {
     /// The least level that has one.
     pub(in super::super) const LEAST: u8 = 10;
 
+    /// The level that has a closer look than 10 and 11, at what these may have missed.
+    pub(in super::super) const CLOSER: u8 = 12;
+
     /// Of a `level`, 10 to 13.
     pub(in super::super) fn of(level: u8) -> Self {
         let (finder, depth, nice, whole) = match level {
