@@ -2,10 +2,10 @@
 //!
 //!     cargo run --release -p boot-benches --bin image-table -- [MEMBER|WAY ...]
 //!
-//! A WAY is `peer` (one thread, level 9, as the replaced tool compresses), `pigz-9`, `pigz-11`, or
-//! a level of ours: `1` to `12`, or `max`. Every image of ours is inflated again, and searched for
+//! A WAY is `peer` (one thread, level 9, as the replaced tool compresses), `pigz-9`, `pigz-11`,
+//! `zopfli` (the crate's 15 iterations, one thread), or a level of ours: `1` to `12`, or `max`. Every image of ours is inflated again, and searched for
 //! slices at which a sled would give up. Without names, it takes all ways over all members that
-//! take seconds: those of 1 GiB and more have to be named.
+//! take seconds: those of 1 GiB and more have to be named, and so has zopfli, which takes minutes.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -19,7 +19,8 @@ use boot_format::boot_source::SliceTraps;
 use boot_image::ImageFile;
 use boot_image::pack::PackOptions;
 
-const WAYS: [&str; 10] = ["peer", "pigz-9", "pigz-11", "1", "6", "9", "10", "11", "12", "max"];
+const WAYS: [&str; 11] =
+    ["peer", "pigz-9", "pigz-11", "1", "6", "9", "10", "11", "12", "max", "zopfli"];
 
 /// Payload bytes, and seconds.
 type Cell = Option<(u64, f64)>;
@@ -39,7 +40,7 @@ fn main() {
         }
     }
     if ways.is_empty() {
-        ways.extend(WAYS);
+        ways.extend(WAYS.iter().filter(|way| **way != "zopfli"));
     }
     let mut left_out = |name: &str, why: &std::io::Error| eprintln!("{name} is left out: {why}");
     let members = corpus(&members, &mut left_out).expect("the corpus can be kept");
@@ -75,6 +76,14 @@ fn measure(member: &Member, way: &str, image: &Path) -> Cell {
             let seconds = seconds();
             let bytes = fs::metadata(image).expect("it is there").len();
             status.success().then_some((bytes, seconds))
+        }
+        "zopfli" => {
+            let out = File::create(image).expect("the image can be written");
+            let contents = File::open(raw).expect("it is there");
+            // Its options are 15 iterations unless told otherwise.
+            zopfli::compress(zopfli::Options::default(), zopfli::Format::Zlib, contents, out)
+                .expect("the image can be written");
+            Some((fs::metadata(image).expect("it is there").len(), seconds()))
         }
         level => {
             let level = level.parse().unwrap_or(PackOptions::MOST);

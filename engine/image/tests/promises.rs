@@ -34,7 +34,9 @@ fn payload(raw: &[u8], level: u8) -> Option<Vec<u8>> {
 /// Runs, noise, words, and copies from near and far, in any order and of any length.
 fn contents(seed: u64) -> Vec<u8> {
     let mut random = fastrand::Rng::with_seed(seed);
-    let length = random.usize(1..3 << 20);
+    // Mostly short, so that many are tried in minutes; some are longer than a chunk.
+    let most = if seed.is_multiple_of(64) { 6 << 20 } else { 1 << random.u32(8..=20) };
+    let length = random.usize(1..most);
     let words: Vec<Vec<u8>> = (0..random.usize(2..400))
         .map(|_| (0..random.usize(1..12)).map(|_| random.u8(b'a'..=b'z')).collect())
         .collect();
@@ -70,6 +72,40 @@ fn contents(seed: u64) -> Vec<u8> {
     }
     bytes.truncate(length);
     bytes
+}
+
+/// Noise that comes again at a distance, or only where a chunk of 4 MiB begins.
+fn noise_again(distance: usize, only_at_starts: bool) -> Vec<u8> {
+    let mut random = fastrand::Rng::with_seed(1);
+    let mut bytes: Vec<u8> = Vec::new();
+    while bytes.len() < 9 << 20 {
+        let into_chunk = bytes.len() % (4 << 20);
+        if bytes.len() >= 4 << 20 && into_chunk < 1000 || bytes.len() >= distance && !only_at_starts
+        {
+            let from = bytes.len() - distance;
+            bytes.extend_from_within(from..from + 1000);
+        } else {
+            let more = ((4 << 20) - into_chunk).min(distance);
+            bytes.extend(std::iter::repeat_with(|| random.u8(..)).take(more));
+        }
+    }
+    bytes
+}
+
+#[test]
+fn what_comes_again_across_the_start_of_a_chunk_is_never_larger() {
+    for (distance, only_at_starts) in [(32_768, false), (20_000, false), (9000, true)] {
+        let raw = noise_again(distance, only_at_starts);
+        let peer = miniz_oxide::deflate::compress_to_vec_zlib(&raw, 9).len();
+        for level in [PackOptions::LEVEL, 11, 12] {
+            let payload = payload(&raw, level);
+            let length = payload.as_ref().map_or(raw.len(), Vec::len);
+            assert!(length <= peer, "{distance}, level {level}: {length} bytes, and {peer} there");
+            if let Some(payload) = payload {
+                assert_eq!(sled_inflates(&payload, 974).as_deref(), Ok(&raw[..]));
+            }
+        }
+    }
 }
 
 #[test]

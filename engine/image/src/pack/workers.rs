@@ -24,7 +24,8 @@ pub(super) struct Workers<'a> {
 
 enum Compressors {
     Libdeflate(u8, Idle<Compressor>),
-    Own(Effort, Idle<Encoder>),
+    /// The second are those of a higher level, for what they make smaller by far.
+    Own(Effort, Idle<Encoder>, Idle<Encoder>),
 }
 
 /// What nobody uses at the moment.
@@ -54,13 +55,23 @@ impl<'a> Workers<'a> {
     /// The share of a chunk's bytes that is little for its stream: so little that what tells the
     /// codes of a block is a part of it, and that compressing it once more takes no time.
     const LITTLE: usize = 20;
+    /// Bytes of a chunk so small that it is compressed in all ways there are, the replaced tool's
+    /// among them: that takes milliseconds, also of a larger one that is dull.
+    const SMALL: usize = 256 << 10;
+    const SMALL_AND_DULL: usize = 1 << 20;
+    /// A chunk looks back across its start, and so can't be inflated by itself, where that saves
+    /// more than these bytes and this share: of its stream, or of what compressing saves if that is
+    /// less. The replaced tool takes more bytes in 4 MiB of noise, for the heads of stored blocks,
+    /// and a larger share of the corpus' members.
+    const SPARED: usize = 128;
+    const SHARE: usize = 256;
 
     /// For `level`, 1 to 13; they leave when `stop` is set.
     pub(super) fn new(level: u8, stop: &'a AtomicBool) -> Self {
         let compressors = if level < Effort::LEAST {
             Compressors::Libdeflate(level, Idle::new())
         } else {
-            Compressors::Own(Effort::of(level), Idle::new())
+            Compressors::Own(Effort::of(level), Idle::new(), Idle::new())
         };
         Self { compressors, memories: Idle::new(), stop, done: AtomicU64::new(0) }
     }
@@ -72,10 +83,7 @@ impl<'a> Workers<'a> {
             // small as quickly.
             Compressors::Libdeflate(..) => Cut { chunk: 2 << 20, run: 64 << 10, window: 0 },
             // Shorter runs are better off within a chunk.
-            Compressors::Own(effort, _) => {
-                let window = if effort.is_one { WINDOW } else { 0 };
-                Cut { chunk: 4 << 20, run: 512 << 10, window }
-            }
+            Compressors::Own(..) => Cut { chunk: 4 << 20, run: 512 << 10, window: WINDOW },
         }
     }
 
@@ -99,41 +107,120 @@ impl<'a> Workers<'a> {
                 self.add((bytes.len() - window) as u64);
                 stream
             }
-            Compressors::Own(effort, idle) => self.in_segments(bytes, window, *effort, idle),
+            Compressors::Own(effort, idle, thorough) => {
+                let own = Own { effort: *effort, idle, bytes, window };
+                self.smallest(&own, thorough)
+            }
         };
         self.memories.with(Vec::new, |memory| Piece::checked(stream, bytes, window, memory))
     }
 
+    /// The smallest stream found for a chunk: where an estimate may be wrong, in other ways as well.
+    fn smallest(&self, own: &Own<'_>, thorough: &Idle<Encoder>) -> Vec<u8> {
+        let mut stream = self.compress_own(own, true);
+        let closer = Own { effort: Effort::of(Effort::CLOSER), idle: thorough, ..*own };
+        if !own.effort.is_one && own.is_suspect(&closer) {
+            stream = shorter(self.compress_own(&closer, false), stream);
+        }
+        let chunk = &own.bytes[own.window..];
+        let is_dull = stream.len() < chunk.len() / Self::LITTLE;
+        if chunk.len() <= if is_dull { Self::SMALL_AND_DULL } else { Self::SMALL } {
+            stream = shorter(stream, miniz_oxide::deflate::compress_to_vec(chunk, 9));
+        }
+        stream
+    }
+
+    /// The stream of a chunk, which looks back across its start only where that saves much, unless
+    /// all is one stretch. The `first` time, what is done counts as progress.
+    fn compress_own(&self, own: &Own<'_>, first: bool) -> Vec<u8> {
+        if own.effort.is_one || own.window == 0 {
+            return self.in_segments(own, first);
+        }
+        let alone = Own { bytes: &own.bytes[own.window..], window: 0, ..*own };
+        let stream = self.in_segments(&alone, first);
+        let saves_else = stream.len().min(alone.bytes.len().saturating_sub(stream.len()));
+        if own.saved_by_window() > Self::SPARED + saves_else / Self::SHARE {
+            shorter(self.in_segments(own, false), stream)
+        } else {
+            stream
+        }
+    }
+
     /// Has the parts of a chunk compressed beside each other. Each may refer to those before it, so
     /// that they are as good as one.
-    fn in_segments(
-        &self,
-        bytes: &[u8],
-        window: usize,
-        effort: Effort,
-        idle: &Idle<Encoder>,
-    ) -> Vec<u8> {
+    fn in_segments(&self, own: &Own<'_>, first: bool) -> Vec<u8> {
         let go_on = |bytes: usize| {
-            self.add(bytes as u64);
+            self.add(if first { bytes as u64 } else { 0 });
             !self.stop.load(Ordering::Relaxed)
         };
-        let encode = |range| {
-            let encode = |encoder: &mut Encoder| encoder.encode(bytes, range, go_on);
-            idle.with(|| Encoder::new(effort), encode)
-        };
-        let whole = || {
-            let go_on = |_| !self.stop.load(Ordering::Relaxed);
-            let range = window..bytes.len();
-            let encode = |encoder: &mut Encoder| encoder.encode_whole(bytes, range, go_on);
-            idle.with(|| Encoder::new(effort), encode).finish()
-        };
-        let parts: Vec<_> = segments(window..bytes.len()).into_par_iter().map(encode).collect();
+        let range = own.window..own.bytes.len();
+        let encode = |range| own.with(|encoder| encoder.encode(own.bytes, range, go_on));
+        let parts: Vec<_> = segments(range.clone()).into_par_iter().map(encode).collect();
         let mut all = BitWriter::default();
         for part in parts {
             all.append(part);
         }
         let stream = all.finish();
-        if stream.len() < bytes.len() / Self::LITTLE { shorter(whole(), stream) } else { stream }
+        let is_small = range.len() <= Self::SMALL;
+        if stream.len() >= range.len() / Self::LITTLE && !is_small {
+            return stream;
+        }
+        let go_on = |_| !self.stop.load(Ordering::Relaxed);
+        let whole = |encoder: &mut Encoder| {
+            encoder.encode_whole(own.bytes, range.clone(), is_small, go_on).finish()
+        };
+        shorter(own.with(whole), stream)
+    }
+}
+
+/// A chunk behind a window, and who compresses it.
+#[derive(Clone, Copy)]
+struct Own<'a> {
+    effort: Effort,
+    idle: &'a Idle<Encoder>,
+    bytes: &'a [u8],
+    window: usize,
+}
+
+impl Own<'_> {
+    /// Bytes that are compressed to find out what is worth it.
+    const SAMPLE: usize = 32 << 10;
+    /// What a closer look has to save: more than these bytes, which the heads of two blocks take, and
+    /// this share of the samples' streams, which is twice what level 12 saves of the corpus' texts.
+    const HEADS: usize = 128;
+    const CLOSER: usize = 20;
+
+    fn with<R>(&self, work: impl FnOnce(&mut Encoder) -> R) -> R {
+        self.idle.with(|| Encoder::new(self.effort), work)
+    }
+
+    /// Bytes that the stream of `range` of `bytes` takes.
+    fn length(&self, bytes: &[u8], range: Range<usize>) -> usize {
+        self.with(|encoder| encoder.encode(bytes, range, |_| true).finish().len())
+    }
+
+    /// Bytes that the start of the chunk takes less if it may refer to what is before it.
+    fn saved_by_window(&self) -> usize {
+        // What comes behind has as much before it in the chunk.
+        let bytes = &self.bytes[..self.bytes.len().min(self.window + WINDOW)];
+        let alone = &bytes[self.window..];
+        self.length(alone, 0..alone.len())
+            .saturating_sub(self.length(bytes, self.window..bytes.len()))
+    }
+
+    /// Whether so much is saved by a `closer` look that the replaced tool may save it, too.
+    fn is_suspect(&self, closer: &Self) -> bool {
+        let chunk = &self.bytes[self.window..];
+        if chunk.len() <= Workers::SMALL {
+            return true;
+        }
+        let samples = [1, 2].map(|third| {
+            let start = chunk.len() / 3 * third;
+            &chunk[start..chunk.len().min(start + Self::SAMPLE)]
+        });
+        let length = |own: &Self| samples.iter().map(|s| own.length(s, 0..s.len())).sum::<usize>();
+        let quick = length(self);
+        length(closer) + Self::HEADS + quick / Self::CLOSER < quick
     }
 }
 

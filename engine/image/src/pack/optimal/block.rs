@@ -61,7 +61,7 @@ impl Histogram {
     }
 
     /// Bits besides those of the codes.
-    fn extra_bits(&self) -> u64 {
+    pub(super) fn extra_bits(&self) -> u64 {
         let lengths = LENGTHS.iter().zip(&self.literals[END + 1..]);
         let lengths: u64 =
             lengths.map(|((_, bits), &count)| u64::from(*bits) * u64::from(count)).sum();
@@ -75,8 +75,9 @@ impl Histogram {
 
 /// The codes of a block, and how they are written.
 pub(super) struct Codes {
-    literals: [u8; FIXED_LITERALS],
-    distances: [u8; DISTANCES],
+    /// The lengths of the codes of each symbol, in bits: 0 of one that does not occur.
+    pub(super) literals: [u8; FIXED_LITERALS],
+    pub(super) distances: [u8; DISTANCES],
     /// None for the fixed codes.
     head: Option<Head>,
     /// Bits of the block.

@@ -14,6 +14,45 @@ pub(super) struct Chains {
     /// The place before each one in its chain.
     before: Box<[i16; WINDOW]>,
     base: Base,
+    trial: Trial,
+}
+
+/// Tries now and then how much longer matches get by looking at more places, and decides by that
+/// how many are looked at.
+#[derive(Clone, Copy, Debug, Default)]
+struct Trial {
+    /// Positions looked at.
+    turn: u32,
+    /// Bytes of the longest matches at those where it was tried: without it, and with it.
+    shallow: u32,
+    deep: u32,
+    is_worth: bool,
+}
+
+impl Trial {
+    /// Positions for each one where it is tried, and such trials for each decision.
+    const EVERY: u32 = 64;
+    const TRIALS: u32 = 8;
+    /// Times the places that are looked at where it is tried, and where it is worth it.
+    const DEEP: u32 = 6;
+
+    /// Whether this position is one where it is tried.
+    #[inline]
+    fn is_due(&mut self) -> bool {
+        self.turn += 1;
+        self.turn.is_multiple_of(Self::EVERY)
+    }
+
+    fn add(&mut self, shallow: usize, deep: usize) {
+        self.shallow += shallow as u32;
+        self.deep += deep as u32;
+        if self.turn.is_multiple_of(Self::EVERY * Self::TRIALS) {
+            // Contents where that gives a twelfth more are those that the replaced tool makes smaller:
+            // it looks at 1,500 places.
+            self.is_worth = self.deep * 12 > self.shallow * 13;
+            (self.shallow, self.deep) = (0, 0);
+        }
+    }
 }
 
 /// The nearest places with the same hash of three, four and five bytes.
@@ -29,6 +68,7 @@ impl Chains {
             of_five: nowhere(),
             before: nowhere(),
             base,
+            trial: Trial::default(),
         }
     }
 
@@ -59,6 +99,7 @@ impl Finder for Chains {
         self.of_four.fill(NOWHERE);
         self.of_five.fill(NOWHERE);
         self.base = Base::new(at);
+        self.trial = Trial::default();
     }
 
     #[inline]
@@ -99,8 +140,15 @@ impl Finder for Chains {
             }
         }
         let mut tail = four(bytes, at + best - 3);
-        let mut depth = self.search.depth;
+        let is_trial = self.trial.is_due();
+        let is_deep = is_trial || self.trial.is_worth;
+        let mut depth = self.search.depth * if is_deep { Trial::DEEP } else { 1 };
+        let shallow_end = depth - self.search.depth;
+        let mut shallow = 0;
         while place > last && depth > 0 {
+            if depth == shallow_end {
+                shallow = best;
+            }
             depth -= 1;
             let position = base.position(place);
             place = i32::from(self.before[place as usize % WINDOW]);
@@ -111,11 +159,14 @@ impl Finder for Chains {
                     best = length;
                     found(length, at - position);
                     if length >= nice {
-                        return;
+                        break;
                     }
                     tail = four(bytes, at + best - 3);
                 }
             }
+        }
+        if is_trial {
+            self.trial.add(if shallow > 0 { shallow } else { best }, best);
         }
     }
 }

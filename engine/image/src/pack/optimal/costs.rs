@@ -1,6 +1,6 @@
 //! What each symbol is expected to take.
 
-use super::block::Histogram;
+use super::block::{Codes, Histogram};
 use super::logs::log2;
 use super::symbols::{DISTANCES, END, LENGTH_SYMBOLS, LENGTHS, distance_bits};
 
@@ -20,21 +20,37 @@ impl Costs {
 
     /// What they take in a block with such frequencies, if codes could have parts of bits.
     pub(super) fn of(histogram: &Histogram) -> Self {
+        Self::by(Self::bits(&histogram.literals), Self::bits(&histogram.distances))
+    }
+
+    /// What they take with such codes. A symbol without one is taken to have the longest.
+    pub(super) fn with(codes: &Codes) -> Self {
+        Self::by(Self::lengths(&codes.literals), Self::lengths(&codes.distances))
+    }
+
+    /// By the bits of the symbols of each alphabet.
+    fn by(literal_bits: impl Fn(usize) -> f32, distance_bits_of: impl Fn(usize) -> f32) -> Self {
         let mut costs = Self { literals: [0; 256], lengths: [0; 259], distances: [0; 32] };
-        let bits = Self::bits(&histogram.literals);
         let whole = |bits: f32| (bits * Self::BIT) as u32;
         for (byte, cost) in costs.literals.iter_mut().enumerate() {
-            *cost = whole(bits(byte));
+            *cost = whole(literal_bits(byte));
         }
         for (length, cost) in costs.lengths.iter_mut().enumerate().skip(3) {
             let symbol = usize::from(LENGTH_SYMBOLS[length]);
-            *cost = whole(bits(END + 1 + symbol) + f32::from(LENGTHS[symbol].1));
+            *cost = whole(literal_bits(END + 1 + symbol) + f32::from(LENGTHS[symbol].1));
         }
-        let bits = Self::bits(&histogram.distances);
         for (symbol, cost) in costs.distances[..DISTANCES].iter_mut().enumerate() {
-            *cost = whole(bits(symbol) + distance_bits(symbol) as f32);
+            *cost = whole(distance_bits_of(symbol) + distance_bits(symbol) as f32);
         }
         costs
+    }
+
+    /// The bits of a symbol whose code has such a length, or none.
+    fn lengths(lengths: &[u8]) -> impl Fn(usize) -> f32 {
+        |symbol| match lengths[symbol] {
+            0 => Self::MOST,
+            length => length.into(),
+        }
     }
 
     /// The bits of a symbol. One that does not occur is taken to occur half a time.

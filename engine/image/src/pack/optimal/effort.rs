@@ -7,7 +7,8 @@ use super::split::Grain;
 #[derive(Clone, Copy, Debug)]
 pub(super) enum FinderKind {
     Chains,
-    Trees,
+    /// With hashes of three bytes of so many bits: where they meet, a match is not found.
+    Trees(u32),
 }
 
 /// How much is done. All numbers were chosen by the table that the benches make of their corpus.
@@ -24,6 +25,9 @@ pub(in super::super) struct Effort {
     /// How often blocks are looked for, and the symbols that take least with the codes of the last
     /// time: at most.
     pub(super) passes: &'static [u32],
+    /// How often the symbols that take least are looked for after that with the codes that a block
+    /// has, in whole bits: at most.
+    pub(super) last_passes: u32,
     /// Whether all that is compressed is one stretch: or else what stands behind a marker does
     /// without what stands before, so that it can be inflated on another core.
     pub(in super::super) is_one: bool,
@@ -33,26 +37,32 @@ impl Effort {
     /// The least level that has one.
     pub(in super::super) const LEAST: u8 = 10;
 
+    /// The level that has a closer look than 10 and 11, at what these may have missed.
+    pub(in super::super) const CLOSER: u8 = 12;
+
     /// Of a `level`, 10 to 13.
     pub(in super::super) fn of(level: u8) -> Self {
         let (finder, depth, nice, whole) = match level {
             ..=10 => (FinderKind::Chains, 16, 40, 24),
-            11 => (FinderKind::Trees, 25, 60, 24),
-            12 => (FinderKind::Trees, 35, 100, 32),
-            _ => (FinderKind::Trees, 400, 258, 258),
+            11 => (FinderKind::Trees(15), 25, 60, 24),
+            12 => (FinderKind::Trees(15), 35, 100, 32),
+            _ => (FinderKind::Trees(18), 400, 258, 258),
         };
         let (unit, symbols, marks, passes): (_, _, _, &[u32]) = match level {
             ..=11 => (256 << 10, 1024, 64, &[1]),
             12 => (512 << 10, 512, 160, &[1, 1]),
-            _ => (1 << 20, 256, 400, &[6, 15, 15]),
+            _ => (1 << 20, 256, 400, &[3, 8]),
         };
+        let (fine, told, last_passes) =
+            if level > 12 { (16, 3.0, 15) } else { (usize::MAX, 2.5, 0) };
         Self {
             finder,
             search: Search { depth, nice },
             unit,
-            grain: Grain { symbols, marks },
+            grain: Grain { symbols, marks, fine, told },
             whole,
             passes,
+            last_passes,
             is_one: level >= 12,
         }
     }

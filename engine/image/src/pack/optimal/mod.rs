@@ -58,7 +58,7 @@ impl Encoder {
     pub(super) fn new(effort: Effort) -> Self {
         let finder = match effort.finder {
             FinderKind::Chains => AnyFinder::Chains(Chains::new(effort.search)),
-            FinderKind::Trees => AnyFinder::Trees(Trees::new(effort.search)),
+            FinderKind::Trees(order) => AnyFinder::Trees(Trees::new(effort.search, order)),
         };
         Self {
             effort,
@@ -83,15 +83,35 @@ impl Encoder {
         self.encode_by(bytes, range, unit, go_on)
     }
 
-    /// The same where little comes out: as one unit, since every block counts.
+    /// The same where little comes out: as one unit, since every block counts. If `both`, with and
+    /// without blocks for long runs, which may not be worth it.
     pub(super) fn encode_whole(
         &mut self,
         bytes: &[u8],
         range: Range<usize>,
+        both: bool,
         go_on: impl Fn(usize) -> bool,
     ) -> BitWriter {
         let unit = range.len();
-        self.encode_by(bytes, range, unit, go_on)
+        let with_runs = self.encode_by(bytes, range.clone(), unit, &go_on);
+        if !both {
+            return with_runs;
+        }
+        let mut out = BitWriter::default();
+        self.restart(bytes, range.start);
+        if unit > 0 {
+            self.unit(bytes, range, &mut out);
+        }
+        if out.length() < with_runs.length() { out } else { with_runs }
+    }
+
+    /// Begins anew with the bytes before `at`.
+    fn restart(&mut self, bytes: &[u8], at: usize) {
+        let window = at.saturating_sub(WINDOW)..at;
+        match &mut self.finder {
+            AnyFinder::Chains(finder) => take_in(finder, bytes, window),
+            AnyFinder::Trees(finder) => take_in(finder, bytes, window),
+        }
     }
 
     fn encode_by(
@@ -102,11 +122,7 @@ impl Encoder {
         go_on: impl Fn(usize) -> bool,
     ) -> BitWriter {
         let mut out = BitWriter::default();
-        let window = range.start.saturating_sub(WINDOW)..range.start;
-        match &mut self.finder {
-            AnyFinder::Chains(finder) => take_in(finder, bytes, window),
-            AnyFinder::Trees(finder) => take_in(finder, bytes, window),
-        }
+        self.restart(bytes, range.start);
         let mut at = range.start;
         while at < range.end {
             let mut end = range.end.min(at + unit);
@@ -190,8 +206,20 @@ impl Encoder {
                 items.copy_from_slice(trial);
             }
             if idle == IDLE {
+                break;
+            }
+        }
+        // Now with codes as they are. What takes less with these takes still less with its own.
+        for _ in 0..self.effort.last_passes {
+            let costs = Costs::with(&Codes::best(&Histogram::of(symbols(items, bytes))));
+            let whole = self.effort.whole;
+            self.cheapest.find(&self.matches, block.start, bytes, &costs, whole, trial);
+            let bits = Codes::best(&Histogram::of(symbols(trial, bytes))).bits;
+            if bits >= least {
                 return;
             }
+            least = bits;
+            items.copy_from_slice(trial);
         }
     }
 }

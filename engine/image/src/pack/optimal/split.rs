@@ -6,16 +6,23 @@ use std::sync::LazyLock;
 use super::block::{Histogram, symbols};
 use super::logs::log2;
 use super::places::LONGEST;
-use super::symbols::{DISTANCES, Item, LITERALS};
+use super::symbols::Item;
 
-const ALL: usize = LITERALS + DISTANCES;
+/// Places where a block may begin.
+struct Marks {
+    places: Vec<Mark>,
+    /// Symbols of literals and lengths that occur at all: those of distances come behind them.
+    literals: usize,
+    /// Bits that tell the code of a symbol.
+    told: f32,
+}
 
-/// A place where a block may begin.
 struct Mark {
     /// The byte.
     at: usize,
-    /// How often each symbol occurs before it.
-    before: [u32; ALL],
+    /// How often each symbol that occurs at all does before it, and the extra bits of all these.
+    before: Vec<u32>,
+    extra: u64,
 }
 
 /// How finely blocks are looked for.
@@ -25,19 +32,32 @@ pub(super) struct Grain {
     pub(super) symbols: usize,
     /// Places at which a block may end, at most: every two of them are looked at.
     pub(super) marks: usize,
+    /// Symbols between the places to which an end is moved then, if that takes less.
+    pub(super) fine: usize,
+    /// Bits taken to tell the code of one symbol, in the mean of blocks of that size.
+    pub(super) told: f32,
 }
 
 /// Where blocks should end, if `items` make symbols of `bytes`, such that all take least.
 pub(super) fn split(items: &[Item], bytes: &[u8], grain: Grain) -> Vec<usize> {
     let count = symbols(items, bytes).count();
-    let grain = grain.symbols.max(count.div_ceil(grain.marks));
-    let marks = marks(items, bytes, grain);
+    let coarse = grain.symbols.max(count.div_ceil(grain.marks));
+    let mut ends = coarsely(&marks(items, bytes, coarse, grain.told));
+    if grain.fine < coarse {
+        let near = coarse / grain.fine;
+        move_ends(&mut ends, &marks(items, bytes, grain.fine, grain.told), near);
+    }
+    ends
+}
+
+/// The marks at which blocks should end, if they may end at any, such that all take least.
+fn coarsely(marks: &Marks) -> Vec<usize> {
     // The least bits of all up to each mark, and the mark at which the last block begins then.
     let mut least = vec![(0.0_f32, 0)];
-    for (index, end) in marks.iter().enumerate().skip(1) {
-        let all = |start: usize| least[start].0 + bits(&marks[start], end);
+    for end in 1..marks.places.len() {
+        let all = |start: usize| least[start].0 + marks.bits(start, end);
         let mut best = (f32::INFINITY, 0);
-        for start in (0..index).rev() {
+        for start in (0..end).rev() {
             let bits = all(start);
             if bits < best.0 {
                 best = (bits, start);
@@ -46,17 +66,34 @@ pub(super) fn split(items: &[Item], bytes: &[u8], grain: Grain) -> Vec<usize> {
         least.push(best);
     }
     let mut ends = Vec::new();
-    let mut end = marks.len() - 1;
+    let mut end = marks.places.len() - 1;
     while end > 0 {
-        ends.push(marks[end].at);
+        ends.push(marks.places[end].at);
         end = least[end].1;
     }
     ends.reverse();
     ends
 }
 
+/// Moves each of the `ends`, but the last one, to the one of `near` marks before and behind it at
+/// which both blocks take least.
+fn move_ends(ends: &mut [usize], marks: &Marks, near: usize) {
+    let index = |end: usize| marks.places.partition_point(|mark| mark.at < end);
+    let mut start = 0;
+    for block in 0..ends.len().saturating_sub(1) {
+        let (end, next) = (index(ends[block]), index(ends[block + 1]));
+        let both = |&at: &usize| marks.bits(start, at) + marks.bits(at, next);
+        let places = (start + 1).max(end.saturating_sub(near))..next.min(end + near + 1);
+        let best = places.min_by(|one, other| both(one).total_cmp(&both(other)));
+        if let Some(best) = best {
+            ends[block] = marks.places[best].at;
+        }
+        start = best.unwrap_or(end);
+    }
+}
+
 /// Marks at multiples of `grain` symbols, and where long runs of equal bytes begin and end.
-fn marks(items: &[Item], bytes: &[u8], grain: usize) -> Vec<Mark> {
+fn marks(items: &[Item], bytes: &[u8], grain: usize, told: f32) -> Marks {
     /// Longest matches that may make a block of their own.
     const RUN: usize = 64;
     let mut marks = Vec::new();
@@ -79,35 +116,52 @@ fn marks(items: &[Item], bytes: &[u8], grain: usize) -> Vec<Mark> {
         symbols += 1;
     }
     marks.push(Mark::new(at, &histogram));
-    marks
+    Marks::new(marks, &histogram, told)
 }
 
 impl Mark {
     fn new(at: usize, histogram: &Histogram) -> Self {
-        let mut before = [0; ALL];
-        before[..LITERALS].copy_from_slice(&histogram.literals);
-        before[LITERALS..].copy_from_slice(&histogram.distances);
-        Self { at, before }
+        let before = [&histogram.literals[..], &histogram.distances].concat();
+        Self { at, before, extra: histogram.extra_bits() }
     }
 }
 
-/// About how many bits a block takes, besides extra bits, which it takes in any case.
-fn bits(start: &Mark, end: &Mark) -> f32 {
-    /// What tells the codes, fitted to blocks of programs and texts: in all, and for each symbol.
-    const HEAD: f32 = 200.0;
-    const USED: f32 = 2.5;
-    let weights = &WEIGHTS[..];
-    let of = |symbols: Range<usize>| {
-        let (mut total, mut sum, mut used) = (0, 0.0, 0);
-        for (&before, &after) in start.before[symbols.clone()].iter().zip(&end.before[symbols]) {
-            let count = after - before;
-            total += count;
-            sum += weight(weights, count);
-            used += u32::from(count > 0);
+impl Marks {
+    /// Of `places`, which have all symbols: those of `all` are to be looked at.
+    fn new(mut places: Vec<Mark>, all: &Histogram, told: f32) -> Self {
+        let occurs = |&count: &u32| count > 0;
+        for place in &mut places {
+            let mut all = all.literals.iter().chain(&all.distances).map(occurs);
+            place.before.retain(|_| all.next() == Some(true));
         }
-        weight(weights, total) - sum + used as f32 * USED
-    };
-    HEAD + of(0..LITERALS) + of(LITERALS..ALL)
+        let literals = all.literals.iter().filter(|&count| occurs(count)).count();
+        Self { places, literals, told }
+    }
+
+    /// About how many bits a block takes from the place `start` to `end`.
+    fn bits(&self, start: usize, end: usize) -> f32 {
+        /// What tells the codes besides the symbols', fitted to blocks of programs and texts.
+        const HEAD: f32 = 200.0;
+        /// What stands before bytes that are stored.
+        const STORED: f32 = 40.0;
+        let (start, end) = (&self.places[start], &self.places[end]);
+        let weights = &WEIGHTS[..];
+        let of = |symbols: Range<usize>| {
+            let (mut total, mut sum, mut used) = (0, 0.0, 0);
+            for (&before, &after) in start.before[symbols.clone()].iter().zip(&end.before[symbols])
+            {
+                let count = after - before;
+                total += count;
+                sum += weight(weights, count);
+                used += u32::from(count > 0);
+            }
+            weight(weights, total) - sum + used as f32 * self.told
+        };
+        let extra = (end.extra - start.extra) as f32;
+        let stored = (end.at - start.at) as f32 * 8.0 + STORED;
+        let coded = HEAD + of(0..self.literals) + of(self.literals..end.before.len()) + extra;
+        coded.min(stored)
+    }
 }
 
 /// Counts by their logarithms.

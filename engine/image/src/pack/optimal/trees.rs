@@ -4,23 +4,32 @@
 
 use super::places::{Base, Finder, NOWHERE, Search, WINDOW, eight, four, hash, nowhere, same};
 
-/// Bits of hashes of three and four bytes.
-const ORDERS: [u32; 2] = [15, 16];
+/// Bits of hashes of four bytes.
+const ORDER: u32 = 16;
 const NODES: usize = 2 * WINDOW;
 
 pub(super) struct Trees {
     search: Search,
-    of_three: Box<[i16; 1 << ORDERS[0]]>,
-    roots: Box<[i16; 1 << ORDERS[1]]>,
+    /// By hashes of three bytes, of `order` bits.
+    of_three: Vec<i16>,
+    order: u32,
+    roots: Box<[i16; 1 << ORDER]>,
     /// Of each place, one whose bytes are less, and one whose are greater.
     children: Box<[i16; NODES]>,
     base: Base,
 }
 
 impl Trees {
-    pub(super) fn new(search: Search) -> Self {
-        let base = Base::default();
-        Self { search, of_three: nowhere(), roots: nowhere(), children: nowhere(), base }
+    /// With hashes of three bytes of so many bits.
+    pub(super) fn new(search: Search, order: u32) -> Self {
+        Self {
+            search,
+            of_three: vec![NOWHERE; 1 << order],
+            order,
+            roots: nowhere(),
+            children: nowhere(),
+            base: Base::default(),
+        }
     }
 }
 
@@ -59,8 +68,8 @@ impl Finder for Trees {
         let base = *base;
         let last = base.last_outside(at);
         let word = eight(bytes, at);
-        let near = std::mem::replace(&mut of_three[hash(word, 3, ORDERS[0])], number);
-        let root = std::mem::replace(&mut roots[hash(word, 4, ORDERS[1])], number);
+        let near = std::mem::replace(&mut of_three[hash(word, 3, self.order)], number);
+        let root = std::mem::replace(&mut roots[hash(word, 4, ORDER)], number);
         let (near, mut node) = (i32::from(near), i32::from(root));
         let mut best = known.max(2);
         if known < 3 && near > last {
