@@ -2,7 +2,9 @@
 
 mod tool;
 
-use std::fs::{self, File, Permissions};
+#[cfg(target_os = "linux")]
+use std::fs::File;
+use std::fs::{self, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::{Command, Stdio};

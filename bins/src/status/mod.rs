@@ -10,7 +10,6 @@ mod routes;
 #[cfg(test)]
 mod tests;
 
-use std::io;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -73,7 +72,6 @@ fn yield_to_others() {
         /// The lowest.
         const NICE: i32 = 19;
         // If it can't be, it runs as the others do.
-        let _: io::Result<()> =
-            rustix::process::setpriority_process(None, NICE).map_err(io::Error::from);
+        let _: Result<_, _> = rustix::process::setpriority_process(None, NICE);
     }
 }

@@ -130,7 +130,7 @@ impl System {
         Err(Error::new(io::ErrorKind::Unsupported, "this system has no inotify"))
     }
 
-    #[expect(clippy::unused_self, reason = "where there is inotify, it is used")]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "as where there is inotify")]
     fn add(&self, _: &[PathBuf]) -> io::Result<()> {
         Ok(())
     }
