@@ -233,7 +233,7 @@ impl<'a, 's> Section<'a, 's> {
 
 /// The key that was most likely meant.
 fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
-    /// Jaro-Winkler similarity that a slip of the keyboard keeps: what Cargo and clap ask for.
+    /// Jaro-Winkler similarity that a slip of the keyboard keeps: what clap asks for.
     const SIMILAR: f64 = 0.7;
     let rated = known.iter().map(|key| (strsim::jaro_winkler(name, key), *key));
     let best = rated.max_by(|(one, _), (other, _)| one.total_cmp(other))?;

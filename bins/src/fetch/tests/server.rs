@@ -10,9 +10,9 @@ use std::time::Duration;
 /// What is done with one request instead of answering it as it should be.
 #[derive(Clone, Debug)]
 pub(super) enum Trick {
-    /// So many bytes of the body come, and then the connection ends.
+    /// The connection ends after this many bytes of the body.
     Cut(usize),
-    /// So many bytes come, and then nothing for a while.
+    /// The body stalls after this many bytes.
     Stall(usize),
     /// Bytes come one at a time, with a pause after each.
     Drip(Duration),
