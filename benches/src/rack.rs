@@ -1,90 +1,220 @@
 //! Sleds that cost nothing: every batch is asked for, and nothing is done with the frames.
 
+use std::array::from_fn;
 use std::time::Duration;
 
 use boot_format::wire::{BLOCK, FrameType, Head, MacAddr, SLOTS, emit_read};
 use boot_image::Contents;
 use boot_netboot::batch::Batch;
-use boot_netboot::server::{Config, Serve, Server};
+use boot_netboot::server::{Config, Serve, Server, Together};
 use boot_netboot::station::Station;
 use boot_netboot::time::Instant;
 
-/// A server, and sleds that all read the same image in step, for ever.
+/// A server, and sleds that read the same image, for ever.
 pub struct Rack {
     server: Server,
     now: Instant,
     batch: Batch,
-    reads: Vec<Vec<u8>>,
-    /// The batch of the image that is asked for next.
+    sleds: Vec<Sled>,
+    /// Sleds whose batch has gone out.
+    answering: Vec<usize>,
+    /// Frames of each batch that sleds lack at its end, and ask for again.
+    pub lacking: usize,
+}
+
+struct Sled {
+    read: Vec<u8>,
+    /// The block that it asks for first, next time.
     next: usize,
-    batches: usize,
+    /// Frames that it has asked for and that have not gone out.
+    unsent: usize,
+}
+
+/// What the server is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// To handle a frame.
+    Handle,
+    /// To send what it may send.
+    Transmit,
 }
 
 impl Rack {
-    const SERVER: MacAddr = MacAddr::new([2, 0, 0, 0, 0, 1]);
-    const SIZE: usize = 64 << 20;
+    /// The server's address.
+    pub const SERVER: MacAddr = MacAddr::new([2, 0, 0, 0, 0, 1]);
+    const SIZE: usize = 16 << 20;
 
-    /// Sleds that have been offered an image of 64 MiB.
+    /// Sleds that have been offered an image of 16 MiB.
     ///
     /// # Panics
     ///
     /// If there is no memory for the image.
-    pub fn new(sleds: u8) -> Self {
+    pub fn new(sleds: u16) -> Self {
+        Self::with(sleds, Config::new(Self::SERVER, Serve::All))
+    }
+
+    /// The same, which boot as one group: each batch goes to all of them at once.
+    ///
+    /// # Panics
+    ///
+    /// As [`new`](Self::new).
+    pub fn together(sleds: u16) -> Self {
+        let together = Together { expect: Some(sleds.into()), ..Together::default() };
+        let config = Config::new(Self::SERVER, Serve::All);
+        Self::with(sleds, Config { together: Some(together), ..config })
+    }
+
+    /// The same, with a server that is configured so.
+    ///
+    /// # Panics
+    ///
+    /// As [`new`](Self::new).
+    pub fn with(sleds: u16, config: Config) -> Self {
         let fill = |bytes: &mut [u8]| bytes.fill(1);
         let image = Contents::build(Self::SIZE, Self::SIZE as u64, "", "rpool", fill)
-            .expect("there is memory for 64 MiB");
+            .expect("there is memory for 16 MiB");
+        let checksum = image.checksum();
         let mut rack = Self {
-            server: Server::new(Config::new(Self::SERVER, Serve::All)),
+            server: Server::new(config),
             now: Instant::ZERO,
             batch: Batch::with_capacity(SLOTS),
-            reads: Vec::new(),
-            next: 0,
-            batches: Self::SIZE / BLOCK / SLOTS,
+            sleds: Vec::new(),
+            answering: (0..sleds.into()).collect(),
+            lacking: 0,
         };
         rack.server.set_images(vec![image]);
         for sled in 0..sleds {
-            let address = MacAddr::new([2, 0, 0, 0, 1, sled]);
-            let hello = Head::new(MacAddr::BROADCAST, address, FrameType::Hello, 0);
-            rack.server.handle_frame(rack.now, hello.as_bytes());
+            let address = Self::address(1, sled);
+            // Not a stranger's, whose OFFERs are limited.
+            rack.server.remember(address, checksum);
+            rack.server.handle_frame(rack.now, &hello(address));
             let body = emit_read(0, &[0; SLOTS]);
             let head = Head::new(Self::SERVER, address, FrameType::Read, body.len());
-            rack.reads.push([head.as_bytes(), &body].concat());
+            let read = [head.as_bytes(), &body].concat();
+            rack.sleds.push(Sled { read, next: 0, unsent: 0 });
         }
-        rack.drain();
+        rack.transmit();
         rack
     }
 
-    /// Frames that one round sends.
-    pub fn frames_per_round(&self) -> u64 {
-        (self.reads.len() * SLOTS) as u64
+    /// The address of station `number` of a `kind`; the rack's sleds are of kind 1.
+    pub fn address(kind: u8, number: u16) -> MacAddr {
+        let [high, low] = number.to_be_bytes();
+        MacAddr::new([2, 0, 0, kind, high, low])
     }
 
-    /// Lets time pass, has every sled ask for its next batch, and the server answer. Returns
-    /// the bytes of the frames that would go out.
-    pub fn round(&mut self, time: Duration) -> usize {
-        self.now += time;
-        let first = self.next * SLOTS;
-        self.next = (self.next + 1) % self.batches;
-        let offsets = std::array::from_fn(|slot| ((first + slot) * BLOCK) as u64);
-        let body = emit_read(SLOTS as u64, &offsets);
-        for read in &mut self.reads {
-            let head = read.len() - body.len();
-            read[head..].copy_from_slice(&body);
-            self.server.handle_frame(self.now, read);
+    /// Serves until `frames` have gone out: each sled asks for its next batch as soon as the one
+    /// before is out. Returns how many READs that took.
+    ///
+    /// # Panics
+    ///
+    /// If the server stops.
+    pub fn serve(&mut self, frames: u64) -> u64 {
+        self.serve_through(frames, |_, call| call())
+    }
+
+    /// The same, where the server is called through `through`.
+    ///
+    /// # Panics
+    ///
+    /// If the server stops.
+    pub fn serve_through(
+        &mut self,
+        frames: u64,
+        mut through: impl FnMut(Call, &mut dyn FnMut()),
+    ) -> u64 {
+        let (mut sent, mut reads) = (0, 0);
+        while sent < frames {
+            for sled in std::mem::take(&mut self.answering) {
+                self.prepare(sled);
+                let read = &self.sleds[sled].read;
+                through(Call::Handle, &mut || self.server.handle_frame(self.now, read));
+                reads += 1;
+            }
+            through(Call::Transmit, &mut || self.server.poll_transmit(self.now, &mut self.batch));
+            if self.batch.is_empty() {
+                let due = self.server.poll_timeout().expect("sleds are served");
+                self.now = self.now.max(due);
+            }
+            sent += self.batch.len() as u64;
+            self.deliver();
         }
-        self.drain()
+        reads
     }
 
-    fn drain(&mut self) -> usize {
-        let mut bytes = 0;
+    /// A sled makes its next READ.
+    fn prepare(&mut self, sled: usize) {
+        const BLOCKS: usize = Rack::SIZE / BLOCK;
+        // From frame to answer, for sleds that print nothing.
+        self.now += Duration::from_micros(50) / self.sleds.len() as u32;
+        let sled = &mut self.sleds[sled];
+        if sled.next + SLOTS > BLOCKS {
+            sled.next = 0;
+        }
+        let body = emit_read(SLOTS as u64, &from_fn(|slot| ((sled.next + slot) * BLOCK) as u64));
+        let head = sled.read.len() - body.len();
+        sled.read[head..].copy_from_slice(&body);
+        sled.next += SLOTS - self.lacking;
+        sled.unsent = SLOTS;
+    }
+
+    /// The frames of the batch arrive.
+    fn deliver(&mut self) {
+        for frame in self.batch.iter() {
+            let to = frame.destination();
+            let [.., high, low] = to.octets();
+            let one = usize::from(u16::from_be_bytes([high, low]));
+            let all = 0..self.sleds.len();
+            for index in if to == MacAddr::BROADCAST { all } else { one..one + 1 } {
+                let sled = &mut self.sleds[index];
+                sled.unsent = sled.unsent.saturating_sub(1);
+                if sled.unsent == 0 && !self.answering.contains(&index) {
+                    self.answering.push(index);
+                }
+            }
+        }
+        self.batch.clear();
+        while self.server.poll_event().is_some() {}
+    }
+
+    /// Lets time pass.
+    pub fn pass(&mut self, time: Duration) {
+        self.now += time;
+    }
+
+    /// The server handles a frame of somebody's.
+    pub fn hear(&mut self, frame: &[u8]) {
+        self.server.handle_frame(self.now, frame);
+    }
+
+    /// Has the server send what it may send now, to nobody. Returns how many frames that is.
+    pub fn transmit(&mut self) -> usize {
+        let mut frames = 0;
         loop {
             self.server.poll_transmit(self.now, &mut self.batch);
             if self.batch.is_empty() {
                 while self.server.poll_event().is_some() {}
-                return bytes;
+                return frames;
             }
-            bytes += self.batch.iter().map(|frame| frame.len()).sum::<usize>();
+            frames += self.batch.len();
             self.batch.clear();
         }
     }
+
+    /// Lets time pass until the server next has something to do, and has it do that. Returns how
+    /// many frames would go out.
+    ///
+    /// # Panics
+    ///
+    /// If the server has nothing to wait for.
+    pub fn wait(&mut self) -> usize {
+        let due = self.server.poll_timeout().expect("a silent sled is looked after");
+        self.now = self.now.max(due);
+        self.transmit()
+    }
+}
+
+/// The HELLO of a sled.
+pub fn hello(address: MacAddr) -> Vec<u8> {
+    Head::new(MacAddr::BROADCAST, address, FrameType::Hello, 0).as_bytes().to_vec()
 }

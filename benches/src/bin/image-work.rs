@@ -5,7 +5,6 @@ use std::fs;
 use std::path::Path;
 
 use boot_benches::images::pack_file;
-use boot_format::Header;
 use boot_image::ImageFile;
 use libdeflater::{CompressionLvl, Compressor, Decompressor};
 use sha2::{Digest, Sha256};
@@ -55,13 +54,6 @@ fn main() {
         // Of more parts, a worker inflates two beside each other if it finds the second in time:
         // so what they cost depends on when they are read.
         "verify a part" => verify(&path("small")),
-        "headers" => {
-            let bytes = read("plain");
-            for _ in 0..1000 {
-                let header = Header::parse(&bytes).expect("it was prepared");
-                assert_eq!(header.emit()[..], bytes[..Header::LEN]);
-            }
-        }
         _ => panic!("{work:?} is no work"),
     }
 }

@@ -15,6 +15,12 @@ impl Adler {
         Self { sum: libdeflater::adler32(bytes), length: bytes.len() as u64 }
     }
 
+    /// A part whose checksum is known.
+    #[cfg(feature = "internals")]
+    pub(super) fn from_parts(sum: u32, length: u64) -> Self {
+        Self { sum, length }
+    }
+
     pub(super) fn of_zeros(length: u64) -> Self {
         Self::of_run(0, length)
     }

@@ -2,6 +2,8 @@
 
 mod chunks;
 mod compress;
+#[cfg(feature = "internals")]
+pub mod internals;
 mod optimal;
 mod source;
 mod stitch;

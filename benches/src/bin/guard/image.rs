@@ -1,0 +1,96 @@
+//! The parts of packing and unpacking that are ours.
+
+use std::hint::black_box;
+
+use boot_image::deflate::walk;
+use boot_image::pack::internals::{Pieces, combine_adler, inflate, is_zero};
+use libdeflater::{CompressionLvl, Compressor};
+
+use crate::{Work, measure};
+
+pub(crate) const WORKS: &[(&str, Work)] = &[
+    ("zero-test-kib", zero_test),
+    ("adler-combine", adler),
+    ("inflate-kib", || inflated(true)),
+    ("walk-kib", || inflated(false)),
+    ("stitch-piece", stitch),
+    ("optimal-level-10-kib", || optimal(10)),
+    ("optimal-level-12-kib", || optimal(12)),
+    ("optimal-max-kib", || optimal(13)),
+];
+
+const KIB: usize = 1 << 10;
+
+fn zero_test() -> u64 {
+    let zeros = vec![0; 256 * KIB];
+    measure(|| {
+        for _ in 0..16 {
+            assert!(is_zero(black_box(&zeros)));
+        }
+    });
+    16 * 256
+}
+
+fn adler() -> u64 {
+    const TIMES: u64 = 10_000;
+    measure(|| {
+        for times in 0..TIMES {
+            let (one, other) = black_box((0x1234_5678, 0x0bad_cafe));
+            black_box(combine_adler(one, other, 1_000_000 + times));
+        }
+    });
+    TIMES
+}
+
+fn inflated(out: bool) -> u64 {
+    let text = text(512 * KIB);
+    let mut compressor = Compressor::new(CompressionLvl::new(6).expect("there is such a level"));
+    let mut stream = vec![0; compressor.deflate_compress_bound(text.len())];
+    let length = compressor.deflate_compress(&text, &mut stream).expect("there is room");
+    let (stream, mut room) = (&stream[..length], vec![0; text.len()]);
+    measure(|| {
+        if out {
+            inflate(black_box(stream), &mut room).expect("it is a stream");
+        } else {
+            walk(black_box(stream)).expect("it is a stream");
+        }
+    });
+    512
+}
+
+/// Pieces of 4 KiB, many more than any image has, so that seams are all that counts.
+fn stitch() -> u64 {
+    let text = text(512 * KIB);
+    let pieces = Pieces::new(6, text.chunks(4 * KIB));
+    let mut stitched = Some(pieces);
+    measure(|| {
+        black_box(stitched.take().map(Pieces::stitch));
+    });
+    512 / 4
+}
+
+/// Our own compressor.
+fn optimal(level: u8) -> u64 {
+    let text = text(64 * KIB);
+    measure(|| {
+        black_box(Pieces::new(level, [&text[..]].into_iter()));
+    });
+    64
+}
+
+/// Words as they come, which compress about as well as files do.
+fn text(length: usize) -> Vec<u8> {
+    let mut random = fastrand::Rng::with_seed(7);
+    let words: Vec<Vec<u8>> = (0..4000)
+        .map(|_| std::iter::repeat_with(|| random.u8(b'a'..=b'z')).take(9).collect())
+        .collect();
+    let mut bytes = Vec::with_capacity(length + 16);
+    while bytes.len() < length {
+        // Some words are much more frequent than others.
+        let index = random.usize(..4000).min(random.usize(..4000)).min(random.usize(..4000));
+        bytes.extend_from_slice(&words[index][..2 + index % 8]);
+        bytes.push(b" \n_.("[index % 5]);
+    }
+    bytes.truncate(length);
+    bytes
+}
