@@ -1,0 +1,5 @@
+#![no_main]
+#[path = "../netboot.rs"]
+mod netboot;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| netboot::wire(bytes));
