@@ -116,7 +116,7 @@ fn a_reload_says_what_has_changed_and_a_bad_file_changes_nothing() {
         server.until_said(&["the configuration is refused: the old one stays in force"]);
         assert!(is_offered(&desk, "zfs.img"));
 
-        let lines = "images = [\"recovery.img\"]\nrate = \"1Gbit\"\ntimeout = 50\ntx = \"uring\"\n";
+        let lines = "images = [\"recovery.img\"]\nrate = \"1Gbit\"\ntimeout = 50\ntx = \"uring\"\nlog = \"json\"\non-fail = \"true\"\n";
         configure(&desk, &format!("{lines}serve = \"listed\"\n[[sled]]\nmac = \"{SLED}\"\n"));
         server.signal("-HUP");
         for change in [
@@ -127,6 +127,8 @@ fn a_reload_says_what_has_changed_and_a_bad_file_changes_nothing() {
             "serve: other sleds are served",
             "sled 02:00:00:00:00:01: added without an image of its own",
             "tx: this change takes a restart",
+            "log: this change takes a restart",
+            "on-fail: this change takes a restart",
         ] {
             server.until_said(&["configuration: ", change]);
         }

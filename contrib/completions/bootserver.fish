@@ -12,9 +12,9 @@ complete -c bootserver -l cache -d 'Keep in DIR what is fetched. An image may be
 complete -c bootserver -l cache-size -d 'How much all images in the cache may take; images that are no longer in service are removed to make room, the oldest first. [default: 16GiB]' -r
 complete -c bootserver -l refresh -d 'How often to look for something newer at each URL; SIGHUP looks at once. [default: 60]' -r
 complete -c bootserver -l channel-key -d 'A minisign key that signs channels, or a file of one; may be given several times' -r
-complete -c bootserver -l log -d 'How the log looks: `text` for people, `json` for programs, a record per line' -r -f -a "text\t'Words for people'
+complete -c bootserver -l log -d 'How the log looks: `text` for people, `json` for programs, a record per line. [default: text]' -r -f -a "text\t'Words for people'
 json\t'Records for programs'"
-complete -c bootserver -l log-level -d 'Log what is at least so grave' -r -f -a "error\t'The tool can\'t go on'
+complete -c bootserver -l log-level -d 'Log what is at least so grave. [default: info]' -r -f -a "error\t'The tool can\'t go on'
 warn\t'Somebody should look'
 info\t'What happens when all is well'
 debug\t'Every single thing, also what happens again and again'"

@@ -48,7 +48,7 @@ pub use self::options::{Assignment, FetchOptions, Links, ServeOptions, SledEntry
 use self::plan::{InForce, Plan};
 use self::reload::Reload;
 pub use self::reload::Reread;
-pub use self::reporting::{LogFormat, Reporting, StatusAddress};
+pub use self::reporting::{LogFormat, Reporting, StatusAddress, command};
 use self::reports::Reports;
 use self::silence::Silence;
 pub use self::sled_at::SledAt;
@@ -70,7 +70,7 @@ use crate::stderr::{self, Style};
 pub fn run(mut options: ServeOptions, reread: Option<Reread>) -> anyhow::Result<Exit> {
     let signals = Signals::install()?;
     let style =
-        if options.reporting.log == LogFormat::Json { Style::Json } else { Style::of_text() };
+        if options.reporting.format() == LogFormat::Json { Style::Json } else { Style::of_text() };
     stderr::write_beside("bootserver", style)?;
     let fetcher = Fetcher::start(&options.fetch, options.paths().map(PathBuf::as_path))?;
     if let Some(fetcher) = &fetcher {

@@ -34,7 +34,8 @@ impl Reports {
         style: Style,
         several: bool,
     ) -> anyhow::Result<Self> {
-        let Reporting { level, on_finish, on_fail, status, .. } = options.reporting.clone();
+        let level = options.reporting.level();
+        let Reporting { on_finish, on_fail, status, .. } = options.reporting.clone();
         let hooks = Hooks::new(on_finish, on_fail, Hooks::LIMIT);
         let wants_display = !options.quiet && style != Style::Json;
         let display = wants_display.then(|| Display::on_stderr(several)).flatten();

@@ -108,7 +108,7 @@ fn serve(args: Args) -> anyhow::Result<ServeOptions> {
         images,
         sleds,
         serve,
-        stop: args.stop,
+        stop: args.stop || config.stop.unwrap_or_default(),
         timeout: args.timeout.map(|Seconds(time)| time).or(config.timeout),
         state: args.state.or(config.state),
         quiet: args.quiet || config.quiet.unwrap_or_default(),
@@ -119,7 +119,7 @@ fn serve(args: Args) -> anyhow::Result<ServeOptions> {
         pace: args.rate.or(config.rate).unwrap_or_default(),
         together,
         fetch,
-        reporting: args.reporting,
+        reporting: args.reporting.or(config.reporting),
     })
 }
 
