@@ -8,6 +8,10 @@ mod lab;
 mod netns;
 mod tool;
 
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
 use netns::{FAR, NEAR, inside};
 
 use crate::lab::{Running, SOON, image, sledsim};
@@ -84,6 +88,70 @@ fn an_image_is_booted_once_and_a_restarted_server_knows_it() {
         assert!(is_offered(&desk, "zfs.img"));
         end(server);
     });
+}
+
+/// Has the server assign an image, and returns its answer.
+fn assign(desk: &Desk, order: &str) -> String {
+    let socket = desk.path("status");
+    let curl = ["-sS", "--fail-with-body", "--max-time", "20", "--unix-socket"];
+    let mut command = Command::new("curl");
+    command.args(curl).arg(&socket).args(["http://rack/api/v1/assignments", "-d", order]);
+    let output = command.output().expect("curl, of the package curl");
+    let answer = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{order}: {answer}");
+    answer
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn what_is_assigned_while_serving_counts_for_more_than_the_file_and_outlives_both() {
+    let lines = format!(
+        "images = [\"zfs.img\"]\nstate = \"state\"\nstatus = \"./status\"\ncontrol = true\n\
+         [[sled]]\nmac = \"{SLED}\"\nname = \"left\"\n"
+    );
+    let with_image = format!(
+        "{lines}image = \"zfs.img\"\n[[sled]]\nmac = \"2:0:0:0:0:9\"\nonce = \"recovery.img\"\n"
+    );
+    inside(1, || {
+        let desk = desk(&with_image);
+        let mut server = serve(&desk);
+        server.until_said(&["recovery.img: "]);
+        let answer = assign(&desk, r#"{"sled": "left", "image": "recovery.img", "once": true}"#);
+        assert!(answer.contains(r#""once":"recovery.img""#), "{answer}");
+        let me = owner(&desk.path("rack.toml"));
+        server.until_said(&[SLED, "(left): assigned recovery.img once", &format!("user {me} ")]);
+        assert!(!is_offered(&desk, "zfs.img"));
+        boot(&desk, &mut server, "recovery.img");
+        server.until_said(&[SLED, "has booted recovery.img once: from now on as before"]);
+        assert!(is_offered(&desk, "zfs.img"));
+
+        assign(&desk, &format!(r#"{{"sled": "{NEAR}/{SLED}", "image": "recovery.img"}}"#));
+        // It is more than what the file says, also of one that is read again.
+        configure(&desk, &with_image.replace("left", "right"));
+        server.signal("-HUP");
+        server.until_said(&["images assigned to 1 sled while serving stay in force"]);
+        assert!(!is_offered(&desk, "zfs.img"));
+        assert!(is_offered(&desk, "recovery.img"));
+        end(server);
+
+        let mut server = serve(&desk);
+        server.until_said(&["images assigned to 1 sled while serving stay in force"]);
+        assert!(!is_offered(&desk, "zfs.img"));
+        assert!(is_offered(&desk, "recovery.img"));
+        let order = format!(r#"{{"sled": "{NEAR}/{SLED}", "image": null}}"#);
+        assert!(assign(&desk, &order).contains(r#""assignments":[]"#));
+        server.until_said(&[SLED, "left to the configuration again"]);
+        assert!(!is_offered(&desk, "recovery.img"));
+        assert!(is_offered(&desk, "zfs.img"));
+        end(server);
+        let state = String::from_utf8(desk.read("state")).unwrap();
+        assert!(!state.contains("assigned"), "{state}");
+    });
+}
+
+/// Whose file this is.
+fn owner(path: &Path) -> u32 {
+    std::os::unix::fs::MetadataExt::uid(&fs::metadata(path).unwrap())
 }
 
 #[test]

@@ -28,5 +28,6 @@ complete -c bootserver -l share-link -d 'Serve LINK even if another process on t
 complete -c bootserver -l together -d 'Boot sleds that want the same image in step: each batch is broadcast once, to all of them. For a segment that is theirs alone: every other port of it gets these frames too. Where it would be slower, sleds are served one by one'
 complete -c bootserver -s q -l quiet -d 'Log nothing about single sleds'
 complete -c bootserver -l demo -d 'Boot simulated sleds (8, or SLEDS) from IMAGE, or from an image made on the spot, over a segment inside this process, in real time; needs neither root nor hardware'
+complete -c bootserver -l control -d 'Have those who can write to the Unix socket of --status assign images to sleds'
 complete -c bootserver -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bootserver -s V -l version -d 'Print version'

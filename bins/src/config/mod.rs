@@ -19,7 +19,7 @@ use boot_netboot::server::Pace;
 pub use self::fault::ConfigError;
 use self::section::{Found, Section, Source};
 pub use self::values::{Seconds, pace, workers};
-use crate::service::{Reporting, SledAt, SledEntry, command};
+use crate::service::{Reporting, SledAt, SledEntry, check_control, command};
 use crate::units::Bytes;
 
 /// What a file says. What it leaves out is `None`, or empty.
@@ -148,7 +148,7 @@ fn read(mut root: Section<'_, '_>, source: &Source<'_>, path: &Path, folder: &Pa
     let channel_keys = root.list("channel-keys", "a minisign key, or the path of one", |text| {
         values::channel_key(folder, text)
     });
-    let reporting = reporting(&mut root, folder);
+    let reporting = reporting(&mut root, source, folder);
     let together = root.section("together").map(|mut section| {
         let gather = seconds(&mut section, source, "gather");
         let expect = count(&mut section, source, "expect", |count| {
@@ -194,7 +194,7 @@ fn read(mut root: Section<'_, '_>, source: &Source<'_>, path: &Path, folder: &Pa
 }
 
 /// Who learns what happens.
-fn reporting(root: &mut Section<'_, '_>, folder: &Path) -> Reporting {
+fn reporting(root: &mut Section<'_, '_>, source: &Source<'_>, folder: &Path) -> Reporting {
     let log = root.parsed("log", "text or json", values::one_of);
     let log_level = root.parsed("log-level", "error, warn, info or debug", values::one_of);
     let on_finish = root.parsed("on-finish", "a command for sh", command);
@@ -202,12 +202,21 @@ fn reporting(root: &mut Section<'_, '_>, folder: &Path) -> Reporting {
     let status = root.parsed("status", "an address with a port, or the path of a socket", |text| {
         values::status(folder, text)
     });
+    let control = root.value("control", FLAG);
+    // Without a status, the command line may have one.
+    if let (Some(control), Some(status)) = (&control, &status)
+        && control.value
+        && let Err(reason) = check_control(Some(&status.value))
+    {
+        source.refuse(control, format!("found true: {reason}"));
+    }
     Reporting {
         log: log.map(|found| found.value),
         log_level: log_level.map(|found| found.value),
         on_finish: on_finish.map(|found| found.value),
         on_fail: on_fail.map(|found| found.value),
         status: status.map(|found| found.value),
+        control: control.is_some_and(|found| found.value),
     }
 }
 

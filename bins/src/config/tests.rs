@@ -156,6 +156,16 @@ fn everything_that_is_wrong_is_said_with_its_line_and_key() {
 }
 
 #[test]
+fn images_are_assigned_over_a_socket_in_the_file_system_only() {
+    assert!(parse("control = true\nstatus = \"./status\"").unwrap().reporting.control);
+    assert!(parse("control = true").unwrap().reporting.control);
+    assert!(!parse("control = false\nstatus = \"[::1]:80\"").unwrap().reporting.control);
+    let found = parse("status = \"[::1]:80\"\ncontrol = true").unwrap_err();
+    assert!(found.starts_with("/etc/b.toml:2: control: found true: "), "{found}");
+    assert!(found.ends_with("in the place of [::1]:80"), "{found}");
+}
+
+#[test]
 fn what_is_not_toml_is_said_with_its_line() {
     let found = parse("links = [\"net0\"]\nimages = [\n\"a\"\n\nserve = all\n").unwrap_err();
     assert!(found.starts_with("/etc/b.toml:"), "{found}");

@@ -107,10 +107,10 @@ impl Keys {
 ///
 /// If it is neither.
 pub(super) fn read_key(given: &str) -> anyhow::Result<PublicKey> {
+    const NEITHER: &str = "neither a minisign key nor a file of one";
     if let Ok(key) = PublicKey::from_base64(given) {
         return Ok(key);
     }
-    const NEITHER: &str = "neither a minisign key nor a file of one";
     let text = fs::read_to_string(Path::new(given)).context(NEITHER)?;
     PublicKey::decode(&text).context(NEITHER)
 }

@@ -112,7 +112,8 @@ impl Shared {
         self.store.set_sources(plan.places());
         self.plan.replace(plan);
         self.name_sleds();
-        self.learnt.tell_spent(self.plan.spent());
+        self.keep_plan();
+        self.tell_orders();
     }
 }
 
@@ -139,6 +140,7 @@ impl ServeOptions {
             ("on-finish", old.on_finish != now.on_finish),
             ("on-fail", old.on_fail != now.on_fail),
             ("status", old.status != now.status),
+            ("control", old.control != now.control),
         ];
         differ.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
     }

@@ -35,6 +35,10 @@ pub struct Reporting {
     /// a Unix socket, the path of which has a `/` in it. Anybody who can reach it can read all
     #[arg(long, value_name = "ADDRESS")]
     pub status: Option<StatusAddress>,
+
+    /// Have those who can write to the Unix socket of --status assign images to sleds
+    #[arg(long)]
+    pub control: bool,
 }
 
 impl Reporting {
@@ -47,6 +51,7 @@ impl Reporting {
             on_finish: self.on_finish.or(other.on_finish),
             on_fail: self.on_fail.or(other.on_fail),
             status: self.status.or(other.status),
+            control: self.control || other.control,
         }
     }
 
@@ -58,6 +63,24 @@ impl Reporting {
     /// How grave it has to be for the log.
     pub(super) fn level(&self) -> Level {
         self.log_level.unwrap_or(Level::Info)
+    }
+}
+
+/// Checks where `--control` is asked for.
+///
+/// # Errors
+///
+/// If that is not on a Unix socket: of others, the system does not say who asks.
+pub fn check_control(status: Option<&StatusAddress>) -> Result<(), String> {
+    match status {
+        Some(StatusAddress::Unix(_)) => Ok(()),
+        Some(StatusAddress::Tcp(address)) => Err(format!(
+            "images are assigned over a Unix socket only, whose permissions say by whom: expected \
+             the path of one, with a `/` in it, in the place of {address}"
+        )),
+        None => {
+            Err("images are assigned over the socket of --status: expected its path".to_owned())
+        }
     }
 }
 
