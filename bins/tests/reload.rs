@@ -8,6 +8,10 @@ mod lab;
 mod netns;
 mod tool;
 
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
 use netns::{FAR, NEAR, inside};
 
 use crate::lab::{Running, SOON, image, sledsim};
@@ -86,6 +90,70 @@ fn an_image_is_booted_once_and_a_restarted_server_knows_it() {
     });
 }
 
+/// Has the server assign an image, and returns its answer.
+fn assign(desk: &Desk, order: &str) -> String {
+    let socket = desk.path("status");
+    let curl = ["-sS", "--fail-with-body", "--max-time", "20", "--unix-socket"];
+    let mut command = Command::new("curl");
+    command.args(curl).arg(&socket).args(["http://rack/api/v1/assignments", "-d", order]);
+    let output = command.output().expect("curl, of the package curl");
+    let answer = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{order}: {answer}");
+    answer
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn what_is_assigned_while_serving_counts_for_more_than_the_file_and_outlives_both() {
+    let lines = format!(
+        "images = [\"zfs.img\"]\nstate = \"state\"\nstatus = \"./status\"\ncontrol = true\n\
+         [[sled]]\nmac = \"{SLED}\"\nname = \"left\"\n"
+    );
+    let with_image = format!(
+        "{lines}image = \"zfs.img\"\n[[sled]]\nmac = \"2:0:0:0:0:9\"\nonce = \"recovery.img\"\n"
+    );
+    inside(1, || {
+        let desk = desk(&with_image);
+        let mut server = serve(&desk);
+        server.until_said(&["recovery.img: "]);
+        let answer = assign(&desk, r#"{"sled": "left", "image": "recovery.img", "once": true}"#);
+        assert!(answer.contains(r#""once":"recovery.img""#), "{answer}");
+        let me = owner(&desk.path("rack.toml"));
+        server.until_said(&[SLED, "(left): assigned recovery.img once", &format!("user {me} ")]);
+        assert!(!is_offered(&desk, "zfs.img"));
+        boot(&desk, &mut server, "recovery.img");
+        server.until_said(&[SLED, "has booted recovery.img once: from now on as before"]);
+        assert!(is_offered(&desk, "zfs.img"));
+
+        assign(&desk, &format!(r#"{{"sled": "{NEAR}/{SLED}", "image": "recovery.img"}}"#));
+        // It is more than what the file says, also of one that is read again.
+        configure(&desk, &with_image.replace("left", "right"));
+        server.signal("-HUP");
+        server.until_said(&["images assigned to 1 sled while serving stay in force"]);
+        assert!(!is_offered(&desk, "zfs.img"));
+        assert!(is_offered(&desk, "recovery.img"));
+        end(server);
+
+        let mut server = serve(&desk);
+        server.until_said(&["images assigned to 1 sled while serving stay in force"]);
+        assert!(!is_offered(&desk, "zfs.img"));
+        assert!(is_offered(&desk, "recovery.img"));
+        let order = format!(r#"{{"sled": "{NEAR}/{SLED}", "image": null}}"#);
+        assert!(assign(&desk, &order).contains(r#""assignments":[]"#));
+        server.until_said(&[SLED, "left to the configuration again"]);
+        assert!(!is_offered(&desk, "recovery.img"));
+        assert!(is_offered(&desk, "zfs.img"));
+        end(server);
+        let state = String::from_utf8(desk.read("state")).unwrap();
+        assert!(!state.contains("assigned"), "{state}");
+    });
+}
+
+/// Whose file this is.
+fn owner(path: &Path) -> u32 {
+    std::os::unix::fs::MetadataExt::uid(&fs::metadata(path).unwrap())
+}
+
 #[test]
 #[ignore = "needs root and network namespaces"]
 fn without_an_image_of_its_own_a_sled_goes_on_with_what_it_took_before() {
@@ -116,7 +184,7 @@ fn a_reload_says_what_has_changed_and_a_bad_file_changes_nothing() {
         server.until_said(&["the configuration is refused: the old one stays in force"]);
         assert!(is_offered(&desk, "zfs.img"));
 
-        let lines = "images = [\"recovery.img\"]\nrate = \"1Gbit\"\ntimeout = 50\ntx = \"uring\"\n";
+        let lines = "images = [\"recovery.img\"]\nrate = \"1Gbit\"\ntimeout = 50\ntx = \"uring\"\nlog = \"json\"\non-fail = \"true\"\n";
         configure(&desk, &format!("{lines}serve = \"listed\"\n[[sled]]\nmac = \"{SLED}\"\n"));
         server.signal("-HUP");
         for change in [
@@ -127,6 +195,8 @@ fn a_reload_says_what_has_changed_and_a_bad_file_changes_nothing() {
             "serve: other sleds are served",
             "sled 02:00:00:00:00:01: added without an image of its own",
             "tx: this change takes a restart",
+            "log: this change takes a restart",
+            "on-fail: this change takes a restart",
         ] {
             server.until_said(&["configuration: ", change]);
         }

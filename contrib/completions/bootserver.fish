@@ -12,9 +12,9 @@ complete -c bootserver -l cache -d 'Keep in DIR what is fetched. An image may be
 complete -c bootserver -l cache-size -d 'How much all images in the cache may take; images that are no longer in service are removed to make room, the oldest first. [default: 16GiB]' -r
 complete -c bootserver -l refresh -d 'How often to look for something newer at each URL; SIGHUP looks at once. [default: 60]' -r
 complete -c bootserver -l channel-key -d 'A minisign key that signs channels, or a file of one; may be given several times' -r
-complete -c bootserver -l log -d 'How the log looks: `text` for people, `json` for programs, a record per line' -r -f -a "text\t'Words for people'
+complete -c bootserver -l log -d 'How the log looks: `text` for people, `json` for programs, a record per line. [default: text]' -r -f -a "text\t'Words for people'
 json\t'Records for programs'"
-complete -c bootserver -l log-level -d 'Log what is at least so grave' -r -f -a "error\t'The tool can\'t go on'
+complete -c bootserver -l log-level -d 'Log what is at least so grave. [default: info]' -r -f -a "error\t'The tool can\'t go on'
 warn\t'Somebody should look'
 info\t'What happens when all is well'
 debug\t'Every single thing, also what happens again and again'"
@@ -28,5 +28,6 @@ complete -c bootserver -l share-link -d 'Serve LINK even if another process on t
 complete -c bootserver -l together -d 'Boot sleds that want the same image in step: each batch is broadcast once, to all of them. For a segment that is theirs alone: every other port of it gets these frames too. Where it would be slower, sleds are served one by one'
 complete -c bootserver -s q -l quiet -d 'Log nothing about single sleds'
 complete -c bootserver -l demo -d 'Boot simulated sleds (8, or SLEDS) from IMAGE, or from an image made on the spot, over a segment inside this process, in real time; needs neither root nor hardware'
+complete -c bootserver -l control -d 'Have those who can write to the Unix socket of --status assign images to sleds'
 complete -c bootserver -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bootserver -s V -l version -d 'Print version'

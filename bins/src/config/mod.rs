@@ -19,7 +19,7 @@ use boot_netboot::server::Pace;
 pub use self::fault::ConfigError;
 use self::section::{Found, Section, Source};
 pub use self::values::{Seconds, pace, workers};
-use crate::service::{SledAt, SledEntry};
+use crate::service::{Reporting, SledAt, SledEntry, check_control, command};
 use crate::units::Bytes;
 
 /// What a file says. What it leaves out is `None`, or empty.
@@ -45,6 +45,8 @@ pub struct Config {
     pub workers: Option<NonZeroUsize>,
     /// How long no sled may be heard from.
     pub timeout: Option<Duration>,
+    /// Whether to end once the boots are done.
+    pub stop: Option<bool>,
     /// Whether another process may serve the same links.
     pub share_link: Option<bool>,
     /// Whether to log nothing about single sleds.
@@ -59,6 +61,8 @@ pub struct Config {
     pub refresh: Option<Duration>,
     /// Keys that sign channels, themselves or in files.
     pub channel_keys: Vec<String>,
+    /// Who learns what happens.
+    pub reporting: Reporting,
 }
 
 /// Which sleds a file has served.
@@ -135,18 +139,16 @@ fn read(mut root: Section<'_, '_>, source: &Source<'_>, path: &Path, folder: &Pa
     let rate = root.parsed("rate", "auto, max, or a rate as in \"9.4Gbit\"", pace);
     let workers = count(&mut root, source, "workers", workers);
     let timeout = seconds(&mut root, source, "timeout");
+    let stop = root.value("stop", FLAG);
     let share_link = root.value("share-link", FLAG);
     let quiet = root.value("quiet", FLAG);
     let cache = root.parsed("cache", "the path of a folder", |text| values::place(folder, text));
     let cache_size = root.parsed("cache-size", "a size as in \"16GiB\"", str::parse);
     let refresh = seconds(&mut root, source, "refresh");
     let channel_keys = root.list("channel-keys", "a minisign key, or the path of one", |text| {
-        Ok(if folder.join(text).exists() {
-            folder.join(text).display().to_string()
-        } else {
-            text.to_owned()
-        })
+        values::channel_key(folder, text)
     });
+    let reporting = reporting(&mut root, source, folder);
     let together = root.section("together").map(|mut section| {
         let gather = seconds(&mut section, source, "gather");
         let expect = count(&mut section, source, "expect", |count| {
@@ -179,6 +181,7 @@ fn read(mut root: Section<'_, '_>, source: &Source<'_>, path: &Path, folder: &Pa
         rate: rate.map(|found| found.value),
         workers: workers.map(|found| found.value),
         timeout,
+        stop: stop.map(|found| found.value),
         share_link: share_link.map(|found| found.value),
         quiet: quiet.map(|found| found.value),
         together,
@@ -186,6 +189,34 @@ fn read(mut root: Section<'_, '_>, source: &Source<'_>, path: &Path, folder: &Pa
         cache_size: cache_size.map(|found| found.value),
         refresh,
         channel_keys: values_of(channel_keys),
+        reporting,
+    }
+}
+
+/// Who learns what happens.
+fn reporting(root: &mut Section<'_, '_>, source: &Source<'_>, folder: &Path) -> Reporting {
+    let log = root.parsed("log", "text or json", values::one_of);
+    let log_level = root.parsed("log-level", "error, warn, info or debug", values::one_of);
+    let on_finish = root.parsed("on-finish", "a command for sh", command);
+    let on_fail = root.parsed("on-fail", "a command for sh", command);
+    let status = root.parsed("status", "an address with a port, or the path of a socket", |text| {
+        values::status(folder, text)
+    });
+    let control = root.value("control", FLAG);
+    // Without a status, the command line may have one.
+    if let (Some(control), Some(status)) = (&control, &status)
+        && control.value
+        && let Err(reason) = check_control(Some(&status.value))
+    {
+        source.refuse(control, format!("found true: {reason}"));
+    }
+    Reporting {
+        log: log.map(|found| found.value),
+        log_level: log_level.map(|found| found.value),
+        on_finish: on_finish.map(|found| found.value),
+        on_fail: on_fail.map(|found| found.value),
+        status: status.map(|found| found.value),
+        control: control.is_some_and(|found| found.value),
     }
 }
 

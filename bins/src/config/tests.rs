@@ -58,11 +58,13 @@ fn relative_paths_start_at_the_files_folder() {
     let [sled] = &config.sleds[..] else { panic!("{config:?}") };
     assert_eq!((&sled.image, &sled.once), (&Some("/etc/c.img".into()), &Some("/etc/d".into())));
     assert_eq!(sled.origin, "/etc/b.toml:4");
+    let status = |text: &str| parse(text).unwrap().reporting.status.unwrap().to_string();
+    assert_eq!(status("status = \"run/status\""), "/etc/run/status");
+    assert_eq!(status("status = \"[::1]:7270\""), "[::1]:7270");
 }
 
-#[test]
-fn everything_that_is_wrong_is_said_with_its_line_and_key() {
-    let text = "\
+/// A file in which nearly everything is wrong.
+const FAULTY: &str = "\
 link = \"net0\"
 images = \"a.img\"
 serve = \"some\"
@@ -74,6 +76,15 @@ timeout = 0
 state = 7
 share-link = 1
 colour = true
+stop = \"no\"
+log = \"yaml\"
+log-level = \"loud\"
+on-finish = \" \"
+on-fail = [\"false\"]
+status = \"7270\"
+cache-size = \"lots\"
+refresh = -1
+channel-keys = [\"RWQ\"]
 
 [together]
 gather = \"6\"
@@ -99,7 +110,9 @@ mac = \"2:0:0:0:0:2\"
 name = \"one\"
 link = \"\"
 ";
-    let expected = "\
+
+/// What is said of it; `...` stands for any end of a line.
+const FAULTS: &str = "\
 /etc/b.toml:1: link: there is no such key; is \"links\" meant?
 /etc/b.toml:2: images: found \"a.img\" (string), expected a list, each entry the path or URL of an image or a folder
 /etc/b.toml:3: serve: found \"some\": expected one of \"all\", \"any\" and \"listed\"
@@ -111,23 +124,45 @@ link = \"\"
 /etc/b.toml:9: state: found 7 (integer), expected the path of a file
 /etc/b.toml:10: share-link: found 1 (integer), expected true or false
 /etc/b.toml:11: colour: there is no such key, expected one of ...
-/etc/b.toml:14: together.gather: found \"6\" (string), expected a number of seconds
-/etc/b.toml:15: together.expect: found 0: at least 1
-/etc/b.toml:16: together.expcet: there is no such key; is \"expect\" meant?
-/etc/b.toml:18: sled[0]: expected a `mac`, its Ethernet address
-/etc/b.toml:19: sled[0].name: found \"a b\": expected 1 to 64 letters, digits, `-`, `_` and `.`
-/etc/b.toml:22: sled[1].mac: found \"ff:ff:ff:ff:ff:ff\": it is not the address of a single sled
-/etc/b.toml:27: sled[2].image: found \"ftp://store/zfs.img\": ftp://store/zfs.img: ...
-/etc/b.toml:30: sled[3].mac: 02:00:00:00:00:01 is listed on line 25 already
-/etc/b.toml:34: sled[4].name: \"one\" is another sled's name, on line 26
-/etc/b.toml:35: sled[4].link: found \"\": expected the name of a link";
-    let found = parse(text).unwrap_err();
-    for (found, expected) in found.lines().zip(expected.lines()) {
+/etc/b.toml:12: stop: found \"no\" (string), expected true or false
+/etc/b.toml:13: log: found \"yaml\": expected one of \"text\", \"json\"
+/etc/b.toml:14: log-level: found \"loud\": expected one of \"error\", \"warn\", \"info\", \"debug\"
+/etc/b.toml:15: on-finish: found \" \": expected a command for sh
+/etc/b.toml:16: on-fail: found [\"false\"] (array), expected a command for sh
+/etc/b.toml:17: status: found \"7270\": expected an address with a port, as in ...
+/etc/b.toml:18: cache-size: found \"lots\": ...
+/etc/b.toml:19: refresh: found -1: must be more than zero
+/etc/b.toml:20: channel-keys[0]: found \"RWQ\": neither a minisign key nor a file of one: ...
+/etc/b.toml:23: together.gather: found \"6\" (string), expected a number of seconds
+/etc/b.toml:24: together.expect: found 0: at least 1
+/etc/b.toml:25: together.expcet: there is no such key; is \"expect\" meant?
+/etc/b.toml:27: sled[0]: expected a `mac`, its Ethernet address
+/etc/b.toml:28: sled[0].name: found \"a b\": expected 1 to 64 letters, digits, `-`, `_` and `.`
+/etc/b.toml:31: sled[1].mac: found \"ff:ff:ff:ff:ff:ff\": it is not the address of a single sled
+/etc/b.toml:36: sled[2].image: found \"ftp://store/zfs.img\": ftp://store/zfs.img: ...
+/etc/b.toml:39: sled[3].mac: 02:00:00:00:00:01 is listed on line 34 already
+/etc/b.toml:43: sled[4].name: \"one\" is another sled's name, on line 35
+/etc/b.toml:44: sled[4].link: found \"\": expected the name of a link";
+
+#[test]
+fn everything_that_is_wrong_is_said_with_its_line_and_key() {
+    let found = parse(FAULTY).unwrap_err();
+    for (found, expected) in found.lines().zip(FAULTS.lines()) {
         let same = found == expected
             || expected.strip_suffix("...").is_some_and(|start| found.starts_with(start));
         assert!(same, "\n{found}\n{expected}");
     }
-    assert_eq!(found.lines().count(), expected.lines().count(), "{found}");
+    assert_eq!(found.lines().count(), FAULTS.lines().count(), "{found}");
+}
+
+#[test]
+fn images_are_assigned_over_a_socket_in_the_file_system_only() {
+    assert!(parse("control = true\nstatus = \"./status\"").unwrap().reporting.control);
+    assert!(parse("control = true").unwrap().reporting.control);
+    assert!(!parse("control = false\nstatus = \"[::1]:80\"").unwrap().reporting.control);
+    let found = parse("status = \"[::1]:80\"\ncontrol = true").unwrap_err();
+    assert!(found.starts_with("/etc/b.toml:2: control: found true: "), "{found}");
+    assert!(found.ends_with("in the place of [::1]:80"), "{found}");
 }
 
 #[test]

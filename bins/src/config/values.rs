@@ -8,8 +8,10 @@ use std::time::Duration;
 use boot_format::wire::{BLOCK, DATA_HEAD_LEN};
 use boot_netboot::server::Pace;
 use boot_netboot::sim::wire_bytes;
+use clap::ValueEnum;
 
 use crate::fetch;
+use crate::service::StatusAddress;
 use crate::units::BitRate;
 
 /// A time in seconds, with or without a fraction.
@@ -85,6 +87,33 @@ pub(super) fn image(folder: &Path, text: &str) -> Result<PathBuf, String> {
         Ok(false) => place(folder, text),
         Err(error) => Err(format!("{error:#}")),
     }
+}
+
+/// Where the status service listens; a socket's path is seen from `folder`.
+pub(super) fn status(folder: &Path, text: &str) -> Result<StatusAddress, String> {
+    Ok(match text.parse()? {
+        StatusAddress::Unix(path) => StatusAddress::Unix(folder.join(path)),
+        tcp @ StatusAddress::Tcp(_) => tcp,
+    })
+}
+
+/// A key that signs channels, or the file of one, seen from `folder`.
+pub(super) fn channel_key(folder: &Path, text: &str) -> Result<String, String> {
+    let path = folder.join(text);
+    let key = if path.is_file() { path.display().to_string() } else { text.to_owned() };
+    match fetch::check_key(&key) {
+        Ok(()) => Ok(key),
+        Err(error) => Err(format!("{error:#}")),
+    }
+}
+
+/// The value that is called `text`, as on the command line.
+pub(super) fn one_of<T: ValueEnum>(text: &str) -> Result<T, String> {
+    T::from_str(text, false).map_err(|_| {
+        let values = T::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+        let names: Vec<_> = values.map(|value| format!("{:?}", value.get_name())).collect();
+        format!("expected one of {}", names.join(", "))
+    })
 }
 
 /// What a sled may be called: a word that needs no quotes in a log, a URL or a metric.

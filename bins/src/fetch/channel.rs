@@ -90,15 +90,8 @@ impl Keys {
     ///
     /// If one is neither.
     pub(super) fn read(given: &[String]) -> anyhow::Result<Self> {
-        let key = |given: &String| {
-            if let Ok(key) = PublicKey::from_base64(given) {
-                return Ok(key);
-            }
-            let shown =
-                || format!("--channel-key {given}: neither a minisign key nor a file of one");
-            let text = fs::read_to_string(Path::new(given)).with_context(shown)?;
-            PublicKey::decode(&text).with_context(shown)
-        };
+        let key =
+            |given: &String| read_key(given).with_context(|| format!("--channel-key {given}"));
         given.iter().map(key).collect::<anyhow::Result<_>>().map(Self)
     }
 
@@ -106,6 +99,20 @@ impl Keys {
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// The key that `given` is, or that is in the file with this path.
+///
+/// # Errors
+///
+/// If it is neither.
+pub(super) fn read_key(given: &str) -> anyhow::Result<PublicKey> {
+    const NEITHER: &str = "neither a minisign key nor a file of one";
+    if let Ok(key) = PublicKey::from_base64(given) {
+        return Ok(key);
+    }
+    let text = fs::read_to_string(Path::new(given)).context(NEITHER)?;
+    PublicKey::decode(&text).context(NEITHER)
 }
 
 impl Channel {
@@ -313,7 +320,7 @@ pub(super) mod tests {
         fs::write(&file, key_pair().pk.to_box().unwrap().into_string()).unwrap();
         let given = [public(&key_pair()), file.display().to_string()];
         assert_eq!(Keys::read(&given).unwrap().0.len(), 2);
-        let error = Keys::read(&["RWxyz".to_owned()]).unwrap_err().to_string();
+        let error = format!("{:#}", Keys::read(&["RWxyz".to_owned()]).unwrap_err());
         assert!(error.contains("--channel-key RWxyz: neither"), "{error}");
     }
 }

@@ -26,7 +26,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
 use self::cache::Cache;
-use self::channel::Keys;
+use self::channel::{Keys, read_key};
 use self::follow::Follower;
 use self::patience::{Patience, Pauses};
 use self::source::{Kind, Source};
@@ -56,15 +56,8 @@ impl Fetcher {
         options: &FetchOptions,
         images: impl Iterator<Item = &'a Path>,
     ) -> anyhow::Result<Option<Self>> {
-        let sources = sources(images)?;
-        let Some((_, first)) = sources.first() else { return Ok(None) };
-        let folder = options.cache.as_deref();
-        let folder = folder.with_context(|| {
-            format!("{first}: to fetch it, a folder to keep it in is needed: --cache DIR")
-        })?;
-        let keys = Arc::new(Keys::read(&options.channel_keys)?);
-        check_keys(&sources, &keys)?;
-        let cache = Arc::new(Cache::open(folder, options.cache_size)?);
+        let Some((sources, folder, keys)) = checked(options, images)? else { return Ok(None) };
+        let (cache, keys) = (Arc::new(Cache::open(folder, options.cache_size)?), Arc::new(keys));
         let (followed, coming) = mpsc::unbounded_channel();
         let again = watch::Sender::new(0);
         let fetcher = Self { cache, keys, places: Mutex::default(), again, followed };
@@ -155,6 +148,46 @@ impl Fetcher {
 /// If it is one that makes no sense.
 pub fn is_url(image: &Path) -> anyhow::Result<bool> {
     Ok(Source::of(image).transpose()?.is_some())
+}
+
+/// Checks how those of `images` are to be fetched that are URLs, and fetches nothing.
+///
+/// # Errors
+///
+/// If one makes no sense, there is no folder to keep it in, or a key is missing or is none.
+pub fn check<'a>(
+    options: &FetchOptions,
+    images: impl Iterator<Item = &'a Path>,
+) -> anyhow::Result<()> {
+    Keys::read(&options.channel_keys)?;
+    checked(options, images).map(drop)
+}
+
+/// Checks that `given` is a minisign key, or the path of a file of one.
+///
+/// # Errors
+///
+/// If it is neither.
+pub fn check_key(given: &str) -> anyhow::Result<()> {
+    read_key(given).map(drop)
+}
+
+/// The sources that are URLs, the folder that keeps what they have, and the keys of channels.
+type Checked<'o> = (Vec<(PathBuf, Source)>, &'o Path, Keys);
+
+fn checked<'a, 'o>(
+    options: &'o FetchOptions,
+    images: impl Iterator<Item = &'a Path>,
+) -> anyhow::Result<Option<Checked<'o>>> {
+    let sources = sources(images)?;
+    let Some((_, first)) = sources.first() else { return Ok(None) };
+    let folder = options.cache.as_deref();
+    let folder = folder.with_context(|| {
+        format!("{first}: to fetch it, a folder to keep it in is needed: --cache DIR")
+    })?;
+    let keys = Keys::read(&options.channel_keys)?;
+    check_keys(&sources, &keys)?;
+    Ok(Some((sources, folder, keys)))
 }
 
 /// Those of `images` that are URLs, with what they are called.

@@ -191,13 +191,12 @@ impl Attendant<'_> {
         let service = shared.store.service();
         match shared.plan.spend(&self.first_called, sled, image, &service) {
             None => self.tell_learnt(sled, image),
-            Some(path) => {
-                let path = path.display();
+            Some(image) => {
                 let link = self.link;
-                let text = format!("{link}/{sled} has booted {path} once: from now on as before");
+                let text = format!("{link}/{sled} has booted {image} once: from now on as before");
                 self.outbox.put(Some(sled), What::Notice(Level::Info, text));
                 server.disregard_boot(sled, self.known.get(&sled).copied());
-                shared.learnt.tell_spent(shared.plan.spent());
+                shared.keep_plan();
             }
         }
     }

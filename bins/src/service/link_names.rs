@@ -131,7 +131,7 @@ pub(crate) fn settler<'a>(
 }
 
 /// What the system calls `name`, if that is one of the `links`.
-fn served(
+pub(crate) fn served(
     name: &str,
     links: &[LinkName],
     system_name: impl Fn(&str) -> Result<String, LinkError>,

@@ -4,6 +4,7 @@
 mod attendant;
 mod boots;
 mod check;
+pub(crate) mod control;
 mod counts;
 mod display;
 mod end;
@@ -14,6 +15,7 @@ mod link_news;
 mod links;
 pub(crate) mod metrics;
 mod options;
+mod orders;
 mod plan;
 pub(crate) mod rack;
 mod reload;
@@ -35,11 +37,12 @@ use anyhow::anyhow;
 use boot_backends::{Clock, Datalink, serve, system_name};
 use boot_format::wire::MacAddr;
 use boot_netboot::server::{Config, Pace, Serve, Server};
-use crossbeam::channel;
+use crossbeam::channel::{self, Receiver};
 
 use self::attendant::Attendant;
 use self::boots::Boots;
 pub use self::check::check;
+use self::control::{Ask, Control};
 use self::counts::Counts;
 use self::events::{Event, Events, Names, What};
 use self::link_names::LinkName;
@@ -48,7 +51,7 @@ pub use self::options::{Assignment, FetchOptions, Links, ServeOptions, SledEntry
 use self::plan::{InForce, Plan};
 use self::reload::Reload;
 pub use self::reload::Reread;
-pub use self::reporting::{LogFormat, Reporting, StatusAddress};
+pub use self::reporting::{LogFormat, Reporting, StatusAddress, check_control, command};
 use self::reports::Reports;
 use self::silence::Silence;
 pub use self::sled_at::SledAt;
@@ -58,7 +61,9 @@ use self::supervisor::Turns;
 use crate::exit::Exit;
 use crate::fetch::Fetcher;
 use crate::signals::Signals;
+use crate::stderr::record::Level;
 use crate::stderr::{self, Style};
+use crate::units::Plural;
 
 /// Serves until a signal, a failure, or the end that the options ask for. At a SIGHUP, `reread`
 /// says what has changed.
@@ -70,7 +75,7 @@ use crate::stderr::{self, Style};
 pub fn run(mut options: ServeOptions, reread: Option<Reread>) -> anyhow::Result<Exit> {
     let signals = Signals::install()?;
     let style =
-        if options.reporting.log == LogFormat::Json { Style::Json } else { Style::of_text() };
+        if options.reporting.format() == LogFormat::Json { Style::Json } else { Style::of_text() };
     stderr::write_beside("bootserver", style)?;
     let fetcher = Fetcher::start(&options.fetch, options.paths().map(PathBuf::as_path))?;
     if let Some(fetcher) = &fetcher {
@@ -81,15 +86,17 @@ pub fn run(mut options: ServeOptions, reread: Option<Reread>) -> anyhow::Result<
     let names = link_names::find(&options.links, system_name)?;
     let plan = Plan::new(&options, &names)?;
     let taken = taken.rename_links(link_names::settler(&names, system_name));
-    let reports = Reports::start(&options, style, names.len() > 1)?;
-    let result = run_on(options, reread, names, (plan, fetcher, taken), &signals, &reports);
+    let (control, asked) = Control::new();
+    let reports = Reports::start(&options, style, names.len() > 1, control)?;
+    let wakers = (reread, asked);
+    let result = run_on(options, wakers, names, (plan, fetcher, taken), &signals, &reports);
     Ok(reports.end(result, &signals))
 }
 
 /// Serves on the links `names`, and tells what happens.
 fn run_on(
     options: ServeOptions,
-    reread: Option<Reread>,
+    (reread, asked): (Option<Reread>, Receiver<Ask>),
     names: Vec<LinkName>,
     (plan, fetcher, taken): (Plan, Option<Fetcher>, Memory),
     signals: &Signals,
@@ -116,7 +123,7 @@ fn run_on(
         silence: Silence::new(links.len()),
         ended: AtomicBool::new(false),
         gone: Mutex::default(),
-        plan: InForce::new(plan, taken.spent().clone()),
+        plan: InForce::new(plan, taken.kept().clone()),
         taken,
         reload,
         turns: Turns::new(links.len()),
@@ -127,7 +134,9 @@ fn run_on(
         options,
     });
     shared.name_sleds();
+    shared.tell_orders();
     start_reload(&shared);
+    control::start(asked, &shared)?;
     shared.events.tell(What::Serving(who(&shared.plan.plan().serve)));
     let (ends, end) = channel::unbounded();
     let mut workers = Vec::new();
@@ -220,15 +229,35 @@ impl Shared {
         }
     }
 
+    /// Has it written what is kept of the plan. This never waits.
+    pub(crate) fn keep_plan(&self) {
+        self.plan.keep(|kept| self.learnt.tell_kept(kept));
+    }
+
     /// Has events call sleds what the plan calls them.
     pub(crate) fn name_sleds(&self) {
         let plan = self.plan.plan();
         self.sled_names.set(plan.names().map(|(mut sled, name)| {
             // Events call a link what it was called at the start, by whichever of its names.
-            let known = self.names.iter().find(|name| Some(&name.system) == sled.link.as_ref());
-            sled.link = known.map(|name| name.given.clone()).or(sled.link);
+            sled.link = sled.link.map(|link| self.given_name(&link).to_owned());
             (sled, name)
         }));
+    }
+
+    /// What the link is called by whoever named it that the system called `system` at the start.
+    fn given_name<'a>(&'a self, system: &'a str) -> &'a str {
+        let known = self.names.iter().find(|name| name.system == system);
+        known.map_or(system, |name| &name.given)
+    }
+
+    /// Says that not all sleds go by the configuration, if that is so.
+    pub(crate) fn tell_orders(&self) {
+        let sleds = self.plan.orders().iter().count() as u64;
+        if sleds > 0 {
+            let sleds = Plural(sleds, "sled");
+            let text = format!("images assigned to {sleds} while serving stay in force");
+            self.events.tell(What::Notice(Level::Info, text));
+        }
     }
 
     /// The pace of one worker.

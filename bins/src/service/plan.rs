@@ -14,11 +14,19 @@ use boot_netboot::server::{Pace, Serve};
 use super::link_names::{self, LinkName};
 use super::lock;
 use super::options::{ServeOptions, SledEntry};
+use super::orders::{Orders, Spending};
 use super::sled_at::{self, SledAt};
 use super::store::Service;
 
 /// Images that sleds were to boot once, and have.
 pub(crate) type Spent = BTreeSet<(SledAt, PathBuf)>;
+
+/// What is kept with the state, since no configuration says it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub(crate) spent: Spent,
+    pub(crate) orders: Orders,
+}
 
 /// What new boots go by.
 #[derive(Clone, Debug, PartialEq)]
@@ -128,14 +136,14 @@ fn described(entry: &SledEntry) -> String {
 /// The plan in force, which all workers look at.
 #[derive(Debug)]
 pub(crate) struct InForce {
-    state: Mutex<(Arc<Plan>, Spent)>,
+    state: Mutex<(Arc<Plan>, Kept)>,
     /// Counts up whenever it has changed.
     edition: AtomicU64,
 }
 
 impl InForce {
-    pub(crate) fn new(plan: Plan, spent: Spent) -> Self {
-        let in_force = Self { state: Mutex::new((Arc::new(plan), spent)), edition: 1.into() };
+    pub(crate) fn new(plan: Plan, kept: Kept) -> Self {
+        let in_force = Self { state: Mutex::new((Arc::new(plan), kept)), edition: 1.into() };
         in_force.forget_old();
         in_force
     }
@@ -148,9 +156,29 @@ impl InForce {
         Arc::clone(&lock(&self.state).0)
     }
 
-    /// What has been booted once.
-    pub(crate) fn spent(&self) -> Spent {
-        lock(&self.state).1.clone()
+    /// Has `keep` keep what is to be kept. Whoever calls this last has the latest.
+    pub(crate) fn keep(&self, keep: impl FnOnce(Kept)) {
+        let state = lock(&self.state);
+        keep(state.1.clone());
+    }
+
+    /// What is ordered for sleds now.
+    pub(crate) fn orders(&self) -> Orders {
+        lock(&self.state).1.orders.clone()
+    }
+
+    /// Has `change` change what is ordered.
+    ///
+    /// # Errors
+    ///
+    /// Those of `change`, after which all is as before.
+    pub(crate) fn order<E>(
+        &self,
+        change: impl FnOnce(&mut Orders) -> Result<(), E>,
+    ) -> Result<(), E> {
+        change(&mut lock(&self.state).1.orders)?;
+        self.edition.fetch_add(1, Ordering::AcqRel);
+        Ok(())
     }
 
     /// Puts `plan` in force.
@@ -162,39 +190,49 @@ impl InForce {
 
     /// What is no longer to be booted once is due again when it is back in the configuration.
     fn forget_old(&self) {
-        let (plan, spent) = &mut *lock(&self.state);
+        let (plan, Kept { spent, .. }) = &mut *lock(&self.state);
         spent.retain(|(sled, path)| plan.once().any(|once| once == (sled, path.as_path())));
     }
 
     /// What each sled on `link` is to be offered, and nothing else.
     pub(crate) fn assigned(&self, link: &str, service: &Service) -> HashMap<MacAddr, Checksum> {
-        let (plan, spent) = &*lock(&self.state);
+        let (plan, Kept { spent, orders }) = &*lock(&self.state);
         let sum = |(sled, path)| (sled, service.checksum_of(path));
         let always =
             plan.sleds.iter().filter_map(|entry| Some((&entry.sled, entry.image.as_deref()?)));
         let mut assigned = sled_at::on(link, always.map(sum));
         assigned.extend(sled_at::on(link, plan.due(spent).map(sum)));
+        assigned.extend(orders.assigned(link, service));
         assigned
     }
 
-    /// Notes that a sled on `link` has booted `image`. Returns its path if that was what it was to
-    /// boot once: from now on, it boots as before.
+    /// Notes that a sled on `link` has booted `image`. Returns what that is called if it was what it
+    /// was to boot once: from now on, it boots as before.
     pub(crate) fn spend(
         &self,
         link: &str,
         sled: MacAddr,
         image: Checksum,
         service: &Service,
-    ) -> Option<PathBuf> {
-        let (plan, spent) = &mut *lock(&self.state);
+    ) -> Option<String> {
+        let (plan, Kept { spent, orders }) = &mut *lock(&self.state);
+        match orders.spend(link, sled, image, service) {
+            Spending::NoOrder => {}
+            Spending::Kept => return None,
+            Spending::Spent(once) => {
+                self.edition.fetch_add(1, Ordering::AcqRel);
+                return Some(once.to_string());
+            }
+        }
         let due = plan.due(spent).filter(|(due, _)| due.address == sled);
         let due = sled_at::on(link, due.map(|(due, path)| (due, (due.clone(), path.to_owned()))));
         let (at, path) = due.into_values().next()?;
         if service.checksum_of(&path) != image {
             return None;
         }
-        spent.insert((at, path.clone()));
+        let shown = path.display().to_string();
+        spent.insert((at, path));
         self.edition.fetch_add(1, Ordering::AcqRel);
-        Some(path)
+        Some(shown)
     }
 }

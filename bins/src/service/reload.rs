@@ -112,13 +112,15 @@ impl Shared {
         self.store.set_sources(plan.places());
         self.plan.replace(plan);
         self.name_sleds();
-        self.learnt.tell_spent(self.plan.spent());
+        self.keep_plan();
+        self.tell_orders();
     }
 }
 
 impl ServeOptions {
     /// The keys of what is different in `new` and can't change while the server serves.
     fn fixed_changes(&self, new: &Self) -> Vec<&'static str> {
+        let (old, now) = (&self.reporting, &new.reporting);
         let differ = [
             ("links", self.links != new.links),
             ("state", self.state != new.state),
@@ -128,7 +130,17 @@ impl ServeOptions {
             ("workers", self.workers != new.workers),
             ("together", self.together != new.together),
             ("quiet", self.quiet != new.quiet),
-            ("cache, cache-size, refresh, channel-keys", self.fetch != new.fetch),
+            ("stop", self.stop != new.stop),
+            ("cache", self.fetch.cache != new.fetch.cache),
+            ("cache-size", self.fetch.cache_size != new.fetch.cache_size),
+            ("refresh", self.fetch.refresh != new.fetch.refresh),
+            ("channel-keys", self.fetch.channel_keys != new.fetch.channel_keys),
+            ("log", old.format() != now.format()),
+            ("log-level", old.level() != now.level()),
+            ("on-finish", old.on_finish != now.on_finish),
+            ("on-fail", old.on_fail != now.on_fail),
+            ("status", old.status != now.status),
+            ("control", old.control != now.control),
         ];
         differ.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
     }

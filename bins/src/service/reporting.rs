@@ -9,38 +9,91 @@ use clap::{Args, ValueEnum, ValueHint};
 
 use crate::stderr::record::Level;
 
-/// Who learns what happens, and how.
-#[derive(Args, Clone, Debug)]
+/// Who learns what happens, and how. What is left out is `None`.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 #[command(next_help_heading = "Log, hooks and status")]
 pub struct Reporting {
-    /// How the log looks: `text` for people, `json` for programs, a record per line
-    #[arg(long = "log", value_name = "FORMAT", value_enum, default_value_t)]
-    pub log: LogFormat,
+    /// How the log looks: `text` for people, `json` for programs, a record per line.
+    /// [default: text]
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    pub log: Option<LogFormat>,
 
-    /// Log what is at least so grave
-    #[arg(long = "log-level", value_name = "LEVEL", value_enum, default_value_t = Level::Info)]
-    pub level: Level,
+    /// Log what is at least so grave. [default: info]
+    #[arg(long, value_name = "LEVEL", value_enum)]
+    pub log_level: Option<Level>,
 
     /// Run CMD with sh after each boot, with the sled's facts in its environment (BOOT_SLED,
     /// BOOT_IMAGE and others); four at once, each for 30 s at most
-    #[arg(long, value_name = "CMD", value_hint = ValueHint::CommandString)]
+    #[arg(long, value_name = "CMD", value_parser = command, value_hint = ValueHint::CommandString)]
     pub on_finish: Option<String>,
 
     /// Run CMD in the same way after each boot that has failed
-    #[arg(long, value_name = "CMD", value_hint = ValueHint::CommandString)]
+    #[arg(long, value_name = "CMD", value_parser = command, value_hint = ValueHint::CommandString)]
     pub on_fail: Option<String>,
 
     /// Show the rack to browsers, programs and monitoring at ADDRESS, such as 127.0.0.1:7270, or on
     /// a Unix socket, the path of which has a `/` in it. Anybody who can reach it can read all
     #[arg(long, value_name = "ADDRESS")]
     pub status: Option<StatusAddress>,
+
+    /// Have those who can write to the Unix socket of --status assign images to sleds
+    #[arg(long)]
+    pub control: bool,
 }
 
-impl Default for Reporting {
-    fn default() -> Self {
-        let (on_finish, on_fail, status) = (None, None, None);
-        Self { log: LogFormat::Text, level: Level::Info, on_finish, on_fail, status }
+impl Reporting {
+    /// This, and what it leaves open as `other` has it.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            log: self.log.or(other.log),
+            log_level: self.log_level.or(other.log_level),
+            on_finish: self.on_finish.or(other.on_finish),
+            on_fail: self.on_fail.or(other.on_fail),
+            status: self.status.or(other.status),
+            control: self.control || other.control,
+        }
     }
+
+    /// How the log looks.
+    pub(super) fn format(&self) -> LogFormat {
+        self.log.unwrap_or_default()
+    }
+
+    /// How grave it has to be for the log.
+    pub(super) fn level(&self) -> Level {
+        self.log_level.unwrap_or(Level::Info)
+    }
+}
+
+/// Checks where `--control` is asked for.
+///
+/// # Errors
+///
+/// If that is not on a Unix socket: of others, the system does not say who asks.
+pub fn check_control(status: Option<&StatusAddress>) -> Result<(), String> {
+    match status {
+        Some(StatusAddress::Unix(_)) => Ok(()),
+        Some(StatusAddress::Tcp(address)) => Err(format!(
+            "images are assigned over a Unix socket only, whose permissions say by whom: expected \
+             the path of one, with a `/` in it, in the place of {address}"
+        )),
+        None => {
+            Err("images are assigned over the socket of --status: expected its path".to_owned())
+        }
+    }
+}
+
+/// What sh is to run.
+///
+/// # Errors
+///
+/// If that is nothing, or can't be an argument.
+pub fn command(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() || text.contains('\0') {
+        return Err("expected a command for sh".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 /// How the log looks.

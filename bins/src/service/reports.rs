@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::ServeOptions;
+use super::control::Control;
 use super::display::Display;
 use super::events::{Consumers, Events, Feed, Journal, Names, What};
 use super::hooks::Hooks;
@@ -24,7 +25,7 @@ pub(crate) struct Reports {
 }
 
 impl Reports {
-    /// Starts them.
+    /// Starts them. What the status service is asked to assign goes to `control`.
     ///
     /// # Errors
     ///
@@ -33,8 +34,11 @@ impl Reports {
         options: &ServeOptions,
         style: Style,
         several: bool,
+        control: Control,
     ) -> anyhow::Result<Self> {
-        let Reporting { level, on_finish, on_fail, status, .. } = options.reporting.clone();
+        let level = options.reporting.level();
+        let writable = options.reporting.control;
+        let Reporting { on_finish, on_fail, status, .. } = options.reporting.clone();
         let hooks = Hooks::new(on_finish, on_fail, Hooks::LIMIT);
         let wants_display = !options.quiet && style != Style::Json;
         let display = wants_display.then(|| Display::on_stderr(several)).flatten();
@@ -42,7 +46,10 @@ impl Reports {
         journal.shows_progress = display.is_some();
         let (rack, metrics) = (Arc::new(Mutex::new(Rack::default())), Metrics::default());
         let status = status
-            .map(|address| status::Service::start(&address, Arc::clone(&rack), metrics.clone()))
+            .map(|address| {
+                let desk = status::Desk { control, writable };
+                status::Service::start(&address, Arc::clone(&rack), metrics.clone(), desk)
+            })
             .transpose()?;
         let names = Names::default();
         let events = Feed::start(Consumers {

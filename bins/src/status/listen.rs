@@ -19,11 +19,12 @@ use tokio::time::{sleep, timeout};
 
 use super::routes::{Status, router};
 use crate::service::StatusAddress;
+use crate::service::control::Asker;
 
 /// Connections at once; others wait in the system's queue. A page takes two.
 const MOST_CONNECTIONS: usize = 64;
 /// How long a client may take to ask, and how long it may be idle.
-const ASKING: Duration = Duration::from_secs(10);
+pub(super) const ASKING: Duration = Duration::from_secs(10);
 /// How long a connection lasts at most, also one that is sent news: a page comes back by itself.
 const LASTING: Duration = Duration::from_mins(10);
 /// Until it is tried again to accept a connection when the system has refused.
@@ -105,7 +106,7 @@ pub(super) async fn serve(listener: Listener, status: Arc<Status>) -> io::Result
             loop {
                 let permit = permit(&room).await;
                 match listener.accept().await {
-                    Ok((stream, _)) => attend(stream, Arc::clone(&status), permit),
+                    Ok((stream, _)) => attend(stream, None, Arc::clone(&status), permit),
                     Err(_) => sleep(PAUSE).await,
                 }
             }
@@ -115,7 +116,11 @@ pub(super) async fn serve(listener: Listener, status: Arc<Status>) -> io::Result
             loop {
                 let permit = permit(&room).await;
                 match listener.accept().await {
-                    Ok((stream, _)) => attend(stream, Arc::clone(&status), permit),
+                    Ok((stream, _)) => {
+                        let asker = stream.peer_cred().ok();
+                        let asker = asker.map(|asker| Asker { uid: asker.uid(), pid: asker.pid() });
+                        attend(stream, asker, Arc::clone(&status), permit);
+                    }
                     Err(_) => sleep(PAUSE).await,
                 }
             }
@@ -128,11 +133,15 @@ async fn permit(room: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
     Arc::clone(room).acquire_owned().await.ok()
 }
 
-fn attend<S>(stream: S, status: Arc<Status>, permit: Option<OwnedSemaphorePermit>)
-where
+fn attend<S>(
+    stream: S,
+    asker: Option<Asker>,
+    status: Arc<Status>,
+    permit: Option<OwnedSemaphorePermit>,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = TowerToHyperService::new(router(status));
+    let service = TowerToHyperService::new(router(status, asker));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(ASKING)

@@ -1,9 +1,11 @@
-//! The status service: shows the rack to browsers, programs and monitoring. It only reads.
+//! The status service: shows the rack to browsers, programs and monitoring. It only reads, but for
+//! images that it has assigned to sleds, if that is wanted.
 //!
 //! It has a thread of its own, which yields to all others: whoever asks much, or reads slowly, gets
 //! what serving leaves. Connections are bounded in number, time and memory.
 
 mod answers;
+mod assignments;
 mod listen;
 mod live;
 mod routes;
@@ -18,8 +20,17 @@ use anyhow::Context;
 use self::listen::Listener;
 use self::routes::Status;
 use crate::service::StatusAddress;
+use crate::service::control::Control;
 use crate::service::metrics::Metrics;
 use crate::service::rack::Rack;
+
+/// Where images are assigned to sleds.
+#[derive(Clone, Debug)]
+pub(crate) struct Desk {
+    pub(crate) control: Control,
+    /// Whether it is open; if not, it only says what is assigned.
+    pub(crate) writable: bool,
+}
 
 /// A status service at work. Its socket in the file system, if it has one, goes with this.
 #[derive(Debug)]
@@ -29,7 +40,8 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Listens at `address` from now on, and shows `rack` and `metrics` there.
+    /// Listens at `address` from now on, and shows `rack` and `metrics` there; what is to be
+    /// assigned goes to `desk`.
     ///
     /// # Errors
     ///
@@ -38,11 +50,12 @@ impl Service {
         address: &StatusAddress,
         rack: Arc<Mutex<Rack>>,
         metrics: Metrics,
+        desk: Desk,
     ) -> anyhow::Result<Self> {
         let (listener, socket) =
             Listener::bind(address).with_context(|| format!("--status {address}"))?;
         let shown = listener.address(address);
-        let status = Arc::new(Status::new(rack, metrics));
+        let status = Arc::new(Status::new(rack, metrics, desk));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()

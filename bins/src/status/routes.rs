@@ -2,23 +2,26 @@
 
 use std::sync::{Arc, Mutex};
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 
+use super::Desk;
 use super::answers::{Answers, Subject};
+use super::assignments;
 use super::live::{Pages, news};
+use crate::service::control::Asker;
 use crate::service::metrics::Metrics;
 use crate::service::rack::Rack;
 
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
-const JSON: &str = "application/json";
-const TEXT: &str = "text/plain; charset=utf-8";
+pub(super) const JSON: &str = "application/json";
+pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 const NEWS: &str = "text/event-stream";
 /// What the OpenMetrics format is called.
 const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -34,16 +37,19 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 pub(super) struct Status {
     answers: Arc<Answers>,
     pages: Pages,
+    pub(super) desk: Desk,
 }
 
 impl Status {
-    pub(super) fn new(rack: Arc<Mutex<Rack>>, metrics: Metrics) -> Self {
-        Self { answers: Arc::new(Answers::new(rack, metrics)), pages: Pages::default() }
+    pub(super) fn new(rack: Arc<Mutex<Rack>>, metrics: Metrics, desk: Desk) -> Self {
+        let answers = Arc::new(Answers::new(rack, metrics));
+        Self { answers, pages: Pages::default(), desk }
     }
 }
 
-/// All that can be asked for.
-pub(super) fn router(status: Arc<Status>) -> Router {
+/// All that can be asked for, by `asker` if the system says who that is.
+pub(super) fn router(status: Arc<Status>, asker: Option<Asker>) -> Router {
+    let assignments = get(assignments::list).post(assignments::assign).layer(Extension(asker));
     Router::new()
         .route("/", get(async || fixed(HTML, include_str!("page/index.html"))))
         .route("/style.css", get(async || fixed(CSS, include_str!("page/style.css"))))
@@ -54,6 +60,7 @@ pub(super) fn router(status: Arc<Status>) -> Router {
         .route("/api/v1/images", get(async |status| json(status, Subject::Images)))
         .route("/api/v1/links", get(async |status| json(status, Subject::Links)))
         .route("/api/v1/events", get(async |status| json(status, Subject::Events)))
+        .route("/api/v1/assignments", assignments)
         .route("/api/v1/live", get(async |status| live(status)))
         .route("/metrics", get(async |status| metrics(status)))
         .route("/healthz", get(async |status| health(status)))
@@ -90,7 +97,7 @@ fn health(State(status): State<Arc<Status>>) -> Response {
     }
 }
 
-fn answer(status: StatusCode, kind: &'static str, body: impl Into<Body>) -> Response {
+pub(super) fn answer(status: StatusCode, kind: &'static str, body: impl Into<Body>) -> Response {
     let headers: [(HeaderName, HeaderValue); 5] = [
         (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),

@@ -1,4 +1,7 @@
-//! Blocks that are run as root: each line by itself, with a server at `net0` and sleds at `net1`.
+//! Blocks that are run as root: each line by itself, with a server at `net0` and sleds at `net1`;
+//! those that ask a server, all of them with the same.
+
+use std::process::Command;
 
 #[path = "../../../backends/tests/netns/mod.rs"]
 mod netns;
@@ -16,6 +19,10 @@ const SLED: &str = "a8:40:25:00:00:01";
 #[ignore = "needs root and network namespaces"]
 fn every_command_works_on_links() {
     for block in blocks().into_iter().filter(|block| block.kind == Kind::OnLinks) {
+        if block.text.starts_with("curl ") {
+            inside(1, || ask(&block));
+            continue;
+        }
         for line in block.text.lines() {
             inside(1, || run(&block, line));
         }
@@ -37,6 +44,20 @@ fn run(block: &Block, line: &str) {
         }
         other => panic!("{block}: {other} is not run on links"),
     }
+}
+
+/// Has a shell ask the server that documents speak of, which does what it is asked.
+fn ask(block: &Block) {
+    let desk = desk();
+    let line = "--config rack.toml --state took --status ./status --control";
+    let mut server = Running::start(&desk, "bootserver", line);
+    server.until_said(&["zfs.img: \"ci\""]);
+    let mut shell = Command::new("sh");
+    let answer = shell.args(["-eu", "-c", &block.text]).current_dir(desk.path("."));
+    let answer = answer.output().unwrap();
+    assert!(answer.status.success(), "{block}: {answer:?}");
+    server.signal("-TERM");
+    assert_eq!(server.end(SOON).0, 0, "{block}");
 }
 
 /// Boots a sled, and ends the server if that does not end it.

@@ -7,7 +7,9 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use boot_netboot::server::{Serve, Together};
 use boot_tools::config::{Config, Gathering, Seconds, Whom};
-use boot_tools::service::{Assignment, FetchOptions, Links, Reread, ServeOptions, SledEntry};
+use boot_tools::service::{
+    Assignment, FetchOptions, Links, Reread, ServeOptions, SledEntry, check_control,
+};
 use boot_tools::units::Bytes;
 
 use crate::args::{Args, Who};
@@ -103,12 +105,18 @@ fn serve(args: Args) -> anyhow::Result<ServeOptions> {
         refresh: refresh.or(config.refresh).unwrap_or(REFRESH),
         channel_keys: keys,
     };
+    let reporting = args.reporting.or(config.reporting);
+    if reporting.control {
+        check_control(reporting.status.as_ref())
+            .map_err(anyhow::Error::msg)
+            .context("--control")?;
+    }
     Ok(ServeOptions {
         links,
         images,
         sleds,
         serve,
-        stop: args.stop,
+        stop: args.stop || config.stop.unwrap_or_default(),
         timeout: args.timeout.map(|Seconds(time)| time).or(config.timeout),
         state: args.state.or(config.state),
         quiet: args.quiet || config.quiet.unwrap_or_default(),
@@ -119,7 +127,7 @@ fn serve(args: Args) -> anyhow::Result<ServeOptions> {
         pace: args.rate.or(config.rate).unwrap_or_default(),
         together,
         fetch,
-        reporting: args.reporting,
+        reporting,
     })
 }
 
@@ -271,6 +279,8 @@ mod tests {
             ("--together --workers 2 net0 zfs.img all", "each link has one"),
             ("--together net0 zfs.img any", "only one sled"),
             ("--gather 3 net0 zfs.img all", "--together"),
+            ("--control net0 zfs.img all", "the socket of --status"),
+            ("--control --status [::1]:80 net0 zfs.img all", "in the place of [::1]:80"),
             ("--rate 5 net0 zfs.img all", "as in 9.4Gbit"),
         ] {
             let error = format!("{:#}", options(line).unwrap_err());

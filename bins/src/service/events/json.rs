@@ -8,6 +8,7 @@ use boot_netboot::server::{EventKind, Expected, GroupEvent, Leaving, OneByOne, S
 
 use super::image::Before;
 use super::{Event, ImageEvent, LinkEvent, What};
+use crate::service::control::Assigned;
 use crate::service::counts::Counts;
 use crate::stderr::record::Record;
 
@@ -22,6 +23,7 @@ pub(crate) fn record(event: &Event) -> Option<Record> {
         What::Link(link) => of_link(link),
         What::Image(image) => of_image(image),
         What::Counts { counts, .. } => ("counts", of_counts(counts)),
+        What::Assigned(assigned) => of_assigned(assigned),
         What::Hook(hook) => (hook.key(), Fields(hook.fields())),
         What::Serving(who) => ("serving", Fields::default().with("sleds", who.as_str())),
         What::Boots(text) => ("boots", Fields::default().with("text", text.as_str())),
@@ -139,6 +141,14 @@ fn batches(fields: Fields, expected: &Expected) -> Fields {
     fields
         .seconds("batch_seconds_in_step", expected.in_step)
         .seconds("batch_seconds_one_by_one", expected.one_by_one)
+}
+
+fn of_assigned(Assigned { image, once, by }: &Assigned) -> (&'static str, Fields) {
+    let by = Fields::default().with("uid", by.uid).with("pid", by.pid);
+    match image {
+        Some(image) => ("assigned", by.with("image", image.as_str()).with("once", *once)),
+        None => ("unassigned", by),
+    }
 }
 
 fn of_link(event: &LinkEvent) -> (&'static str, Fields) {

@@ -29,6 +29,7 @@ use std::time::SystemTime;
 use boot_format::wire::MacAddr;
 use boot_netboot::server::{EventKind, GroupEvent, SledStatus};
 
+use super::control::Assigned;
 use super::counts::Counts;
 use super::hooks::HookEvent;
 use crate::stderr::record::Level;
@@ -80,6 +81,8 @@ pub(crate) enum What {
     Counts { counts: Box<Counts>, asked: bool },
     /// How things stand with a worker and its sleds. It is no news, so the log does not have it.
     Standing(Box<Standing>),
+    /// Somebody has assigned an image to a sled.
+    Assigned(Box<Assigned>),
     /// To a command that was run for a sled.
     Hook(HookEvent),
     /// The server serves from now on, and whom.
@@ -133,6 +136,7 @@ impl Event {
             | What::Judged(_)
             | What::Counts { .. }
             | What::Standing(_)
+            | What::Assigned(_)
             | What::Serving(_)
             | What::Boots(_) => Level::Info,
             What::Link(event) => event.level(),

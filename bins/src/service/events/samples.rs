@@ -9,6 +9,7 @@ use boot_netboot::server::{EventKind, Expected, GroupEvent, Leaving, OneByOne, S
 
 use super::image::Before;
 use super::{Event, ImageEvent, LinkEvent, Subject, What};
+use crate::service::control::{Asker, Assigned};
 use crate::service::hooks::{Hook, HookEvent};
 use crate::stderr::record::Level;
 
@@ -42,9 +43,16 @@ pub(crate) fn all() -> Vec<Event> {
     all.extend(links().into_iter().map(of_link));
     let mut whats: Vec<_> = groups().into_iter().map(What::Group).collect();
     whats.extend(images().into_iter().map(Box::new).map(What::Image));
+    let by = Asker { uid: 1000, pid: Some(4242) };
     whats.extend([
         What::Refused(IMAGE, 10),
         What::Counts { counts: Box::default(), asked: true },
+        What::Assigned(Box::new(Assigned { image: Some("zfs.img".to_owned()), once: true, by })),
+        What::Assigned(Box::new(Assigned {
+            image: None,
+            once: false,
+            by: Asker { pid: None, ..by },
+        })),
         What::Hook(HookEvent::Said(Hook::Finish, "thanks".to_owned())),
         What::Hook(HookEvent::Failed(Hook::Fail, "exit status: 1".to_owned())),
         What::Hook(HookEvent::Late(Hook::Fail, Duration::from_secs(30))),

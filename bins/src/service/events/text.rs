@@ -20,6 +20,7 @@ pub(crate) fn line(event: &Event, several: bool) -> Option<String> {
         What::Refused(checksum, times) => {
             return Some(of_sled(event, &prefix, &refused(*checksum, *times)));
         }
+        What::Assigned(assigned) => return Some(of_sled(event, &prefix, &assigned.to_string())),
         What::Hook(hook) if event.sled.is_some() => {
             return Some(of_sled(event, &prefix, &hook.to_string()));
         }

@@ -10,7 +10,7 @@ use crossbeam::channel::{self, Receiver, RecvTimeoutError, Sender};
 
 use super::{Memory, shown, write};
 use crate::service::events::{Events, What};
-use crate::service::plan::Spent;
+use crate::service::plan::Kept;
 use crate::service::sled_at::SledAt;
 use crate::stderr::record::Level;
 
@@ -23,8 +23,8 @@ pub(crate) struct Learnt(Option<Sender<Note>>);
 enum Note {
     /// A sled took an image.
     Took(SledAt, Checksum),
-    /// All that has been booted once.
-    Spent(Spent),
+    /// All that is kept of the plan.
+    Kept(Kept),
     /// Nothing more is coming.
     End,
 }
@@ -41,11 +41,16 @@ impl Learnt {
         }
     }
 
-    /// Has it written that sleds have booted once what they were to. This never waits.
-    pub(crate) fn tell_spent(&self, spent: Spent) {
+    /// Has it written what has been booted once, and what is ordered. This never waits.
+    pub(crate) fn tell_kept(&self, kept: Kept) {
         if let Some(sender) = &self.0 {
-            let _ = sender.try_send(Note::Spent(spent));
+            let _ = sender.try_send(Note::Kept(kept));
         }
+    }
+
+    /// Whether anything is kept.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.0.is_some()
     }
 }
 
@@ -136,7 +141,7 @@ fn keep(
         };
         match news {
             Ok(Note::Took(sled, image)) => memory.learn(sled, image),
-            Ok(Note::Spent(spent)) => memory.set_spent(spent),
+            Ok(Note::Kept(kept)) => memory.set_kept(kept),
             Ok(Note::End) | Err(RecvTimeoutError::Disconnected) => {
                 return if due.is_some() { write(&memory) } else { Ok(()) };
             }
@@ -169,6 +174,7 @@ mod tests {
 
     use super::super::open;
     use super::*;
+    use crate::service::orders::Wanted;
 
     const IMAGE: Checksum = Checksum::from_bytes([7; 32]);
 
@@ -186,13 +192,17 @@ mod tests {
         for link in [Some("net1"), Some("net0")] {
             learnt.tell(sled(link), IMAGE);
         }
-        let spent: Spent = [(sled(Some("net0")), "a \"b\n".into())].into();
-        learnt.tell_spent(spent.clone());
+        let mut kept =
+            Kept { spent: [(sled(Some("net0")), "a \"b\n".into())].into(), ..Kept::default() };
+        kept.orders.set(sled(None), Wanted::Contents(IMAGE));
+        kept.orders.set_once(sled(None), Wanted::Path("a \"b\n".into()));
+        kept.orders.set_once(sled(Some("net 1")), Wanted::Contents(IMAGE));
+        learnt.tell_kept(kept.clone());
         keeper.end().unwrap();
         let memory = open(&path).unwrap();
         let found: Vec<_> = memory.iter().map(|(sled, _)| sled.link.as_deref()).collect();
         assert_eq!(found, [Some("net1"), Some("net0")]);
-        assert_eq!(*memory.spent(), spent);
+        assert_eq!(*memory.kept(), kept);
     }
 
     #[test]

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
 
 use boot_format::Checksum;
 
-use crate::service::plan::Spent;
+use crate::service::orders::Wanted;
+use crate::service::plan::Kept;
 use crate::service::sled_at::SledAt;
 
 /// What sleds have booted from, in the order in which they did.
@@ -17,8 +17,8 @@ pub(crate) struct Memory {
     /// Who took something at each number.
     order: BTreeMap<u64, SledAt>,
     next: u64,
-    /// What sleds were to boot once, and have.
-    spent: Spent,
+    /// What sleds were to boot once, and have; and what was ordered for them while serving.
+    kept: Kept,
 }
 
 impl Memory {
@@ -44,13 +44,13 @@ impl Memory {
         self.order.values().map(|sled| (sled, self.taken[sled].1))
     }
 
-    /// What has been booted once.
-    pub(crate) fn spent(&self) -> &Spent {
-        &self.spent
+    /// What is kept of the plan.
+    pub(crate) fn kept(&self) -> &Kept {
+        &self.kept
     }
 
-    pub(crate) fn set_spent(&mut self, spent: Spent) {
-        self.spent = spent;
+    pub(crate) fn set_kept(&mut self, kept: Kept) {
+        self.kept = kept;
     }
 
     /// Has all sleds on links that are `called` otherwise now be on those.
@@ -60,21 +60,30 @@ impl Memory {
             let link = sled.link.as_deref().map(&mut called);
             renamed.learn(SledAt { link, address: sled.address }, image);
         }
-        for (sled, path) in self.spent {
+        for (sled, path) in self.kept.spent {
             let link = sled.link.as_deref().map(&mut called);
-            renamed.spent.insert((SledAt { link, address: sled.address }, path));
+            renamed.kept.spent.insert((SledAt { link, address: sled.address }, path));
         }
+        renamed.kept.orders = self.kept.orders.rename_links(called);
         renamed
     }
 
-    /// The text of the file: a line for each sled, and one for each image that was booted once.
+    /// The text of the file: a line for each sled, for each image that was booted once, and for
+    /// each that is ordered.
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
         for (sled, image) in self.iter() {
             let _ = writeln!(text, "{sled} {image}");
         }
-        for (sled, path) in &self.spent {
-            let _ = writeln!(text, "{ONCE}{} {sled}", quoted(path));
+        for (sled, path) in &self.kept.spent {
+            let _ = writeln!(text, "{ONCE}{} {sled}", quoted(&path.to_string_lossy()));
+        }
+        for (sled, ordered) in self.kept.orders.iter() {
+            for (start, image) in [(ASSIGNED, &ordered.image), (ASSIGNED_ONCE, &ordered.once)] {
+                if let Some(image) = image {
+                    let _ = writeln!(text, "{start}{} {sled}", quoted(&image.to_string()));
+                }
+            }
         }
         text
     }
@@ -99,30 +108,48 @@ impl Memory {
     /// Takes in what a line says.
     fn note(&mut self, line: &str) -> Result<(), String> {
         if let Some(rest) = line.strip_prefix(ONCE) {
-            self.spent.insert(parse_once(rest)?);
+            let (sled, path) = parse_quoted(rest)?;
+            self.kept.spent.insert((sled, path.into()));
+        } else if let Some(rest) = line.strip_prefix(ASSIGNED_ONCE) {
+            let (sled, image) = self.parse_order(rest)?;
+            self.kept.orders.set_once(sled, image);
+        } else if let Some(rest) = line.strip_prefix(ASSIGNED) {
+            let (sled, image) = self.parse_order(rest)?;
+            self.kept.orders.set(sled, image);
         } else {
             let (sled, image) = parse_line(line)?;
             self.learn(sled, image);
         }
         Ok(())
     }
+
+    fn parse_order(&self, text: &str) -> Result<(SledAt, Wanted), String> {
+        let (sled, image) = parse_quoted(text)?;
+        if !self.kept.orders.has_room_for(&sled) {
+            return Err("too many sleds are assigned images".to_owned());
+        }
+        let Ok(image) = image.parse();
+        Ok((sled, image))
+    }
 }
 
-/// How a line begins about what was booted once: a path, in quotes, and the sled follow. No sled's
-/// address begins so.
+/// How lines begin about what was booted once, and what is ordered for good and once: an image, in
+/// quotes, and the sled follow. No sled's address begins so.
 const ONCE: &str = "once ";
+const ASSIGNED: &str = "assigned ";
+const ASSIGNED_ONCE: &str = "assigned-once ";
 
-/// The configuration that names it is UTF-8.
-fn quoted(path: &Path) -> String {
-    serde_json::Value::from(path.to_string_lossy()).to_string()
+/// The configuration or request that names it is UTF-8.
+fn quoted(image: &str) -> String {
+    serde_json::Value::from(image).to_string()
 }
 
-fn parse_once(text: &str) -> Result<(SledAt, PathBuf), String> {
+fn parse_quoted(text: &str) -> Result<(SledAt, String), String> {
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<String>();
-    let path = values.next().and_then(Result::ok);
-    let path = path.ok_or("expected a path in quotes after `once`, and [LINK/]MAC")?;
+    let image = values.next().and_then(Result::ok);
+    let image = image.ok_or("expected an image in quotes after the first word, and [LINK/]MAC")?;
     let sled = text[values.byte_offset()..].trim_start().parse()?;
-    Ok((sled, path.into()))
+    Ok((sled, image))
 }
 
 fn parse_line(line: &str) -> Result<(SledAt, Checksum), String> {
@@ -191,12 +218,14 @@ mod tests {
     #[test]
     fn lines_of_another_form_are_named_and_the_rest_counts() {
         let sum = "07".repeat(32);
-        let text =
-            format!("\n2:0:0:0:0:1 abc\nnonsense\n2:0:0:0:0:1  {sum}\r\n\u{1b} {sum}\nonce x\n");
+        let text = format!(
+            "\n2:0:0:0:0:1 abc\nnonsense\n2:0:0:0:0:1  {sum}\r\n\u{1b} {sum}\nonce x\n\
+             assigned \"x\"\nassigned-once 2:0:0:0:0:1\n"
+        );
         let (memory, faults) = Memory::parse(text.as_bytes());
         assert!(memory.iter().eq([(&sled(None, 1), IMAGE)]));
         let numbers: Vec<_> = faults.iter().map(|(number, _)| *number).collect();
-        assert_eq!(numbers, [2, 3, 5, 6]);
+        assert_eq!(numbers, [2, 3, 5, 6, 7, 8]);
         assert!(faults[0].1.contains("64 hexadecimal digits"), "{faults:?}");
         assert!(faults[1].1.contains("\"nonsense\": expected [LINK/]MAC"), "{faults:?}");
     }

@@ -2,7 +2,7 @@
 //!
 //! A line for each sled, with its link and address, and a checksum; the oldest first. Lines
 //! without a link, as files of old have them, are about the sled on every link. Behind them come
-//! the images that sleds were to boot once, and have.
+//! the images that sleds were to boot once, and have; and those that were assigned while serving.
 
 mod keeper;
 mod memory;
@@ -19,8 +19,9 @@ use anyhow::{Context, bail, ensure};
 pub(crate) use self::keeper::{Keeper, Learnt};
 pub(crate) use self::memory::Memory;
 
-/// More than [`Memory::MOST`] lines take, each with the longest name that a link can have.
-const MOST_BYTES: u64 = 1 << 20;
+/// More than [`Memory::MOST`] lines take, each with the longest name that a link can have, and the
+/// orders with the longest paths.
+const MOST_BYTES: u64 = 16 << 20;
 /// Lines that are reported; a file of something else has more.
 const MOST_FAULTS: usize = 10;
 

@@ -1,5 +1,6 @@
 //! The service as a client sees it, over a socket in the file system.
 
+mod assignments;
 mod browser;
 mod chromium;
 
@@ -12,6 +13,7 @@ use boot_netboot::server::EventKind;
 use serde_json::Value;
 
 use super::*;
+use crate::service::control::{Ask, AssignmentView, AssignmentsView, Refusal};
 use crate::service::events::samples::{self, IMAGE, SLED, SUMMARY, of_sled};
 use crate::service::events::{Event, InService, Judged, Names, SourceVerdict, What, record};
 use crate::service::lock;
@@ -60,7 +62,7 @@ impl Trial {
             }
         }
         let address = StatusAddress::Unix(socket.clone());
-        let service = Service::start(&address, Arc::clone(&rack), metrics).unwrap();
+        let service = Service::start(&address, Arc::clone(&rack), metrics, desk(true)).unwrap();
         Self { _service: service, socket, rack, folder }
     }
 
@@ -72,9 +74,14 @@ impl Trial {
 
     /// The status, head and body of an answer.
     fn ask(&self, method: &str, path: &str) -> (u16, String, String) {
+        self.send(method, path, "")
+    }
+
+    /// The same, for a request with this body.
+    fn send(&self, method: &str, path: &str, body: &str) -> (u16, String, String) {
         let mut stream = self.connect();
-        let close = "Connection: close";
-        write!(stream, "{method} {path} HTTP/1.1\r\nHost: rack\r\n{close}\r\n\r\n").unwrap();
+        let head = format!("Host: rack\r\nConnection: close\r\nContent-Length: {}", body.len());
+        write!(stream, "{method} {path} HTTP/1.1\r\n{head}\r\n\r\n{body}").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -87,6 +94,37 @@ impl Trial {
         assert_eq!(status, 200, "{path}: {head}");
         body
     }
+}
+
+/// Where images are assigned as the sled says: to `left` or `02:00:00:00:00:01`, and to no other.
+fn desk(writable: bool) -> Desk {
+    let (control, asked) = Control::new();
+    thread::spawn(move || {
+        let view = AssignmentView {
+            link: None,
+            sled: SLED.to_string(),
+            name: Some("left".to_owned()),
+            image: None,
+            once: Some("zfs.img".to_owned()),
+            in_service: true,
+        };
+        let assigned = || AssignmentsView { assignments: vec![view.clone()], kept: true };
+        for ask in asked {
+            match ask {
+                Ask::List(answer) => answer.send(assigned()).unwrap(),
+                Ask::Assign(order, by, answer) => {
+                    assert_eq!(by.uid, rustix::process::getuid().as_raw());
+                    let result = match &*order.sled {
+                        "nobody" => Err(Refusal::Unknown("no such sled".to_owned())),
+                        "other" => Err(Refusal::Senseless("it is not served".to_owned())),
+                        _ => Ok(assigned()),
+                    };
+                    answer.send(result).unwrap();
+                }
+            }
+        }
+    });
+    Desk { control, writable }
 }
 
 fn openapi() -> Value {
@@ -122,7 +160,7 @@ fn every_answer_is_as_the_description_has_it() {
         assert!(value.as_object().unwrap().values().any(|part| *part != Value::Array(vec![])));
         checked += 1;
     }
-    assert_eq!(checked, 4);
+    assert_eq!(checked, 5);
     let mut odd: Value = serde_json::from_str(&trial.get("/api/v1/sleds")).unwrap();
     odd["sleds"][0]["state"] = "lost in thought".into();
     assert_eq!(faults("Sleds", &odd).len(), 1, "the schema means what it says");
@@ -245,7 +283,7 @@ fn the_socket_is_taken_over_only_from_the_dead() {
     let trial = Trial::new();
     let start = |path: &Path| {
         let address = StatusAddress::Unix(path.to_owned());
-        Service::start(&address, Arc::default(), Metrics::default())
+        Service::start(&address, Arc::default(), Metrics::default(), desk(false))
     };
     let error = format!("{:#}", start(&trial.socket).unwrap_err());
     assert!(error.contains("another process listens there"), "{error}");
