@@ -1,5 +1,8 @@
 //! What is read, and what is refused with which words.
 
+use proptest::prelude::*;
+use proptest::sample::select;
+
 use super::*;
 
 fn parse(text: &str) -> Result<Config, String> {
@@ -170,4 +173,56 @@ fn what_is_not_toml_is_said_with_its_line() {
     let found = parse("links = [\"net0\"]\nimages = [\n\"a\"\n\nserve = all\n").unwrap_err();
     assert!(found.starts_with("/etc/b.toml:"), "{found}");
     assert!(found.contains("not TOML: "), "{found}");
+}
+
+/// Lines of the example and values of all kinds, as they come.
+fn pieces() -> impl Strategy<Value = String> {
+    let example = example();
+    let lines: Vec<String> = example.lines().map(|line| format!("{line}\n")).collect();
+    let keys: Vec<String> = example
+        .lines()
+        .filter_map(|line| Some(format!("{} = ", line.split_once(" = ")?.0)))
+        .collect();
+    let values = [
+        "0\n",
+        "-1\n",
+        "1e400\n",
+        "nan\n",
+        "\"\"\n",
+        "\"\\u0000\"\n",
+        "[]\n",
+        "[[\n",
+        "{}\n",
+        "true\n",
+        "1979-05-27\n",
+        "\"all\"\n",
+        "[\"net0\", 1]\n",
+        "9223372036854775808\n",
+        "\n",
+        "\"\"\"\n",
+        "\u{1b}",
+    ];
+    let piece = prop_oneof![
+        5 => select(lines),
+        3 => (select(keys), select(values.to_vec())).prop_map(|(key, value)| key + value),
+        1 => any::<String>(),
+    ];
+    proptest::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_or_refused_with_a_line_of_it(text in pieces()) {
+        if let Err(error) = Config::parse(Path::new("/etc/b.toml"), &text) {
+            let lines = text.lines().count().max(1);
+            for said in error.lines() {
+                let number = said.strip_prefix("/etc/b.toml:").and_then(|rest| rest.split(':').next());
+                let number = number.and_then(|number| number.parse::<usize>().ok());
+                prop_assert!(
+                    number.is_none_or(|number| (1..=lines + 1).contains(&number)),
+                    "{said}"
+                );
+            }
+        }
+    }
 }

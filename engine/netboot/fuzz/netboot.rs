@@ -28,8 +28,7 @@ pub(crate) fn wire(bytes: &[u8]) {
         Message::Read(read) => {
             let wanted = read.offsets().count();
             assert!(wanted <= SLOTS + 1, "{wanted} offsets in a READ");
-            let entries: [u64; SLOTS] =
-                std::array::from_fn(|slot| read.entry(slot).expect("there are as many"));
+            let entries: [u64; SLOTS] = std::array::from_fn(|slot| read.entry(slot).unwrap_or(0));
             let again = emit_read(read.count(), &entries);
             let again = [&bytes[..bytes.len().min(HEAD)], &again].concat();
             let Ok(Frame { message: Message::Read(again), .. }) = Frame::parse(&again) else {

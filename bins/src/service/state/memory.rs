@@ -167,6 +167,8 @@ fn parse_line(line: &str) -> Result<(SledAt, Checksum), String> {
 #[cfg(test)]
 mod tests {
     use boot_format::wire::MacAddr;
+    use proptest::prelude::*;
+    use proptest::sample::select;
 
     use super::*;
 
@@ -228,5 +230,49 @@ mod tests {
         assert_eq!(numbers, [2, 3, 5, 6, 7, 8]);
         assert!(faults[0].1.contains("64 hexadecimal digits"), "{faults:?}");
         assert!(faults[1].1.contains("\"nonsense\": expected [LINK/]MAC"), "{faults:?}");
+    }
+
+    /// What files of this kind are made of, and what they are not.
+    fn pieces() -> impl Strategy<Value = Vec<Vec<u8>>> {
+        let sum = "07".repeat(32);
+        let known = [
+            "2:0:0:0:0:1",
+            "net0/2:0:0:0:0:2",
+            "eth 0/2:0:0:0:0:3",
+            &sum,
+            " ",
+            "\t",
+            "\n",
+            "\r\n",
+            ONCE,
+            ASSIGNED,
+            ASSIGNED_ONCE,
+            "\"",
+            "\"a.img\"",
+            "\"\\u0000\"",
+            "\\",
+            "/",
+            ":",
+            "\u{1b}",
+        ];
+        let known = select(known.map(|piece| piece.as_bytes().to_vec()).to_vec());
+        let any = proptest::collection::vec(any::<u8>(), 0..4);
+        proptest::collection::vec(prop_oneof![9 => known, 1 => any], 0..60)
+    }
+
+    proptest! {
+        #[test]
+        fn any_file_is_read_and_what_it_says_is_written_again(pieces in pieces()) {
+            let text = pieces.concat();
+            let (memory, faults) = Memory::parse(&text);
+            let lines = text.split(|&byte| byte == b'\n').count();
+            for (number, _) in &faults {
+                prop_assert!((1..=lines).contains(number));
+            }
+            let again = memory.text();
+            let (same, faults) = Memory::parse(again.as_bytes());
+            prop_assert!(faults.is_empty(), "{faults:?}");
+            prop_assert_eq!(same.text(), again);
+        }
     }
 }

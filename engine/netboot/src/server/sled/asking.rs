@@ -169,6 +169,7 @@ impl Sled {
 
     pub(super) fn let_go(&mut self) {
         self.recovery.stop();
+        self.forget_asked();
         (self.image, self.offer) = (None, None);
         self.let_other_go();
     }
