@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use boot_format::wire::emit_read;
+use boot_format::wire::{BLOCK, SLOTS, emit_read};
 
 use super::*;
 
@@ -12,7 +12,7 @@ fn read(server: &mut Server, now: Instant, slots: impl Iterator<Item = usize>) {
     let mut offsets = [0; SLOTS];
     let mut count = 0;
     for slot in slots {
-        offsets[slot % SLOTS] = (slot * boot_format::wire::BLOCK) as u64;
+        offsets[slot % SLOTS] = (slot * BLOCK) as u64;
         count += 1;
     }
     let body = emit_read(count, &offsets);
