@@ -45,6 +45,7 @@ use self::agenda::Agenda;
 use self::group::Groups;
 use self::offers::Offers;
 use self::pace::Pacer;
+use self::receive::Handled;
 use self::recovery::BaselineLoss;
 use self::sled_id::SledId;
 use self::table::Table;
@@ -84,6 +85,8 @@ pub struct Server {
     last_heard: Option<Instant>,
     events: VecDeque<Event>,
     counters: Counters,
+    /// DATA frames that the link was handed: by these, not by time, batches are compared.
+    released: u64,
 }
 
 impl Server {
@@ -111,6 +114,7 @@ impl Server {
             last_heard: None,
             events: VecDeque::new(),
             counters: Counters::default(),
+            released: 0,
         }
     }
 
@@ -118,7 +122,7 @@ impl Server {
     /// they were offered. Of images with equal checksums the first counts.
     pub fn set_images(&mut self, images: Vec<Contents>) {
         self.offers.set_images(images);
-        self.plan_all();
+        self.sleds.reconsider_all();
     }
 
     /// Sends from `address` from now on, and listens there: the link's own has changed. A sled in
@@ -129,7 +133,7 @@ impl Server {
         }
         self.addresses.change(address);
         for id in self.sleds.ids() {
-            self.sleds.get_mut(id).unheard = true;
+            self.sleds.change(id).unheard = true;
         }
     }
 
@@ -166,7 +170,7 @@ impl Server {
             None => self.offers.forget(sled),
         }
         if let Some(id) = self.sleds.find(sled) {
-            self.sleds.get_mut(id).disregard_offer();
+            self.sleds.change(id).disregard_offer();
         }
     }
 
@@ -184,7 +188,7 @@ impl Server {
     /// meanwhile are offered one as soon as that ends.
     pub fn hold_offers(&mut self, held: bool) {
         self.offers.hold(held);
-        self.plan_all();
+        self.sleds.reconsider_all();
     }
 
     /// The oldest event that has not been fetched.
@@ -204,7 +208,7 @@ impl Server {
 
     /// The counts so far.
     pub fn counters(&self) -> Counters {
-        self.counters
+        Counters { data: self.released, ..self.counters }
     }
 
     /// When a sled that is served was last heard from.
@@ -250,10 +254,8 @@ impl Server {
     }
 
     fn dismiss(&mut self, id: SledId) {
-        self.sleds.get_mut(id).dismiss();
-        self.sleds.cheapened(id);
+        self.sleds.change(id).dismiss();
         self.withdraw(id);
-        self.plan(id);
     }
 
     fn tell(&mut self, sled: MacAddr, kind: EventKind) {
@@ -276,21 +278,22 @@ impl Station for Server {
         let to_us =
             frame.destination == self.addresses.own() || self.asks_at(source, frame.destination);
         let from_a_sled = source.is_station() && source != self.addresses.own();
-        let ignored = self.counters.ignored;
-        match frame.message {
+        let handled = match frame.message {
             Message::Hello(_) if from_a_sled && (to_us || frame.destination.is_multicast()) => {
-                self.handle_hello(now, source);
+                self.handle_hello(now, source)
             }
             Message::Read(read) if from_a_sled && to_us => self.handle_read(now, source, &read),
             Message::Finished if from_a_sled && to_us => self.handle_finished(now, source),
             message => {
                 self.note_stranger(now, source, frame.destination, &message);
-                self.counters.ignored += 1;
+                Handled::Ignored
             }
+        };
+        match handled {
+            Handled::Served => self.last_heard = Some(now),
+            Handled::Ignored => self.counters.ignored += 1,
         }
-        if self.counters.ignored == ignored {
-            self.last_heard = Some(now);
-        }
+        self.settle();
     }
 
     fn poll_transmit(&mut self, now: Instant, batch: &mut Batch) {
@@ -303,6 +306,7 @@ impl Station for Server {
         self.attend_to_groups(now);
         self.attend_to_due(now, batch);
         self.take_turns(now, batch);
+        self.settle();
     }
 
     /// The sled's image is lost to it, so it has to start over. It is told once, however many of
@@ -322,7 +326,7 @@ impl Station for Server {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        if !self.resets.is_empty() {
+        if !self.resets.is_empty() || self.sleds.has_changed() {
             return Some(Instant::ZERO);
         }
         let turns = if self.is_stepping() { Some(Instant::ZERO) } else { self.turns.due() };

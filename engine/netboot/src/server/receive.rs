@@ -11,35 +11,46 @@ use super::sled_id::SledId;
 use super::{Serve, Server};
 use crate::time::Instant;
 
+/// What became of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Handled {
+    /// It is from a sled that is served.
+    Served,
+    /// It is not for this server, or from nobody that is served.
+    Ignored,
+}
+
 impl Server {
-    pub(super) fn handle_hello(&mut self, now: Instant, source: MacAddr) {
+    pub(super) fn handle_hello(&mut self, now: Instant, source: MacAddr) -> Handled {
         if self.serve == Serve::First {
             self.serve = Serve::These(BTreeSet::from([source]));
             self.tell(source, EventKind::Settled);
         }
         if !self.is_served(source) {
-            self.ignore(now, source);
-            return;
+            return self.ignore(now, source);
         }
         let Some(id) = self.sleds.find(source).or_else(|| self.admit(now, source)) else {
             self.counters.offers_withheld += 1;
-            return;
+            return Handled::Served;
         };
-        if let Hello::Asks { again } = self.sleds.get_mut(id).hello(now) {
-            self.sleds.cheapened(id);
+        if let Hello::Asks { again } = self.sleds.change(id).hello(now) {
             self.turns.leave(id);
             self.tell(source, EventKind::Hello { again });
         }
         self.greet(now, id);
-        self.plan(id);
+        Handled::Served
     }
 
-    pub(super) fn handle_read(&mut self, now: Instant, source: MacAddr, read: &Read<'_>) {
+    pub(super) fn handle_read(
+        &mut self,
+        now: Instant,
+        source: MacAddr,
+        read: &Read<'_>,
+    ) -> Handled {
         let Some(id) = self.session(now, source, read) else {
-            self.refuse(now, source);
-            return;
+            return self.refuse(now, source);
         };
-        let sled = self.sleds.get_mut(id);
+        let sled = self.sleds.change(id);
         let crowded = self.turns.is_crowded();
         if self.groups.as_deref().is_some_and(|groups| groups.shuts_out(id)) {
             // Nothing was sent of what it asked for before: all that it still lacks is in this READ.
@@ -55,7 +66,6 @@ impl Server {
         } else if pending {
             self.turns.ask(id, known);
         }
-        self.plan(id);
         if let Some(answered) = answered {
             self.learn(now, id, answered, crowded);
         }
@@ -65,6 +75,7 @@ impl Server {
         if let Some(progress) = progress {
             self.tell(source, progress);
         }
+        Handled::Served
     }
 
     /// Feeds what a sled's answer says of its batch to the pacers. What all sleds suffer from is
@@ -90,23 +101,21 @@ impl Server {
             (false, true) => self.turns.narrow(),
             _ => {}
         }
-        let own = &mut self.sleds.get_mut(id).pacer;
+        let own = &mut self.sleds.change(id).pacer;
         own.answered(now, &Answer { passed: batch.frames, alone: true, ..answer });
     }
 
-    pub(super) fn handle_finished(&mut self, now: Instant, source: MacAddr) {
+    pub(super) fn handle_finished(&mut self, now: Instant, source: MacAddr) -> Handled {
         let found = self.sleds.find(source);
         let Some((id, finished)) =
-            found.zip(found.and_then(|id| self.sleds.get_mut(id).finished(now)))
+            found.zip(found.and_then(|id| self.sleds.change(id).finished(now)))
         else {
-            self.counters.ignored += 1;
-            return;
+            return Handled::Ignored;
         };
         self.remember_boot(id);
-        self.sleds.cheapened(id);
         self.withdraw(id);
-        self.plan(id);
         self.tell(source, finished);
+        Handled::Served
     }
 
     /// A sled is sent nothing more of what it has asked for.

@@ -5,6 +5,7 @@ mod claims;
 mod silence;
 mod status;
 mod stepping;
+mod turn;
 mod worth;
 
 use std::time::Duration;
@@ -13,6 +14,7 @@ pub(super) use self::asking::Hello;
 pub(super) use self::claims::Asks;
 use self::claims::Claim;
 pub use self::status::SledStatus;
+pub(super) use self::turn::Turn;
 pub(super) use self::worth::{Loss, Worth};
 use super::addresses::AddressId;
 use super::admission::Rank;
@@ -263,7 +265,7 @@ impl Sled {
     }
 
     /// This many frames were handed out to it, after `released` to all others.
-    pub(super) fn sent(&mut self, now: Instant, frames: usize, released: u64) {
+    fn sent(&mut self, now: Instant, frames: usize, released: u64) {
         let frames = frames as u64;
         let begun = SentBatch { first: now, last: now, frames: 0, released: (released, released) };
         let batch = self.batch.get_or_insert(begun);

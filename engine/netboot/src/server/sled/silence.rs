@@ -22,9 +22,14 @@ impl Sled {
         Some(self.heard.max(self.sent) + patience)
     }
 
+    /// Whether its silence means something at `now`.
+    pub(in crate::server) fn is_silent(&self, now: Instant) -> bool {
+        self.silence_due().is_some_and(|due| due <= now)
+    }
+
     /// What its silence means at `now`.
     pub(in crate::server) fn silent(&mut self, now: Instant) -> Option<EventKind> {
-        if self.silence_due().is_none_or(|due| due > now) {
+        if !self.is_silent(now) {
             return None;
         }
         if self.stage != Stage::Reading {
