@@ -6,9 +6,10 @@ use std::io::{self, Write};
 use boot_format::{Checksum, Header};
 use boot_image::ImageErrorKind;
 
-use super::cache::{Cache, Part, PartOf};
+use super::cache::Cache;
 use super::check::{Wanted, Wrong, check_header, check_image, check_length};
 use super::fault::Fault;
+use super::part::{Part, PartOf};
 use super::remote::{Answer, Remote, Version};
 use crate::say;
 

@@ -10,6 +10,7 @@ mod check;
 mod download;
 mod fault;
 mod follow;
+mod part;
 mod patience;
 mod remote;
 mod source;

@@ -1,9 +1,12 @@
 //! Commands that are run when a boot has ended: beside everything else, few at once, and none
 //! without end.
 
+mod event;
+mod facts;
+mod output;
+
 use std::collections::VecDeque;
-use std::fmt;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -14,96 +17,13 @@ use boot_netboot::server::EventKind;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
+use self::facts::facts;
+use self::output::Output;
 use super::events::{Event, Events, What};
 use super::lock;
 use super::rack::Rack;
-use crate::stderr::record::{Level, rfc3339};
 
-/// Which command it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Hook {
-    /// `--on-finish`.
-    Finish,
-    /// `--on-fail`.
-    Fail,
-}
-
-/// What happens to a command that was run for a sled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum HookEvent {
-    /// It has said something.
-    Said(Hook, String),
-    /// It has ended without success, and how.
-    Failed(Hook, String),
-    /// It was ended, because it took longer than this.
-    Late(Hook, Duration),
-    /// It was not run: too many wait.
-    LeftOut(Hook),
-}
-
-impl Hook {
-    fn option(self) -> &'static str {
-        match self {
-            Self::Finish => "--on-finish",
-            Self::Fail => "--on-fail",
-        }
-    }
-}
-
-impl HookEvent {
-    pub(super) fn level(&self) -> Level {
-        match self {
-            Self::Said(..) => Level::Info,
-            _ => Level::Warn,
-        }
-    }
-
-    /// Whether a command has not done what it was to do.
-    pub(super) fn is_failure(&self) -> bool {
-        !matches!(self, Self::Said(..))
-    }
-
-    /// Its name, for programs.
-    pub(super) fn key(&self) -> &'static str {
-        match self {
-            Self::Said(..) => "hook_said",
-            Self::Failed(..) => "hook_failed",
-            Self::Late(..) => "hook_late",
-            Self::LeftOut(_) => "hook_left_out",
-        }
-    }
-
-    /// What else there is to say, for programs.
-    pub(super) fn fields(&self) -> Vec<(&'static str, serde_json::Value)> {
-        let (Self::Said(hook, _)
-        | Self::Failed(hook, _)
-        | Self::Late(hook, _)
-        | Self::LeftOut(hook)) = self;
-        let mut fields = vec![("hook", hook.option().into())];
-        match self {
-            Self::Said(_, text) => fields.push(("text", text.as_str().into())),
-            Self::Failed(_, reason) => fields.push(("reason", reason.as_str().into())),
-            Self::Late(_, limit) => fields.push(("seconds", limit.as_secs_f64().into())),
-            Self::LeftOut(_) => {}
-        }
-        fields
-    }
-}
-
-impl fmt::Display for HookEvent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Said(hook, text) => write!(f, "{}: {text}", hook.option()),
-            Self::Failed(hook, reason) => write!(f, "{}: {reason}", hook.option()),
-            Self::Late(hook, limit) => {
-                write!(f, "{}: ended after {} s", hook.option(), limit.as_secs_f64())
-            }
-            Self::LeftOut(hook) => {
-                write!(f, "{}: not run, {} others wait", hook.option(), Hooks::MOST_WAITING)
-            }
-        }
-    }
-}
+pub(crate) use self::event::{Hook, HookEvent};
 
 /// The commands, and how they are run.
 #[derive(Clone, Debug, Default)]
@@ -141,9 +61,6 @@ impl Hooks {
     const MOST_AT_ONCE: usize = 4;
     /// How many wait: each sled of a rack may end its boot at the same time.
     const MOST_WAITING: usize = 256;
-    /// Lines of a command that are logged, and bytes of a line.
-    const MOST_LINES: usize = 50;
-    const MOST_BYTES: usize = 4096;
 
     pub(crate) fn new(finish: Option<String>, fail: Option<String>, limit: Duration) -> Self {
         Self { finish, fail, limit, work: Arc::default() }
@@ -274,90 +191,8 @@ fn wait(child: Pid, limit: Duration, mut meanwhile: impl FnMut()) -> bool {
     }
 }
 
-/// The first lines of what comes out of a pipe; the rest is read and dropped, as a command whose
-/// pipe is full would wait.
-struct Output<R> {
-    pipe: R,
-    line: Vec<u8>,
-    lines: usize,
-}
-
-impl<R: Read> Output<R> {
-    fn new(pipe: R) -> Self {
-        Self { pipe, line: Vec::new(), lines: 0 }
-    }
-
-    /// Reads what is there, but no more than a pipe holds several times.
-    fn read(&mut self, mut say: impl FnMut(String)) {
-        let mut block = [0; 4096];
-        for _ in 0..64 {
-            let Ok(count @ 1..) = self.pipe.read(&mut block) else { break };
-            for &byte in &block[..count] {
-                if byte == b'\n' {
-                    self.end_line(&mut say);
-                } else if self.line.len() < Hooks::MOST_BYTES {
-                    self.line.push(byte);
-                }
-            }
-        }
-    }
-
-    fn end_line(&mut self, say: &mut impl FnMut(String)) {
-        let line = std::mem::take(&mut self.line);
-        self.lines += 1;
-        if self.lines <= Hooks::MOST_LINES {
-            say(String::from_utf8_lossy(&line).trim_end().to_owned());
-        }
-    }
-
-    /// A last line may have no end.
-    fn finish(&mut self, mut say: impl FnMut(String)) {
-        self.read(&mut say);
-        if !self.line.is_empty() {
-            self.end_line(&mut say);
-        }
-    }
-}
-
 fn tell(events: &Events, about: &Event, happened: HookEvent) {
     events.put(Event { time: SystemTime::now(), what: What::Hook(happened), ..about.clone() });
-}
-
-/// What a command learns of the sled, as variables of its environment.
-fn facts(event: &Event, rack: &Rack) -> Vec<(&'static str, String)> {
-    let text = |text: Option<String>| text.unwrap_or_default();
-    let sled = event.sled.map(|sled| sled.to_string());
-    let mut facts = vec![
-        ("BOOT_TIME", rfc3339(event.time)),
-        ("BOOT_LINK", text(event.link.as_deref().map(str::to_owned))),
-        ("BOOT_SLED", text(sled)),
-        ("BOOT_NAME", text(event.name.as_deref().map(str::to_owned))),
-    ];
-    if let Some(image) = rack.image_of(event) {
-        facts.push(("BOOT_IMAGE", image.to_string()));
-        facts.push(("BOOT_IMAGE_NAME", rack.name_of_image(image).to_owned()));
-    }
-    match &event.what {
-        What::Sled(EventKind::Finished(summary)) => {
-            facts.push(("BOOT_EVENT", "finished".to_owned()));
-            facts.push(("BOOT_SIZE", summary.size.to_string()));
-            facts.push(("BOOT_BYTES", summary.size.to_string()));
-            facts.push(("BOOT_SECONDS", format!("{:.3}", summary.time.as_secs_f64())));
-            facts.push(("BOOT_RETRANSMITS", (summary.again + summary.early).to_string()));
-            facts.push(("BOOT_ASSUMED", u8::from(summary.assumed).to_string()));
-        }
-        What::Sled(EventKind::Lost { bytes, size }) => {
-            facts.push(("BOOT_EVENT", "lost".to_owned()));
-            facts.push(("BOOT_BYTES", bytes.to_string()));
-            facts.push(("BOOT_SIZE", size.to_string()));
-        }
-        _ => facts.push(("BOOT_EVENT", "unreadable".to_owned())),
-    }
-    // A name can hold what no variable can.
-    for (_, value) in &mut facts {
-        value.retain(|character| character != '\0');
-    }
-    facts
 }
 
 #[cfg(test)]
@@ -428,7 +263,7 @@ mod tests {
     #[test]
     fn what_a_command_says_is_cut_short_and_does_not_stop_it() {
         let told = run("yes | head -c 3000000; echo done", SOON, EventKind::Finished(SUMMARY), 1);
-        assert_eq!(told, vec![said("y"); Hooks::MOST_LINES]);
+        assert_eq!(told, vec![said("y"); output::MOST_LINES]);
     }
 
     #[test]

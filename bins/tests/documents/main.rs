@@ -10,6 +10,7 @@ mod blocks;
 mod lab;
 #[cfg(target_os = "linux")]
 mod on_links;
+mod sources;
 #[path = "../tool/mod.rs"]
 mod tool;
 

@@ -8,6 +8,7 @@ mod bits;
 mod code;
 mod fast;
 mod output;
+mod repeat;
 mod streams;
 mod walk;
 mod yields;

@@ -23,6 +23,12 @@ impl Agenda {
         Some(sled)
     }
 
+    /// When `sled` needs attention.
+    #[cfg(test)]
+    pub(super) fn noted(&self, sled: SledId) -> Option<Instant> {
+        self.moments.noted(sled)
+    }
+
     /// When the next sled is due.
     pub(super) fn due(&self) -> Option<Instant> {
         self.moments.first().map(|(due, _)| due)

@@ -11,6 +11,7 @@ mod addresses;
 mod admission;
 mod agenda;
 mod asked;
+mod config;
 mod event;
 mod group;
 mod limit;
@@ -18,6 +19,7 @@ mod offers;
 mod order;
 mod outcomes;
 mod pace;
+mod receive;
 mod recovery;
 mod remembered;
 mod send;
@@ -31,10 +33,10 @@ mod tests;
 mod turns;
 mod unserved;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 use boot_format::Checksum;
-use boot_format::wire::{Frame, FrameType, Head, MacAddr, Message, Read, SLOTS};
+use boot_format::wire::{Frame, FrameType, Head, MacAddr, Message};
 use boot_image::Contents;
 
 use self::addresses::Addresses;
@@ -42,10 +44,9 @@ use self::admission::Admission;
 use self::agenda::Agenda;
 use self::group::Groups;
 use self::offers::Offers;
-use self::outcomes::{Answer, Answered};
 use self::pace::Pacer;
+use self::receive::Handled;
 use self::recovery::BaselineLoss;
-use self::sled::Hello;
 use self::sled_id::SledId;
 use self::table::Table;
 use self::turns::Turns;
@@ -54,60 +55,11 @@ use crate::batch::Batch;
 use crate::station::Station;
 use crate::time::Instant;
 
+pub use self::config::{Config, Serve};
 pub use self::event::{Counters, Event, EventKind, Summary};
 pub use self::group::{Expected, GroupEvent, GroupStatus, Leaving, OneByOne, Together};
 pub use self::pace::Pace;
 pub use self::sled::{SledStatus, Stage};
-
-/// Which sleds are served.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Serve {
-    /// Every sled, at the same time.
-    All,
-    /// The first that says HELLO, and no other.
-    First,
-    /// Those with these addresses.
-    These(BTreeSet<MacAddr>),
-}
-
-/// What a server needs to know from the start.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// The link's own address: the source of every frame that is sent.
-    pub address: MacAddr,
-    /// Which sleds are served.
-    pub serve: Serve,
-    /// The most sessions at a time; each takes a few KiB.
-    pub max_sessions: usize,
-    /// How fast DATA frames may go out.
-    pub pace: Pace,
-    /// Whether to send again what a silent sled has not asked for again. Without it, a lost frame
-    /// costs a sled the second that its own timer takes: to measure what retransmission costs.
-    pub retransmit: bool,
-    /// Where in the server's memory an address has its place depends on this: a number that
-    /// nobody can guess keeps strangers from aiming at a sled's. Zero is for simulations.
-    pub key: u64,
-    /// Whether sleds that want the same image boot in step, and how they are gathered for that.
-    pub together: Option<Together>,
-}
-
-impl Config {
-    /// Sessions for several racks.
-    pub const MAX_SESSIONS: usize = 1024;
-
-    /// A server at `address`.
-    pub fn new(address: MacAddr, serve: Serve) -> Self {
-        Self {
-            address,
-            serve,
-            max_sessions: Self::MAX_SESSIONS,
-            pace: Pace::Auto,
-            retransmit: true,
-            key: 0,
-            together: None,
-        }
-    }
-}
 
 /// The boot server of one link.
 #[derive(Debug)]
@@ -133,6 +85,8 @@ pub struct Server {
     last_heard: Option<Instant>,
     events: VecDeque<Event>,
     counters: Counters,
+    /// DATA frames that the link was handed: by these, not by time, batches are compared.
+    released: u64,
 }
 
 impl Server {
@@ -160,6 +114,7 @@ impl Server {
             last_heard: None,
             events: VecDeque::new(),
             counters: Counters::default(),
+            released: 0,
         }
     }
 
@@ -167,7 +122,7 @@ impl Server {
     /// they were offered. Of images with equal checksums the first counts.
     pub fn set_images(&mut self, images: Vec<Contents>) {
         self.offers.set_images(images);
-        self.plan_all();
+        self.sleds.reconsider_all();
     }
 
     /// Sends from `address` from now on, and listens there: the link's own has changed. A sled in
@@ -178,7 +133,7 @@ impl Server {
         }
         self.addresses.change(address);
         for id in self.sleds.ids() {
-            self.sleds.get_mut(id).unheard = true;
+            self.sleds.change(id).unheard = true;
         }
     }
 
@@ -215,7 +170,7 @@ impl Server {
             None => self.offers.forget(sled),
         }
         if let Some(id) = self.sleds.find(sled) {
-            self.sleds.get_mut(id).disregard_offer();
+            self.sleds.change(id).disregard_offer();
         }
     }
 
@@ -233,7 +188,7 @@ impl Server {
     /// meanwhile are offered one as soon as that ends.
     pub fn hold_offers(&mut self, held: bool) {
         self.offers.hold(held);
-        self.plan_all();
+        self.sleds.reconsider_all();
     }
 
     /// The oldest event that has not been fetched.
@@ -253,7 +208,7 @@ impl Server {
 
     /// The counts so far.
     pub fn counters(&self) -> Counters {
-        self.counters
+        Counters { data: self.released, ..self.counters }
     }
 
     /// When a sled that is served was last heard from.
@@ -299,123 +254,8 @@ impl Server {
     }
 
     fn dismiss(&mut self, id: SledId) {
-        self.sleds.get_mut(id).dismiss();
-        self.sleds.cheapened(id);
+        self.sleds.change(id).dismiss();
         self.withdraw(id);
-        self.plan(id);
-    }
-
-    fn handle_hello(&mut self, now: Instant, source: MacAddr) {
-        if self.serve == Serve::First {
-            self.serve = Serve::These(BTreeSet::from([source]));
-            self.tell(source, EventKind::Settled);
-        }
-        if !self.is_served(source) {
-            self.ignore(now, source);
-            return;
-        }
-        let Some(id) = self.sleds.find(source).or_else(|| self.admit(now, source)) else {
-            self.counters.offers_withheld += 1;
-            return;
-        };
-        if let Hello::Asks { again } = self.sleds.get_mut(id).hello(now) {
-            self.sleds.cheapened(id);
-            self.turns.leave(id);
-            self.tell(source, EventKind::Hello { again });
-        }
-        self.greet(now, id);
-        self.plan(id);
-    }
-
-    fn handle_read(&mut self, now: Instant, source: MacAddr, read: &Read<'_>) {
-        let Some(id) = self.session(now, source, read) else {
-            self.refuse(now, source);
-            return;
-        };
-        let sled = self.sleds.get_mut(id);
-        let crowded = self.turns.is_crowded();
-        if self.groups.as_deref().is_some_and(|groups| groups.shuts_out(id)) {
-            // Nothing was sent of what it asked for before: all that it still lacks is in this READ.
-            sled.asked.drop_pending();
-        }
-        let before = sled.frontier;
-        let (answered, started) = sled.read(now, read);
-        let progress = sled.progress(now);
-        let (pending, known) = (sled.asked.is_pending(), sled.known);
-        let goes_on = sled.frontier > before;
-        if pending && self.holds(now, id, goes_on) {
-            self.turns.leave(id);
-        } else if pending {
-            self.turns.ask(id, known);
-        }
-        self.plan(id);
-        if let Some(answered) = answered {
-            self.learn(now, id, answered, crowded);
-        }
-        if let Some(started) = started {
-            self.tell(source, started);
-        }
-        if let Some(progress) = progress {
-            self.tell(source, progress);
-        }
-    }
-
-    /// Feeds what a sled's answer says of its batch to the pacers. What all sleds suffer from is
-    /// the link's business, and the rest is that sled's.
-    fn learn(&mut self, now: Instant, id: SledId, answered: Answered, crowded: bool) {
-        let in_step = self.learn_of_step(now, id, &answered);
-        let Answered { batch, lost, .. } = answered;
-        // What strangers claim to have lost is no evidence about the link.
-        if !self.sleds.get(id).known {
-            return;
-        }
-        self.loss.add(lost);
-        // Of a batch that went to all, the pacer learns when all have answered; and the rest of a
-        // batch, a frame or two, tells little of the path.
-        if in_step || !self.pacer.learns() || batch.frames < SLOTS as u64 / 2 {
-            return;
-        }
-        let answer = batch.answer(lost >= 0.5, self.sleds.len() <= 1);
-        let open = self.pacer.is_open();
-        self.pacer.answered(now, &answer);
-        match (open, self.pacer.is_open()) {
-            (true, true) if !answer.lossy && crowded => self.turns.widen(),
-            (false, true) => self.turns.narrow(),
-            _ => {}
-        }
-        let own = &mut self.sleds.get_mut(id).pacer;
-        own.answered(now, &Answer { passed: batch.frames, alone: true, ..answer });
-    }
-
-    fn handle_finished(&mut self, now: Instant, source: MacAddr) {
-        let found = self.sleds.find(source);
-        let Some((id, finished)) =
-            found.zip(found.and_then(|id| self.sleds.get_mut(id).finished(now)))
-        else {
-            self.counters.ignored += 1;
-            return;
-        };
-        self.remember_boot(id);
-        self.sleds.cheapened(id);
-        self.withdraw(id);
-        self.plan(id);
-        self.tell(source, finished);
-    }
-
-    /// A sled is sent nothing more of what it has asked for.
-    fn withdraw(&mut self, id: SledId) {
-        self.turns.leave(id);
-        if let Some(groups) = self.groups.as_deref_mut() {
-            groups.forget(id, self.sleds.get(id).address);
-        }
-    }
-
-    /// A sled has booted: it is known from now on.
-    fn remember_boot(&mut self, id: SledId) {
-        let sled = self.sleds.get(id);
-        if let Some(booted) = sled.boots {
-            self.offers.took(sled.address, booted);
-        }
     }
 
     fn tell(&mut self, sled: MacAddr, kind: EventKind) {
@@ -438,21 +278,22 @@ impl Station for Server {
         let to_us =
             frame.destination == self.addresses.own() || self.asks_at(source, frame.destination);
         let from_a_sled = source.is_station() && source != self.addresses.own();
-        let ignored = self.counters.ignored;
-        match frame.message {
+        let handled = match frame.message {
             Message::Hello(_) if from_a_sled && (to_us || frame.destination.is_multicast()) => {
-                self.handle_hello(now, source);
+                self.handle_hello(now, source)
             }
             Message::Read(read) if from_a_sled && to_us => self.handle_read(now, source, &read),
             Message::Finished if from_a_sled && to_us => self.handle_finished(now, source),
             message => {
                 self.note_stranger(now, source, frame.destination, &message);
-                self.counters.ignored += 1;
+                Handled::Ignored
             }
+        };
+        match handled {
+            Handled::Served => self.last_heard = Some(now),
+            Handled::Ignored => self.counters.ignored += 1,
         }
-        if self.counters.ignored == ignored {
-            self.last_heard = Some(now);
-        }
+        self.settle();
     }
 
     fn poll_transmit(&mut self, now: Instant, batch: &mut Batch) {
@@ -465,6 +306,7 @@ impl Station for Server {
         self.attend_to_groups(now);
         self.attend_to_due(now, batch);
         self.take_turns(now, batch);
+        self.settle();
     }
 
     /// The sled's image is lost to it, so it has to start over. It is told once, however many of
@@ -484,7 +326,7 @@ impl Station for Server {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        if !self.resets.is_empty() {
+        if !self.resets.is_empty() || self.sleds.has_changed() {
             return Some(Instant::ZERO);
         }
         let turns = if self.is_stepping() { Some(Instant::ZERO) } else { self.turns.due() };

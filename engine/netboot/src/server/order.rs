@@ -36,6 +36,18 @@ impl<K: Copy + Ord> Order<K> {
         }
     }
 
+    /// Gives `sled` this key, unless it has a lower one.
+    pub(super) fn lower(&mut self, sled: SledId, key: K) {
+        if self.noted(sled).is_none_or(|noted| key < noted) {
+            self.note(sled, Some(key));
+        }
+    }
+
+    /// The key that `sled` has.
+    pub(super) fn noted(&self, sled: SledId) -> Option<K> {
+        self.noted.get(sled.index()).copied().flatten()
+    }
+
     /// The least key, and its sled.
     pub(super) fn first(&self) -> Option<(K, SledId)> {
         self.entries.first().copied()

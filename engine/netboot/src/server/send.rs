@@ -1,6 +1,6 @@
 //! What goes out: offers, what sleds have asked for, and repeats.
 
-use boot_format::wire::{BLOCK, FrameType, Head, MacAddr, Offer, Read};
+use boot_format::wire::{BLOCK, FrameType, Head, MacAddr, Offer};
 use boot_image::Contents;
 
 use super::Server;
@@ -15,53 +15,61 @@ impl Server {
     /// Does for every sled what has become due: offers, repairs, conclusions from silence.
     pub(super) fn attend_to_due(&mut self, now: Instant, batch: &mut Batch) {
         while batch.room() > 0
-            && let Some(id) = self.agenda.next(now)
+            && let Some(id) = self.next_due(now)
         {
             self.offer(now, id, batch);
-            let sled = self.sleds.get_mut(id);
-            if let Some(silent) = sled.silent(now) {
-                let address = sled.address;
-                // It may have booted, and then hears no RESET.
-                let unheard = sled.unheard && self.resets.len() < Self::MOST_RESETS;
-                if unheard {
-                    self.resets.push_back((address, EventKind::Unheard));
-                }
-                if matches!(silent, EventKind::Finished(_)) {
-                    self.remember_boot(id);
-                }
-                self.sleds.cheapened(id);
-                if matches!(silent, EventKind::Stalled { .. }) {
-                    self.turns.leave(id);
-                } else {
-                    self.withdraw(id);
-                }
-                self.tell(address, silent);
+            let sled = self.sleds.get(id);
+            if sled.is_silent(now) {
+                self.conclude_from_silence(now, id);
             } else if sled.recovery.due().is_some_and(|due| due <= now) {
-                // It comes back when it has had its turn.
+                // It is planned anew when it has had its turn.
                 self.turns.mend(id);
-                continue;
+            } else {
+                self.sleds.reconsider(id);
             }
-            self.plan(id);
         }
     }
 
-    /// Notes when something has to be done for a sled.
-    pub(super) fn plan(&mut self, id: SledId) {
-        let due = self.sleds.get(id).due(self.withholds(id));
-        self.agenda.note(id, due);
+    /// Takes the next sled that is due.
+    fn next_due(&mut self, now: Instant) -> Option<SledId> {
+        self.settle();
+        self.agenda.next(now)
+    }
+
+    /// Notes anew when something has to be done for the sleds that have changed.
+    pub(super) fn settle(&mut self) {
+        while let Some(id) = self.sleds.next_changed() {
+            let due = self.sleds.get(id).due(self.withholds(id));
+            self.agenda.note(id, due);
+        }
+    }
+
+    fn conclude_from_silence(&mut self, now: Instant, id: SledId) {
+        let sled = self.sleds.change(id);
+        let (address, unheard) = (sled.address, sled.unheard);
+        let Some(silent) = sled.silent(now) else {
+            return;
+        };
+        // It may have booted, and then hears no RESET.
+        if unheard && self.resets.len() < Self::MOST_RESETS {
+            self.resets.push_back((address, EventKind::Unheard));
+        }
+        if matches!(silent, EventKind::Finished(_)) {
+            self.remember_boot(id);
+        }
+        if matches!(silent, EventKind::Stalled { .. }) {
+            self.turns.leave(id);
+        } else {
+            self.withdraw(id);
+        }
+        self.tell(address, silent);
     }
 
     /// Whether an OFFER to this sled has to wait.
-    fn withholds(&self, id: SledId) -> bool {
+    pub(super) fn withholds(&self, id: SledId) -> bool {
         let sled = self.sleds.get(id);
         sled.stage == Stage::Waiting && self.offers.withheld()
             || self.groups.as_deref().is_some_and(|groups| groups.withholds(id, sled))
-    }
-
-    pub(super) fn plan_all(&mut self) {
-        for id in self.sleds.ids() {
-            self.plan(id);
-        }
     }
 
     fn offer(&mut self, now: Instant, id: SledId, batch: &mut Batch) {
@@ -69,7 +77,7 @@ impl Server {
         if due.is_none_or(|due| due > now) || self.withholds(id) {
             return;
         }
-        let sled = self.sleds.get_mut(id);
+        let sled = self.sleds.change(id);
         let awaited = sled.awaits_offer();
         let image = self.offers.next(sled);
         let offer = image.cloned().and_then(|image| Some((image.offer().ok()?, image)));
@@ -117,30 +125,26 @@ impl Server {
     }
 
     fn take_turn(&mut self, now: Instant, id: SledId, batch: &mut Batch) {
-        let sled = self.sleds.get_mut(id);
-        let mut frames = 0;
-        while frames < Turns::QUANTUM
-            && batch.room() > 0
-            && let Some(offset) = sled.asked.next()
-        {
-            push_data(sled, self.addresses.own(), offset, batch);
-            frames += 1;
+        let mut turn = self.sleds.turn(id);
+        let frames = turn.send(now, self.addresses.own(), self.released, batch);
+        let (pending, absurd) = (turn.is_pending(), turn.is_absurd());
+        self.release(now, frames);
+        if !pending {
+            self.batch_sent(now, id);
+        } else if absurd {
+            let sled = self.sleds.change(id);
+            sled.batch = None;
+            sled.known = false;
+            self.turns.leave(id);
+            self.turns.ask(id, false);
+        } else {
+            self.turns.resume(id);
         }
-        sled.sent(now, frames, self.counters.data);
-        self.counters.data += frames as u64;
-        self.pacer.sent(now, frames);
-        if sled.asked.is_pending() {
-            if sled.batch.is_some_and(|batch| batch.frames > Read::MAX_ENTRIES as u64) {
-                // No sled asks for more before it has all that it asked for.
-                sled.batch = None;
-                sled.known = false;
-                self.turns.leave(id);
-                self.turns.ask(id, false);
-            } else {
-                self.turns.resume(id);
-            }
-            return;
-        }
+    }
+
+    /// All that a sled has asked for has been sent.
+    fn batch_sent(&mut self, now: Instant, id: SledId) {
+        let sled = self.sleds.change(id);
         let last = sled.batch_sent(now, self.loss.of_link());
         if !self.retransmit {
             sled.recovery.wait();
@@ -150,12 +154,17 @@ impl Server {
         } else {
             self.turns.sent(id);
         }
-        self.plan(id);
+    }
+
+    /// The link is handed this many DATA frames.
+    pub(super) fn release(&mut self, now: Instant, frames: usize) {
+        self.released += frames as u64;
+        self.pacer.sent(now, frames);
     }
 
     /// Sends again to a sled what is due.
     fn mend(&mut self, now: Instant, id: SledId, batch: &mut Batch) {
-        let sled = self.sleds.get_mut(id);
+        let sled = self.sleds.change(id);
         let link = self.loss.of_link();
         let (mut frames, most) = (0, Turns::QUANTUM.min(batch.room()));
         while frames < most
@@ -165,16 +174,14 @@ impl Server {
             frames += 1;
         }
         sled.sent_again(now, frames);
-        self.counters.data += frames as u64;
-        self.pacer.sent(now, frames);
+        self.release(now, frames);
         self.turns.sent(id);
-        self.plan(id);
     }
 }
 
 /// Appends the DATA frame for `offset`: what the image has there, up to a block (P8), or nothing
 /// if it ends before (P17).
-fn push_data(sled: &mut Sled, source: MacAddr, offset: u64, batch: &mut Batch) {
+pub(super) fn push_data(sled: &mut Sled, source: MacAddr, offset: u64, batch: &mut Batch) {
     let image = sled.image.as_ref().expect("a sled that has asked was offered an image");
     push_block(image, sled.address, source, offset, batch);
     sled.frames += 1;

@@ -2,8 +2,10 @@
 
 mod asking;
 mod claims;
+mod silence;
 mod status;
 mod stepping;
+mod turn;
 mod worth;
 
 use std::time::Duration;
@@ -12,6 +14,7 @@ pub(super) use self::asking::Hello;
 pub(super) use self::claims::Asks;
 use self::claims::Claim;
 pub use self::status::SledStatus;
+pub(super) use self::turn::Turn;
 pub(super) use self::worth::{Loss, Worth};
 use super::addresses::AddressId;
 use super::admission::Rank;
@@ -122,9 +125,6 @@ impl Sled {
     /// Two steps lie between a sled's last DATA and its FINISHED (P24), which a frame each brings
     /// about; as many again, since any may be lost.
     const NUDGES_AT_THE_END: u8 = 4;
-    const STALLED_AFTER: Duration = Duration::from_secs(3);
-    const LOST_AFTER: Duration = Duration::from_secs(15);
-    const FINISHED_AFTER: Duration = Duration::from_secs(5);
     const PROGRESS_EVERY: Duration = Duration::from_secs(1);
     /// How often a boot may draw the image before it is slowed to a trickle: no loss at which a
     /// sled boots at all makes it ask for so much.
@@ -265,7 +265,7 @@ impl Sled {
     }
 
     /// This many frames were handed out to it, after `released` to all others.
-    pub(super) fn sent(&mut self, now: Instant, frames: usize, released: u64) {
+    fn sent(&mut self, now: Instant, frames: usize, released: u64) {
         let frames = frames as u64;
         let begun = SentBatch { first: now, last: now, frames: 0, released: (released, released) };
         let batch = self.batch.get_or_insert(begun);
@@ -349,52 +349,9 @@ impl Sled {
         [offer, self.recovery.due(), self.silence_due()].into_iter().flatten().min()
     }
 
-    /// When its silence means something, and be it only that its images are let go.
-    fn silence_due(&self) -> Option<Instant> {
-        let patience = match self.stage {
-            Stage::Reading if self.has_had_everything() => Self::FINISHED_AFTER,
-            Stage::Reading if self.stalled => Self::LOST_AFTER,
-            Stage::Reading => Self::STALLED_AFTER,
-            _ => return self.lapses(),
-        };
-        Some(self.heard.max(self.sent) + patience)
-    }
-
-    /// What its silence means at `now`.
-    pub(super) fn silent(&mut self, now: Instant) -> Option<EventKind> {
-        if self.silence_due().is_none_or(|due| due > now) {
-            return None;
-        }
-        if self.stage != Stage::Reading {
-            self.let_go();
-            return None;
-        }
-        if self.has_had_everything() {
-            return Some(self.finish(true));
-        }
-        let size = self.size();
-        let bytes = self.frontier.min(size);
-        if self.stalled {
-            self.stage = Stage::Lost;
-            self.forget_asked();
-            return Some(EventKind::Lost { bytes, size });
-        }
-        self.stalled = true;
-        Some(EventKind::Stalled { bytes, size })
-    }
-
     /// Repeats that still wait to be sent may not be needed any more.
     fn has_had_everything(&self) -> bool {
         self.frontier >= self.size() && !self.unsent
-    }
-
-    /// What it has asked for and not been sent is not sent unless it asks again.
-    fn forget_asked(&mut self) {
-        if let Some(unsent) = self.asked.least_pending() {
-            self.frontier = self.frontier.min(unsent);
-        }
-        self.unsent = false;
-        self.asked.clear();
     }
 
     fn finish(&mut self, assumed: bool) -> EventKind {

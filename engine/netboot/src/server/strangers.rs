@@ -4,6 +4,7 @@ use boot_format::wire::{MacAddr, Message, Read, SLOTS};
 
 use super::admission::Rank;
 use super::event::EventKind;
+use super::receive::Handled;
 use super::sled::{Asks, Sled};
 use super::sled_id::SledId;
 use super::{Serve, Server};
@@ -14,6 +15,7 @@ impl Server {
     pub(super) fn admit(&mut self, now: Instant, source: MacAddr) -> Option<SledId> {
         let known = self.is_known(source);
         let rank = self.hellos.admits(now, source, known)?;
+        self.settle();
         let room = self.sleds.room(now, rank)?;
         self.hellos.answer(source);
         let mut sled = Sled::new(source, now);
@@ -46,14 +48,13 @@ impl Server {
         read: &Read<'_>,
     ) -> Option<SledId> {
         let id = self.sleds.find(source)?;
-        let sled = self.sleds.get_mut(id);
+        let sled = self.sleds.change(id);
         let rode = self
             .groups
             .as_deref()
             .and_then(|groups| groups.carried(now, sled.offers, read.offsets().next()?));
         if sled.begins(read) || rode.is_some() && sled.is_to_begin() {
             let again = sled.begin(now, &self.offers);
-            self.sleds.cheapened(id);
             self.turns.leave(id);
             if let Some(groups) = self.groups.as_deref_mut() {
                 groups.begin(id, source);
@@ -64,18 +65,15 @@ impl Server {
         } else {
             match sled.asks(now, read) {
                 Asks::Same => {}
-                Asks::Other => {
-                    self.sleds.cheapened(id);
-                    self.turns.leave(id);
-                }
+                Asks::Other => self.turns.leave(id),
                 Asks::Unclear => {
                     self.dismiss(id);
                     return None;
                 }
             }
-            self.sleds.get_mut(id).go_on(&self.offers);
+            sled.go_on(&self.offers);
         }
-        let sled = self.sleds.get_mut(id);
+        let sled = self.sleds.change(id);
         if let Some(first) = rode.filter(|_| sled.boots == sled.offers) {
             sled.rode(first, read.offsets().count() == SLOTS);
         }
@@ -84,10 +82,9 @@ impl Server {
 
     /// Tells a sled that reads without an offer to start over: it was served by another
     /// life of this server.
-    pub(super) fn refuse(&mut self, now: Instant, source: MacAddr) {
+    pub(super) fn refuse(&mut self, now: Instant, source: MacAddr) -> Handled {
         if self.serve != Serve::First && !self.is_served(source) {
-            self.ignore(now, source);
-            return;
+            return self.ignore(now, source);
         }
         let known = self.is_known(source);
         if self.reads.admits(now, source, known).is_some() && self.resets.len() < Self::MOST_RESETS
@@ -97,14 +94,15 @@ impl Server {
         } else {
             self.counters.resets_withheld += 1;
         }
+        Handled::Served
     }
 
     /// A sled that is not served asks.
-    pub(super) fn ignore(&mut self, now: Instant, source: MacAddr) {
-        self.counters.ignored += 1;
+    pub(super) fn ignore(&mut self, now: Instant, source: MacAddr) -> Handled {
         if self.unserved.is_news(now, source) {
             self.tell(source, EventKind::NotServed);
         }
+        Handled::Ignored
     }
 
     /// Whether `sled` has been made an offer from `address`, which the link does not have any more,

@@ -8,7 +8,7 @@ use boot_format::wire::MacAddr;
 use super::admission::Rank;
 use super::limit::Limit;
 use super::order::Order;
-use super::sled::{Loss, Sled, Worth};
+use super::sled::{Loss, Sled, Turn, Worth};
 pub(super) use super::sled_id::SledId;
 use crate::time::Instant;
 
@@ -20,6 +20,8 @@ pub(super) struct Table {
     /// What each session is worth, or was: never more than it is. Who grows dearer is noted anew
     /// only when it comes first, so that a READ costs nothing here.
     worths: Order<Worth>,
+    /// Sleds that have changed and are to be planned anew; one may come more than once.
+    changed: Vec<SledId>,
     most: usize,
     /// How often a boot gives way to a sled that is back in time, and to one that is known.
     displacements: [Limit; 2],
@@ -39,6 +41,7 @@ impl Table {
             sleds: Vec::new(),
             by_address: HashMap::new(),
             worths: Order::default(),
+            changed: Vec::new(),
             most,
             displacements: [
                 Limit::new(per_second, per_second),
@@ -59,8 +62,40 @@ impl Table {
         &self.sleds[id.index()]
     }
 
-    pub(super) fn get_mut(&mut self, id: SledId) -> &mut Sled {
+    /// A sled, to change it: whatever changes, it is planned anew.
+    pub(super) fn change(&mut self, id: SledId) -> &mut Sled {
+        self.reconsider(id);
         &mut self.sleds[id.index()]
+    }
+
+    /// A sled, to send to it what it has asked for.
+    pub(super) fn turn(&mut self, id: SledId) -> Turn<'_> {
+        Turn::of(&mut self.sleds[id.index()])
+    }
+
+    /// A sled is to be planned anew, since what it waits for has changed.
+    pub(super) fn reconsider(&mut self, id: SledId) {
+        if self.changed.last() != Some(&id) {
+            self.changed.push(id);
+        }
+    }
+
+    /// All sleds are to be planned anew.
+    pub(super) fn reconsider_all(&mut self) {
+        self.changed.clear();
+        self.changed.extend((0..self.sleds.len()).map(SledId::new));
+    }
+
+    /// Whether a sled is to be planned anew.
+    pub(super) fn has_changed(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
+    /// Takes a sled that is to be planned anew. What it is worth has been noted.
+    pub(super) fn next_changed(&mut self) -> Option<SledId> {
+        let id = self.changed.pop()?;
+        self.worths.lower(id, self.get(id).worth());
+        Some(id)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (SledId, &Sled)> {
@@ -69,11 +104,6 @@ impl Table {
 
     pub(super) fn ids(&self) -> impl Iterator<Item = SledId> + use<> {
         (0..self.sleds.len()).map(SledId::new)
-    }
-
-    /// A sled is worth less than before, like one that was reading and starts over.
-    pub(super) fn cheapened(&mut self, id: SledId) {
-        self.worths.note(id, Some(self.get(id).worth()));
     }
 
     /// Puts `sled` at a place from [`Table::room`], and returns whose that was.
@@ -92,6 +122,7 @@ impl Table {
             }
         };
         self.worths.note(id, Some(worth));
+        self.reconsider(id);
         self.by_address.insert(address, id);
         (id, evicted)
     }
@@ -101,6 +132,7 @@ impl Table {
     /// begun, then a boot; of equals the one that has been silent for longest. If all of them would
     /// be missed (see [`gives_way`]), the slowest boot gives way, but rarely.
     pub(super) fn room(&mut self, now: Instant, rank: Rank) -> Option<Room> {
+        debug_assert!(!self.has_changed(), "what sessions are worth has not been noted");
         if self.sleds.len() < self.most {
             return Some(Room::Free);
         }
@@ -203,30 +235,24 @@ mod tests {
                     let expected = least.filter(|_| full);
                     assert_eq!(evicted.map(|sled| (id, sled.address)), expected, "seed {seed}");
                     assert_eq!(table.find(address), Some(id));
+                    while table.next_changed().is_some() {}
                     continue;
                 }
                 let id = SledId::new(random.usize(..table.len()));
-                let sled = table.get_mut(id);
+                let sled = table.change(id);
                 match random.u8(..8) {
                     0 => {
                         sled.hello(now);
-                        table.cheapened(id);
                     }
-                    1 => {
-                        sled.dismiss();
-                        table.cheapened(id);
-                    }
-                    2 => {
-                        sled.stage = Stage::Finished;
-                        table.cheapened(id);
-                    }
+                    1 => sled.dismiss(),
+                    2 => sled.stage = Stage::Finished,
                     _ => {
                         sled.stage = Stage::Reading;
                         sled.frontier = random.u64(..1 << 20);
                         sled.heard = now;
-                        table.cheapened(id);
                     }
                 }
+                while table.next_changed().is_some() {}
             }
             assert_eq!(table.len(), most);
             assert_eq!(table.by_address.len(), most);

@@ -2,72 +2,29 @@
 //! `docs/protocol.md` allows, with everything that a server can trip over.
 
 mod answer_times;
+mod config;
 mod rack;
 mod report;
 mod slots;
+mod verdict;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use boot_format::Checksum;
 use boot_format::wire::{BLOCK, Data, Frame, FrameError, FrameType, Head, MacAddr, Message, Offer};
 use boot_format::wire::{LEAST_SIZE, SLOTS, emit_read};
-use boot_image::Contents;
 use fastrand::Rng;
-use sha2::{Digest, Sha256};
 
 use self::slots::{Filled, Slots};
+use self::verdict::Verdict;
 use crate::batch::Batch;
 use crate::station::Station;
 use crate::time::Instant;
 
 pub use self::answer_times::AnswerTimes;
+pub use self::config::SledConfig;
 pub use self::rack::Rack;
 pub use self::report::{Event, Panic, Report};
-
-/// What a sled is made with.
-#[derive(Clone, Debug)]
-pub struct SledConfig {
-    /// Its Ethernet address.
-    pub address: MacAddr,
-    /// When it is switched on.
-    pub power_on: Instant,
-    /// The checksum in its boot archive; without one it takes the first image that is offered.
-    pub wanted: Option<Checksum>,
-    /// If set, what arrives is compared with these contents instead of being hashed: a tenth
-    /// of the work, for simulations that would otherwise do little else.
-    pub compare: Option<Contents>,
-    /// What a line on the serial console costs: time in which the sled does nothing else (P15).
-    pub console: Duration,
-    /// Frames that can wait while the sled is busy.
-    pub ring: usize,
-    /// From a batch's last frame to the next READ.
-    pub answers: AnswerTimes,
-    /// How long it stands still now and then, and how often: another program has its core.
-    pub pause: Option<(Duration, Duration)>,
-    /// What its answer times follow from, beside its address.
-    pub seed: u64,
-    /// From a panic to the next HELLO.
-    pub reboot: Duration,
-}
-
-impl SledConfig {
-    /// A sled on a quiet machine: 45 characters on a console of 3 Mbaud cost 150 us (P15).
-    pub fn new(address: MacAddr) -> Self {
-        Self {
-            address,
-            power_on: Instant::ZERO,
-            wanted: None,
-            compare: None,
-            console: Duration::from_micros(150),
-            ring: 256,
-            answers: AnswerTimes::default(),
-            pause: None,
-            seed: 0,
-            reboot: Duration::from_secs(2),
-        }
-    }
-}
 
 /// A sled.
 #[derive(Debug)]
@@ -114,40 +71,6 @@ struct Reading {
     /// The end of what has been asked for.
     asked: u64,
     past_end: bool,
-}
-
-/// Whether the bytes so far are right.
-#[derive(Debug)]
-enum Verdict {
-    Hash(Sha256),
-    Compare { contents: Contents, right: bool },
-}
-
-impl Verdict {
-    fn new(compare: Option<&Contents>) -> Self {
-        match compare {
-            Some(contents) => Self::Compare { contents: contents.clone(), right: true },
-            None => Self::Hash(Sha256::new()),
-        }
-    }
-
-    fn add(&mut self, end: u64, bytes: &[u8]) {
-        match self {
-            Self::Hash(hash) => hash.update(bytes),
-            Self::Compare { contents, right } => {
-                let end = usize::try_from(end).unwrap_or(usize::MAX);
-                let wanted = contents.held().and_then(|all| all.get(end - bytes.len()..end));
-                *right &= wanted == Some(bytes);
-            }
-        }
-    }
-
-    fn is(self, wanted: Checksum) -> bool {
-        match self {
-            Self::Hash(hash) => Checksum::from_bytes(hash.finalize().into()) == wanted,
-            Self::Compare { contents, right } => right && contents.checksum() == wanted,
-        }
-    }
 }
 
 impl Sled {

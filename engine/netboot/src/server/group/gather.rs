@@ -170,7 +170,7 @@ impl Server {
                 groups.waiting.remove(&id);
                 groups.invited.insert(id);
             }
-            self.plan(id);
+            self.sleds.reconsider(id);
         }
     }
 
@@ -237,7 +237,7 @@ impl Server {
             groups.looked = None;
             groups.next_look = now + Groups::LOOK;
         }
-        self.plan_all();
+        self.sleds.reconsider_all();
     }
 
     /// Sleds that read the same image one by one go on in step, if that is faster by far.
@@ -251,9 +251,9 @@ impl Server {
         let [first, _, ..] = reading[..] else {
             return;
         };
-        groups.looked = Some((now, self.counters.data));
+        groups.looked = Some((now, self.released));
         if let Some((at, data)) = looked.filter(|(at, _)| now.since(*at) <= 2 * Groups::LOOK) {
-            groups.estimates.sent_apart(self.counters.data - data, now.since(at));
+            groups.estimates.sent_apart(self.released - data, now.since(at));
         }
         if now < groups.apart || groups.has_other_server(now) {
             return;

@@ -12,6 +12,7 @@ use crate::server::send::push_block;
 use crate::server::table::SledId;
 use crate::server::turns::Turns;
 use crate::time::Instant;
+
 impl Server {
     /// A sled has read, and asked for more than before if it `goes_on`. Says whether what it has
     /// asked for has to wait: at the barrier, or until the group is done.
@@ -107,7 +108,7 @@ impl Server {
             if let Some((at, answer)) = group.answer().filter(|_| self.pacer.learns()) {
                 self.pacer.answered(at, &answer);
             }
-            if let Some(step) = group.begin(now, self.counters.data) {
+            if let Some(step) = group.begin(now, self.released) {
                 groups.estimates.stepped(&step);
             }
             if !self.stays_in_step(now) {
@@ -125,11 +126,13 @@ impl Server {
             let offset = start + (block * BLOCK) as u64;
             push_block(&group.image, MacAddr::BROADCAST, self.addresses.own(), offset, batch);
         }
-        self.counters.data += frames as u64;
-        self.counters.broadcast += frames as u64;
-        self.pacer.sent(now, frames);
-        if let Some((sent, members)) = group.sent(now) {
+        let sent = group.sent(now);
+        if sent.is_some() {
             groups.carried = Some((group.image.checksum(), group.position));
+        }
+        self.counters.broadcast += frames as u64;
+        self.release(now, frames);
+        if let Some((sent, members)) = sent {
             for id in members {
                 self.note_step(now, id, sent);
             }
@@ -145,10 +148,10 @@ impl Server {
             return;
         };
         let start = group.position - BATCH;
-        let sled = self.sleds.get_mut(id);
-        if sled.asked.batch() != Some(start) {
+        if self.sleds.get(id).asked.batch() != Some(start) {
             return;
         }
+        let sled = self.sleds.change(id);
         let member = group.has(id);
         group.expect(id);
         sled.sent_in_step(now, sent);
@@ -157,7 +160,6 @@ impl Server {
         if !self.retransmit || !member {
             sled.recovery.wait();
         }
-        self.plan(id);
     }
 
     /// Before a batch: who is too slow leaves, and if it is faster one by one, all are.
@@ -202,13 +204,12 @@ impl Server {
         };
         group.expel(id, why);
         let members = group.len();
-        let sled = self.sleds.get_mut(id);
+        let sled = self.sleds.change(id);
         sled.recovery.stop();
         sled.batch = None;
         let address = sled.address;
         groups.tell(GroupEvent::Left { sled: address, why, members });
         self.turns.leave(id);
-        self.plan(id);
     }
 
     /// Sleds that were in step go on one by one.

@@ -1,0 +1,136 @@
+//! What comes in: what sleds ask for, and what that says of the way to them.
+
+use std::collections::BTreeSet;
+
+use boot_format::wire::{MacAddr, Read, SLOTS};
+
+use super::event::EventKind;
+use super::outcomes::{Answer, Answered};
+use super::sled::Hello;
+use super::sled_id::SledId;
+use super::{Serve, Server};
+use crate::time::Instant;
+
+/// What became of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Handled {
+    /// It is from a sled that is served.
+    Served,
+    /// It is not for this server, or from nobody that is served.
+    Ignored,
+}
+
+impl Server {
+    pub(super) fn handle_hello(&mut self, now: Instant, source: MacAddr) -> Handled {
+        if self.serve == Serve::First {
+            self.serve = Serve::These(BTreeSet::from([source]));
+            self.tell(source, EventKind::Settled);
+        }
+        if !self.is_served(source) {
+            return self.ignore(now, source);
+        }
+        let Some(id) = self.sleds.find(source).or_else(|| self.admit(now, source)) else {
+            self.counters.offers_withheld += 1;
+            return Handled::Served;
+        };
+        if let Hello::Asks { again } = self.sleds.change(id).hello(now) {
+            self.turns.leave(id);
+            self.tell(source, EventKind::Hello { again });
+        }
+        self.greet(now, id);
+        Handled::Served
+    }
+
+    pub(super) fn handle_read(
+        &mut self,
+        now: Instant,
+        source: MacAddr,
+        read: &Read<'_>,
+    ) -> Handled {
+        let Some(id) = self.session(now, source, read) else {
+            return self.refuse(now, source);
+        };
+        let sled = self.sleds.change(id);
+        let crowded = self.turns.is_crowded();
+        if self.groups.as_deref().is_some_and(|groups| groups.shuts_out(id)) {
+            // Nothing was sent of what it asked for before: all that it still lacks is in this READ.
+            sled.asked.drop_pending();
+        }
+        let before = sled.frontier;
+        let (answered, started) = sled.read(now, read);
+        let progress = sled.progress(now);
+        let (pending, known) = (sled.asked.is_pending(), sled.known);
+        let goes_on = sled.frontier > before;
+        if pending && self.holds(now, id, goes_on) {
+            self.turns.leave(id);
+        } else if pending {
+            self.turns.ask(id, known);
+        }
+        if let Some(answered) = answered {
+            self.learn(now, id, answered, crowded);
+        }
+        if let Some(started) = started {
+            self.tell(source, started);
+        }
+        if let Some(progress) = progress {
+            self.tell(source, progress);
+        }
+        Handled::Served
+    }
+
+    /// Feeds what a sled's answer says of its batch to the pacers. What all sleds suffer from is
+    /// the link's business, and the rest is that sled's.
+    fn learn(&mut self, now: Instant, id: SledId, answered: Answered, crowded: bool) {
+        let in_step = self.learn_of_step(now, id, &answered);
+        let Answered { batch, lost, .. } = answered;
+        // What strangers claim to have lost is no evidence about the link.
+        if !self.sleds.get(id).known {
+            return;
+        }
+        self.loss.add(lost);
+        // Of a batch that went to all, the pacer learns when all have answered; and the rest of a
+        // batch, a frame or two, tells little of the path.
+        if in_step || !self.pacer.learns() || batch.frames < SLOTS as u64 / 2 {
+            return;
+        }
+        let answer = batch.answer(lost >= 0.5, self.sleds.len() <= 1);
+        let open = self.pacer.is_open();
+        self.pacer.answered(now, &answer);
+        match (open, self.pacer.is_open()) {
+            (true, true) if !answer.lossy && crowded => self.turns.widen(),
+            (false, true) => self.turns.narrow(),
+            _ => {}
+        }
+        let own = &mut self.sleds.change(id).pacer;
+        own.answered(now, &Answer { passed: batch.frames, alone: true, ..answer });
+    }
+
+    pub(super) fn handle_finished(&mut self, now: Instant, source: MacAddr) -> Handled {
+        let found = self.sleds.find(source);
+        let Some((id, finished)) =
+            found.zip(found.and_then(|id| self.sleds.change(id).finished(now)))
+        else {
+            return Handled::Ignored;
+        };
+        self.remember_boot(id);
+        self.withdraw(id);
+        self.tell(source, finished);
+        Handled::Served
+    }
+
+    /// A sled is sent nothing more of what it has asked for.
+    pub(super) fn withdraw(&mut self, id: SledId) {
+        self.turns.leave(id);
+        if let Some(groups) = self.groups.as_deref_mut() {
+            groups.forget(id, self.sleds.get(id).address);
+        }
+    }
+
+    /// A sled has booted: it is known from now on.
+    pub(super) fn remember_boot(&mut self, id: SledId) {
+        let sled = self.sleds.get(id);
+        if let Some(booted) = sled.boots {
+            self.offers.took(sled.address, booted);
+        }
+    }
+}
