@@ -20,6 +20,36 @@ pub struct Signals {
     user: Arc<AtomicBool>,
 }
 
+/// Signals that are caught and not noted yet.
+#[derive(Debug)]
+pub struct Coming {
+    coming: iterator::Signals,
+    signals: Signals,
+}
+
+impl Coming {
+    /// Notes those that have come and all that follow, on a thread beside.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses the thread.
+    pub fn start(mut self) -> io::Result<()> {
+        thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            let mut first = None;
+            for signal in &mut self.coming {
+                self.signals.note(signal);
+                let now = Instant::now();
+                if matches!(signal, SIGINT | SIGTERM)
+                    && now.duration_since(*first.get_or_insert(now)) >= Signals::AGAIN
+                {
+                    low_level::exit(Exit::of(signal) as i32);
+                }
+            }
+        })?;
+        Ok(())
+    }
+}
+
 impl Signals {
     /// Begins to note SIGINT, SIGTERM, SIGHUP and SIGUSR1, on a thread beside.
     ///
@@ -30,22 +60,20 @@ impl Signals {
     ///
     /// If the system refuses a handler or the thread.
     pub fn install() -> io::Result<Self> {
-        let mut coming = iterator::Signals::new([SIGINT, SIGTERM, SIGHUP, SIGUSR1])?;
-        let signals = Self::default();
-        let noted = signals.clone();
-        thread::Builder::new().name("signals".to_owned()).spawn(move || {
-            let mut first = None;
-            for signal in &mut coming {
-                noted.note(signal);
-                let now = Instant::now();
-                if matches!(signal, SIGINT | SIGTERM)
-                    && now.duration_since(*first.get_or_insert(now)) >= Self::AGAIN
-                {
-                    low_level::exit(Exit::of(signal) as i32);
-                }
-            }
-        })?;
+        let (signals, coming) = Self::catch()?;
+        coming.start()?;
         Ok(signals)
+    }
+
+    /// Catches the same signals, which are noted as soon as [`Coming::start`] is called.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses a handler.
+    pub fn catch() -> io::Result<(Self, Coming)> {
+        let coming = iterator::Signals::new([SIGINT, SIGTERM, SIGHUP, SIGUSR1])?;
+        let signals = Self::default();
+        Ok((signals.clone(), Coming { coming, signals }))
     }
 
     /// Everything that has to be done at an end takes less.

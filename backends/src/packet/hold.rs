@@ -1,7 +1,8 @@
 //! One server on a link: a name that one process of a network namespace can have at a time.
 //!
 //! Every user can take such a name. So it counts only in the hands of a process that may use links
-//! for raw frames, as every server may.
+//! for raw frames, as every server may at its start; or of the user who has opened a packet socket
+//! on that link, as servers have that gave up their privileges since.
 
 use std::fs;
 use std::io;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use boot_format::wire::ETHERTYPE;
 use nix::errno::Errno;
 use nix::sys::socket::sockopt::PeerCredentials;
 use nix::sys::socket::{
@@ -57,7 +59,7 @@ impl Hold {
                     (unclear(error), Self::UNCLEAR)
                 }
                 Err(error) => (unclear(error), Duration::ZERO),
-                Ok(peer) => match judge(peer) {
+                Ok(peer) => match judge(peer, link) {
                     held @ Refusal::Held(_) => (held, patience),
                     refusal => (refusal, Duration::ZERO),
                 },
@@ -124,12 +126,13 @@ fn name_of(link: i32) -> String {
     format!("bootserver-link-{link}")
 }
 
-/// What follows if `peer` has the name.
-fn judge(peer: UnixCredentials) -> Refusal {
+/// What follows if `peer` has the name for the link with this number.
+fn judge(peer: UnixCredentials, link: i32) -> Refusal {
     // The kernel reveals neither the number nor the privileges of a process in another container.
     if peer.pid() == 0 && peer.uid() == 0 {
         Refusal::Held("a process that is not visible from here".to_owned())
-    } else if may_use_links(peer.pid()) {
+    } else if may_use_links(peer.pid()) || serves(peer.uid(), link) {
+        // Asked in this order: a server opens its sockets before it gives up the capability.
         Refusal::Held(process(peer.pid()))
     } else {
         Refusal::Usurped(format!("{} of user {}", process(peer.pid()), peer.uid()))
@@ -157,6 +160,23 @@ fn may_use_links(process: i32) -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
     mask.is_some_and(|mask| mask & NET_RAW != 0)
+}
+
+/// Whether a user has opened a packet socket for boot frames on the link with this number, which
+/// takes the capability. Both users are the ones of before a server became another.
+fn serves(user: u32, link: i32) -> bool {
+    let table = fs::read_to_string("/proc/thread-self/net/packet").unwrap_or_default();
+    table.lines().skip(1).any(|socket| is_on(socket, user, link))
+}
+
+/// Whether a line of /proc/net/packet is of such a socket: address, references, type, protocol,
+/// link, whether it runs, memory, user and inode.
+fn is_on(socket: &str, user: u32, link: i32) -> bool {
+    let columns: Vec<_> = socket.split_whitespace().collect();
+    let [_, _, _, protocol, index, _, _, owner, _] = columns[..] else { return false };
+    u16::from_str_radix(protocol, 16) == Ok(ETHERTYPE)
+        && index.parse() == Ok(link)
+        && owner.parse() == Ok(user)
 }
 
 /// A process by its number and, as far as that fits a line, its command line.
@@ -196,6 +216,15 @@ mod tests {
         }
         drop(hold);
         Hold::take(link, Duration::ZERO).unwrap();
+    }
+
+    #[test]
+    fn a_packet_socket_counts_with_its_protocol_its_link_and_its_user() {
+        let line = "ffff8880055d3000 3      3    1de0   7     1 0      1001   4223";
+        assert!(is_on(line, 1001, 7));
+        assert!(!is_on(line, 0, 7) && !is_on(line, 1001, 8));
+        assert!(!is_on(&line.replace("1de0", "0003"), 1001, 7));
+        assert!(!is_on("", 0, 0) && !serves(0, no_link(2)));
     }
 
     #[test]

@@ -49,6 +49,8 @@ pub struct Config {
     pub stop: Option<bool>,
     /// Whether another process may serve the same links.
     pub share_link: Option<bool>,
+    /// Who the server is to be once links are open.
+    pub user: Option<String>,
     /// Whether to log nothing about single sleds.
     pub quiet: Option<bool>,
     /// How sleds are gathered, if they boot in step.
@@ -141,6 +143,7 @@ fn read(mut root: Section<'_, '_>, source: &Source<'_>, path: &Path, folder: &Pa
     let timeout = seconds(&mut root, source, "timeout");
     let stop = root.value("stop", FLAG);
     let share_link = root.value("share-link", FLAG);
+    let user = root.value("user", "the name of a user");
     let quiet = root.value("quiet", FLAG);
     let cache = root.parsed("cache", "the path of a folder", |text| values::place(folder, text));
     let cache_size = root.parsed("cache-size", "a size as in \"16GiB\"", str::parse);
@@ -183,6 +186,7 @@ fn read(mut root: Section<'_, '_>, source: &Source<'_>, path: &Path, folder: &Pa
         timeout,
         stop: stop.map(|found| found.value),
         share_link: share_link.map(|found| found.value),
+        user: user.map(|found| found.value),
         quiet: quiet.map(|found| found.value),
         together,
         cache: cache.map(|found| found.value),

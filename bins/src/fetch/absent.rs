@@ -17,15 +17,10 @@ impl Fetcher {
     ///
     /// If one of `images` is a URL.
     pub fn start<'a>(
-        _: &FetchOptions,
-        mut images: impl Iterator<Item = &'a Path>,
+        options: &FetchOptions,
+        images: impl Iterator<Item = &'a Path>,
     ) -> anyhow::Result<Option<Self>> {
-        let url = images.find(|path| path.to_str().is_some_and(|text| text.contains("://")));
-        ensure!(
-            url.is_none(),
-            "{}: built without fetching",
-            url.unwrap_or(Path::new("")).display()
-        );
+        check(options, images)?;
         Ok(None)
     }
 
@@ -65,6 +60,20 @@ pub fn check<'a>(_: &FetchOptions, images: impl Iterator<Item = &'a Path>) -> an
 /// Never.
 pub fn check_key(_: &str) -> anyhow::Result<()> {
     Ok(())
+}
+
+/// What fetching needs.
+#[derive(Debug, Default)]
+pub struct Needs {
+    /// Files and folders that are read.
+    pub files: Vec<PathBuf>,
+    /// Whether anything comes from the network.
+    pub connects: bool,
+}
+
+/// Nothing.
+pub fn needs<'a>(_: &FetchOptions, _: impl Iterator<Item = &'a Path>) -> Needs {
+    Needs::default()
 }
 
 /// Whether `image` is to be fetched.

@@ -1,7 +1,7 @@
 //! What is fetched, as the command line names it.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -61,6 +61,11 @@ pub(super) enum SourceError {
 }
 
 impl Source {
+    /// Where it is on this system, if it is there.
+    pub(super) fn file(&self) -> Option<PathBuf> {
+        if self.scheme == Scheme::File { self.url.to_file_path().ok() } else { None }
+    }
+
     /// What `path` names, if it is not a path.
     ///
     /// # Errors

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use boot_backends::system_name;
 use boot_image::ImageFile;
 
-use super::link_names;
 use super::options::{ServeOptions, SledEntry};
 use super::plan::Plan;
 use super::store::files_at;
 use super::who;
+use super::{confine, link_names};
 use crate::exit::Exit;
 use crate::fetch;
 use crate::patient::Patient;
@@ -26,6 +26,7 @@ use crate::units::{Bytes, Plural};
 pub fn check(options: &ServeOptions) -> anyhow::Result<Exit> {
     let names = link_names::find(&options.links, system_name)?;
     let plan = Plan::new(options, &names)?;
+    confine::check(options)?;
     if let Some(path) = &options.state {
         super::state::open(path)?;
     }

@@ -19,12 +19,21 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long to wait for a link whose server is ending, which takes it a moment.
 const ENDING: Duration = Duration::from_secs(2);
 
+/// Links that are open, and what is to be told of them: of which link, and what.
+pub(crate) struct Opened {
+    pub(crate) links: Vec<Box<dyn Datalink + Send>>,
+    news: Vec<(String, LinkEvent)>,
+}
+
+impl Opened {
+    /// Tells how frames leave.
+    pub(crate) fn tell(&mut self, events: &Events) {
+        self.news.drain(..).for_each(|(link, news)| events.of_link(&link, news));
+    }
+}
+
 /// Opens each of `links` once for each of its workers, which stand side by side.
-pub(crate) fn open(
-    options: &ServeOptions,
-    links: &[LinkName],
-    events: &Events,
-) -> anyhow::Result<Vec<Box<dyn Datalink + Send>>> {
+pub(crate) fn open(options: &ServeOptions, links: &[LinkName]) -> anyhow::Result<Opened> {
     let how = OpenOptions {
         tx: path(options),
         patience: PATIENCE,
@@ -35,7 +44,7 @@ pub(crate) fn open(
         },
         ..OpenOptions::default()
     };
-    let mut opened = Vec::new();
+    let mut opened = Opened { links: Vec::new(), news: Vec::new() };
     for LinkName { given: name, .. } in links {
         let workers = open_workers(name, how, options.workers(links.len())).map_err(|error| {
             let is_held = matches!(error, LinkError::Held { .. });
@@ -53,15 +62,15 @@ pub(crate) fn open(
         for (worker, link) in (1..).zip(&workers) {
             let path = format!("{}{remark}", link.path().unwrap_or("open"));
             let workers = workers.len();
-            events.of_link(name, LinkEvent::Opened { path, worker, workers });
+            opened.news.push((name.clone(), LinkEvent::Opened { path, worker, workers }));
         }
-        opened.extend(workers);
+        opened.links.extend(workers);
     }
     Ok(opened)
 }
 
 /// How frames leave: what is mapped can't be copied to AF_XDP's memory, so none is set aside for it.
-fn path(options: &ServeOptions) -> TxPath {
+pub(super) fn path(options: &ServeOptions) -> TxPath {
     match options.tx {
         TxPath::Auto | TxPath::Xdp if options.map => TxPath::Mmsg,
         tx => tx,

@@ -4,6 +4,7 @@
 mod attendant;
 mod boots;
 mod check;
+mod confine;
 pub(crate) mod control;
 mod counts;
 mod display;
@@ -42,11 +43,12 @@ use crossbeam::channel::{self, Receiver};
 use self::attendant::Attendant;
 use self::boots::Boots;
 pub use self::check::check;
+use self::confine::Confined;
 use self::control::{Ask, Control};
 use self::counts::Counts;
 use self::events::{Event, Events, Names, What};
 use self::link_names::LinkName;
-use self::links::Ending;
+use self::links::{Ending, Opened};
 pub use self::options::{Assignment, FetchOptions, Links, ServeOptions, SledEntry};
 use self::plan::{InForce, Plan};
 use self::reload::Reload;
@@ -59,8 +61,9 @@ use self::state::{Keeper, Learnt, Memory};
 use self::store::Store;
 use self::supervisor::Turns;
 use crate::exit::Exit;
-use crate::fetch::Fetcher;
+use crate::fetch::{self, Fetcher};
 use crate::signals::Signals;
+use crate::status;
 use crate::stderr::record::Level;
 use crate::stderr::{self, Style};
 use crate::units::Plural;
@@ -73,37 +76,65 @@ use crate::units::Plural;
 /// If a link, an image or the state file can't be used; or, as the options have it, if a boot
 /// fails or no sled is heard from.
 pub fn run(mut options: ServeOptions, reread: Option<Reread>) -> anyhow::Result<Exit> {
-    let signals = Signals::install()?;
+    // Up to where the process is confined it has one thread: others would not be.
+    let (signals, coming) = Signals::catch()?;
     let style =
         if options.reporting.format() == LogFormat::Json { Style::Json } else { Style::of_text() };
-    stderr::write_beside("bootserver", style)?;
-    let fetcher = Fetcher::start(&options.fetch, options.paths().map(PathBuf::as_path))?;
-    if let Some(fetcher) = &fetcher {
-        options.paths_mut().for_each(|path| *path = fetcher.place(path));
-    }
-    // What can't be kept is refused before a link is touched.
-    let taken = options.state.as_deref().map(state::open).transpose()?.unwrap_or_default();
-    let names = link_names::find(&options.links, system_name)?;
-    let plan = Plan::new(&options, &names)?;
-    let taken = taken.rename_links(link_names::settler(&names, system_name));
+    let lines = stderr::hold("bootserver", style);
+    let begun = begin(&options);
+    coming.start()?;
+    lines.start()?;
+    let Begun { names, taken, status, links } = begun?;
     let (control, asked) = Control::new();
-    let reports = Reports::start(&options, style, names.len() > 1, control)?;
-    let wakers = (reread, asked);
-    let result = run_on(options, wakers, names, (plan, fetcher, taken), &signals, &reports);
+    let reports = Reports::start(&options, style, names.len() > 1, status, control)?;
+    let result = links.and_then(|links| {
+        let fetcher = Fetcher::start(&options.fetch, options.paths().map(PathBuf::as_path))?;
+        if let Some(fetcher) = &fetcher {
+            options.paths_mut().for_each(|path| *path = fetcher.place(path));
+        }
+        let plan = Plan::new(&options, &names)?;
+        let wakers = (reread, asked);
+        run_on(options, wakers, (links, names), (plan, fetcher, taken), &signals, &reports)
+    });
     Ok(reports.end(result, &signals))
 }
 
-/// Serves on the links `names`, and tells what happens.
+/// What was opened and read with all privileges.
+struct Begun {
+    names: Vec<LinkName>,
+    taken: Memory,
+    status: Option<status::Bound>,
+    links: anyhow::Result<(Opened, Confined)>,
+}
+
+/// Opens all that takes privileges, and gives these up.
+fn begin(options: &ServeOptions) -> anyhow::Result<Begun> {
+    // What makes no sense or can't be kept is refused before a link is touched.
+    confine::check(options)?;
+    fetch::check(&options.fetch, options.paths().map(PathBuf::as_path))?;
+    let taken = options.state.as_deref().map(state::open).transpose()?.unwrap_or_default();
+    let names = link_names::find(&options.links, system_name)?;
+    Plan::new(options, &names)?;
+    let taken = taken.rename_links(link_names::settler(&names, system_name));
+    let status = options.reporting.status.as_ref().map(status::Bound::bind).transpose()?;
+    let links = links::open(options, &names)
+        .and_then(|links| Ok((links, confine::confine(options, links::path(options))?)));
+    Ok(Begun { names, taken, status, links })
+}
+
+/// Serves on links that are open, and tells what happens.
 fn run_on(
     options: ServeOptions,
     (reread, asked): (Option<Reread>, Receiver<Ask>),
-    names: Vec<LinkName>,
+    ((mut opened, mut confined), names): ((Opened, Confined), Vec<LinkName>),
     (plan, fetcher, taken): (Plan, Option<Fetcher>, Memory),
     signals: &Signals,
     reports: &Reports,
 ) -> anyhow::Result<Exit> {
     let events = &reports.events;
-    let links = links::open(&options, &names, events)?;
+    opened.tell(events);
+    confined.tell(events);
+    let links = opened.links;
     let (learnt, keeper) = Keeper::start(options.state.clone(), taken.clone(), events)?;
     let (reload, start_reload) = Reload::new(reread);
     let told = (events.clone(), reports.is_watched());
@@ -128,6 +159,7 @@ fn run_on(
         reload,
         turns: Turns::new(links.len()),
         learnt: learnt.clone(),
+        confined,
         several: names.len() > 1,
         workers: options.workers(names.len()),
         names,
@@ -143,6 +175,7 @@ fn run_on(
     for (index, mut link) in links.into_iter().enumerate() {
         let (shared, ends) = (Arc::clone(&shared), ends.clone());
         workers.push(std::thread::spawn(move || {
+            shared.confined.enter_worker(&shared.events);
             let ending = Ending(&shared);
             let result = work(index, &shared, link.as_mut());
             if let Err(error) = &result
@@ -207,6 +240,7 @@ pub(crate) struct Shared {
     pub(crate) reload: Reload,
     pub(crate) turns: Turns,
     learnt: Learnt,
+    pub(crate) confined: Confined,
     /// The links, as they were at the start.
     names: Vec<LinkName>,
     /// Whether there are several links.
@@ -355,6 +389,8 @@ mod tests {
             map: false,
             tx: TxPath::Auto,
             share_link: false,
+            config: None,
+            user: None,
             workers: None,
             pace: Pace::Auto,
             together: None,

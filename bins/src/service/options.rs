@@ -4,7 +4,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -39,6 +39,10 @@ pub struct ServeOptions {
     pub tx: TxPath,
     /// Whether another process may serve the same links.
     pub share_link: bool,
+    /// The file that says so, if there is one.
+    pub config: Option<PathBuf>,
+    /// Who the process is to be once links are open.
+    pub user: Option<String>,
     /// How many serve each link, if that was given.
     pub workers: Option<NonZeroUsize>,
     /// How fast to send on each link.
@@ -82,7 +86,7 @@ impl ServeOptions {
     /// cores serve, spread over the links, and the other half are left to what the kernel does for
     /// them.
     pub fn workers(&self, links: usize) -> usize {
-        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let cores = cores();
         let share = (cores / 2 / links).max(1);
         match (self.workers, &self.serve) {
             (Some(workers), _) => workers.get(),
@@ -93,6 +97,13 @@ impl ServeOptions {
             (None, Serve::All) => share,
         }
     }
+}
+
+/// How many cores the process may use, as it was at the start: a confined process can't read what
+/// its control group says of it.
+pub(super) fn cores() -> usize {
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| thread::available_parallelism().map_or(1, NonZeroUsize::get))
 }
 
 /// Links, as they were named.

@@ -109,6 +109,11 @@ impl Shared {
         for key in restarts {
             say!("bootserver: configuration: {key}: this change takes a restart");
         }
+        let given_up = plan.places().into_iter().filter(|place| !self.confined.may_read(place));
+        for place in given_up {
+            let shown = place.display();
+            say!("bootserver: configuration: {shown}: to read from this folder takes a restart");
+        }
         self.store.set_sources(plan.places());
         self.plan.replace(plan);
         self.name_sleds();
@@ -126,6 +131,7 @@ impl ServeOptions {
             ("state", self.state != new.state),
             ("map", self.map != new.map),
             ("tx", self.tx != new.tx),
+            ("user", self.user != new.user),
             ("share-link", self.share_link != new.share_link),
             ("workers", self.workers != new.workers),
             ("together", self.together != new.together),

@@ -25,20 +25,22 @@ pub(crate) struct Reports {
 }
 
 impl Reports {
-    /// Starts them. What the status service is asked to assign goes to `control`.
+    /// Starts them; the status service, if there is one, where it is bound to. What that is asked
+    /// to assign goes to `control`.
     ///
     /// # Errors
     ///
-    /// If the system refuses a thread, or the address of the status service.
+    /// If the system refuses a thread.
     pub(crate) fn start(
         options: &ServeOptions,
         style: Style,
         several: bool,
+        status: Option<status::Bound>,
         control: Control,
     ) -> anyhow::Result<Self> {
         let level = options.reporting.level();
         let writable = options.reporting.control;
-        let Reporting { on_finish, on_fail, status, .. } = options.reporting.clone();
+        let Reporting { on_finish, on_fail, .. } = options.reporting.clone();
         let hooks = Hooks::new(on_finish, on_fail, Hooks::LIMIT);
         let wants_display = !options.quiet && style != Style::Json;
         let display = wants_display.then(|| Display::on_stderr(several)).flatten();
@@ -46,9 +48,9 @@ impl Reports {
         journal.shows_progress = display.is_some();
         let (rack, metrics) = (Arc::new(Mutex::new(Rack::default())), Metrics::default());
         let status = status
-            .map(|address| {
+            .map(|bound| {
                 let desk = status::Desk { control, writable };
-                status::Service::start(&address, Arc::clone(&rack), metrics.clone(), desk)
+                status::Service::start(bound, Arc::clone(&rack), metrics.clone(), desk)
             })
             .transpose()?;
         let names = Names::default();

@@ -32,6 +32,28 @@ pub(crate) struct Desk {
     pub(crate) writable: bool,
 }
 
+/// Where the status service will listen: the system queues those who come.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    listener: Listener,
+    socket: Option<listen::SocketFile>,
+    address: String,
+}
+
+impl Bound {
+    /// Takes `address`.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses it.
+    pub(crate) fn bind(address: &StatusAddress) -> anyhow::Result<Self> {
+        let (listener, socket) =
+            Listener::bind(address).with_context(|| format!("--status {address}"))?;
+        let address = listener.address(address);
+        Ok(Self { listener, socket, address })
+    }
+}
+
 /// A status service at work. Its socket in the file system, if it has one, goes with this.
 #[derive(Debug)]
 pub(crate) struct Service {
@@ -40,21 +62,19 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Listens at `address` from now on, and shows `rack` and `metrics` there; what is to be
-    /// assigned goes to `desk`.
+    /// Answers those who come to where it is `bound`, and shows them `rack` and `metrics`; what is
+    /// to be assigned goes to `desk`.
     ///
     /// # Errors
     ///
-    /// If the address can't be had, or the system refuses the thread.
+    /// If the system refuses the thread.
     pub(crate) fn start(
-        address: &StatusAddress,
+        bound: Bound,
         rack: Arc<Mutex<Rack>>,
         metrics: Metrics,
         desk: Desk,
     ) -> anyhow::Result<Self> {
-        let (listener, socket) =
-            Listener::bind(address).with_context(|| format!("--status {address}"))?;
-        let shown = listener.address(address);
+        let Bound { listener, socket, address } = bound;
         let status = Arc::new(Status::new(rack, metrics, desk));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
@@ -68,7 +88,7 @@ impl Service {
                 runtime.block_on(listen::serve(listener, status))
             })
             .context("--status")?;
-        Ok(Self { _socket: socket, address: shown })
+        Ok(Self { _socket: socket, address })
     }
 
     /// Where it can be found: what a browser takes, or a path.

@@ -77,11 +77,37 @@ pub(crate) fn footer(lines: Vec<String>) {
 ///
 /// If the thread can't be started.
 pub fn write_beside(tool: &'static str, style: Style) -> io::Result<()> {
+    hold(tool, style).start()
+}
+
+/// From now on all lines of this process, which is `tool`, wait until [`Held::start`] is called.
+pub fn hold(tool: &'static str, style: Style) -> Held {
     let (queue, writer) = queue(tool, style, CAPACITY, Stderr);
-    if QUEUE.set(queue).is_ok() {
-        thread::Builder::new().name("stderr".to_owned()).spawn(move || writer.run())?;
+    Held(QUEUE.set(queue).is_ok().then_some(writer))
+}
+
+/// Lines that wait to be written.
+#[must_use = "they are not written before they are let go"]
+pub struct Held(Option<Writer<Stderr>>);
+
+impl Held {
+    /// Has a thread write them, and all that follow.
+    ///
+    /// # Errors
+    ///
+    /// If the thread can't be started.
+    pub fn start(self) -> io::Result<()> {
+        if let Some(writer) = self.0 {
+            thread::Builder::new().name("stderr".to_owned()).spawn(move || writer.run())?;
+        }
+        Ok(())
     }
-    Ok(())
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Held")
+    }
 }
 
 /// Waits until all lines are written, but only for a moment: what has not been read by then is

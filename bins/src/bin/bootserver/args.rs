@@ -96,6 +96,11 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) share_link: bool,
 
+    /// Become this user once links and sockets are open. Only root can; whoever starts as another
+    /// user keeps no privilege either
+    #[arg(long, value_name = "NAME", value_hint = ValueHint::Username)]
+    pub(crate) user: Option<String>,
+
     /// How fast to send on each link: `auto` finds the rate that the link carries, in all and to
     /// each sled; a rate such as 9.4Gbit sets a limit on top; `max` sends as fast as the link
     /// takes frames, however many are lost behind it. [default: auto]

@@ -122,6 +122,8 @@ fn serve(args: Args) -> anyhow::Result<ServeOptions> {
         quiet: args.quiet || config.quiet.unwrap_or_default(),
         map: args.map || config.map.unwrap_or_default(),
         tx: args.tx.or(config.tx).unwrap_or_default(),
+        config: args.config,
+        user: args.user.or(config.user),
         share_link: args.share_link || config.share_link.unwrap_or_default(),
         workers,
         pace: args.rate.or(config.rate).unwrap_or_default(),

@@ -33,9 +33,7 @@ const MOST_FAULTS: usize = 10;
 /// If not a regular file, can't be read, or can't be replaced.
 pub(crate) fn open(path: &Path) -> anyhow::Result<Memory> {
     let (memory, faults) = read(path).with_context(|| shown(path))?;
-    // What can't be begun now can't be written later.
-    let output = Output::begin(path).context("--state")?;
-    ensure!(!output.is_stdout(), "{}: standard output keeps nothing", shown(path));
+    try_write(path)?;
     for (number, fault) in faults.iter().take(MOST_FAULTS) {
         say(&format!("{}, line {number}: skipped: {fault}", path.display()));
     }
@@ -44,6 +42,17 @@ pub(crate) fn open(path: &Path) -> anyhow::Result<Memory> {
         say(&format!("{}: {more} more such lines are skipped", path.display()));
     }
     Ok(memory)
+}
+
+/// Whether it can be written: what can't be begun now can't be written later.
+///
+/// # Errors
+///
+/// If it can't.
+pub(crate) fn try_write(path: &Path) -> anyhow::Result<()> {
+    let output = Output::begin(path).context("--state")?;
+    ensure!(!output.is_stdout(), "{}: standard output keeps nothing", shown(path));
+    Ok(())
 }
 
 /// Nothing is served yet, so there is no thread of events.

@@ -18,6 +18,7 @@ use super::look::{Found, look};
 use super::watch::Watch;
 use crate::describe::verdicts;
 use crate::service::events::{Events, ImageEvent, Judged, SourceVerdict, What};
+use crate::service::options::cores;
 
 /// A message to the keeper.
 #[derive(Debug)]
@@ -206,7 +207,7 @@ impl Keeper {
 
     /// Begins loads, on no more threads than leave half of the cores to serving.
     fn begin_loads(&mut self, now: Instant) {
-        let most = thread::available_parallelism().map_or(1, usize::from).div_ceil(2);
+        let most = cores().div_ceil(2);
         let quick = |loads: &[(u64, Instant)]| {
             loads.iter().filter(|(_, since)| now < *since + Self::SLOW).count()
         };

@@ -44,7 +44,12 @@ fn without_control_nothing_can_be_assigned() {
     let (folder, order) = (tempfile::tempdir().unwrap(), "{\"sled\": \"left\", \"image\": null}");
     let socket = folder.path().join("status");
     let address = StatusAddress::Unix(socket.clone());
-    let service = Service::start(&address, Arc::default(), Metrics::default(), desk(false));
+    let service = Service::start(
+        Bound::bind(&address).unwrap(),
+        Arc::default(),
+        Metrics::default(),
+        desk(false),
+    );
     let trial = Trial { _service: service.unwrap(), socket, rack: Arc::default(), folder };
     let (status, _, why) = trial.send("POST", PATH, order);
     assert_eq!((status, &*why), (403, "this server was started without --control\n"));
@@ -58,7 +63,8 @@ fn when_nobody_can_assign_that_is_said() {
     let socket = folder.path().join("status");
     let address = StatusAddress::Unix(socket.clone());
     let desk = Desk { control: Control::new().0, writable: true };
-    let service = Service::start(&address, Arc::default(), Metrics::default(), desk);
+    let service =
+        Service::start(Bound::bind(&address).unwrap(), Arc::default(), Metrics::default(), desk);
     let trial = Trial { _service: service.unwrap(), socket, rack: Arc::default(), folder };
     assert_eq!(trial.ask("GET", PATH).0, 503);
     assert_eq!(trial.send("POST", PATH, "{\"sled\": \"left\", \"image\": null}").0, 503);

@@ -149,8 +149,13 @@ fn the_page_shows_256_sleds_in_a_browser() {
     let scene = Scene::new(&rack);
     scene.set();
     let address = StatusAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)));
-    let service =
-        Service::start(&address, Arc::clone(&rack), Metrics::default(), desk(false)).unwrap();
+    let service = Service::start(
+        Bound::bind(&address).unwrap(),
+        Arc::clone(&rack),
+        Metrics::default(),
+        desk(false),
+    )
+    .unwrap();
     let mut chromium = Chromium::start();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/page");
     fs::create_dir_all(&folder).unwrap();

@@ -62,7 +62,9 @@ impl Trial {
             }
         }
         let address = StatusAddress::Unix(socket.clone());
-        let service = Service::start(&address, Arc::clone(&rack), metrics, desk(true)).unwrap();
+        let service =
+            Service::start(Bound::bind(&address).unwrap(), Arc::clone(&rack), metrics, desk(true))
+                .unwrap();
         Self { _service: service, socket, rack, folder }
     }
 
@@ -283,7 +285,7 @@ fn the_socket_is_taken_over_only_from_the_dead() {
     let trial = Trial::new();
     let start = |path: &Path| {
         let address = StatusAddress::Unix(path.to_owned());
-        Service::start(&address, Arc::default(), Metrics::default(), desk(false))
+        Service::start(Bound::bind(&address)?, Arc::default(), Metrics::default(), desk(false))
     };
     let error = format!("{:#}", start(&trial.socket).unwrap_err());
     assert!(error.contains("another process listens there"), "{error}");

@@ -1,0 +1,40 @@
+//! Capabilities (capabilities(7)): links are open, so none is needed any more.
+
+use std::io;
+
+use nix::unistd::geteuid;
+use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
+
+/// What lets root read, replace and give back files of others, as it is expected to.
+const OF_FILES: [(CapabilitySet, &str); 4] = [
+    (CapabilitySet::CHOWN, "cap_chown"),
+    (CapabilitySet::DAC_OVERRIDE, "cap_dac_override"),
+    (CapabilitySet::DAC_READ_SEARCH, "cap_dac_read_search"),
+    (CapabilitySet::FOWNER, "cap_fowner"),
+];
+
+/// Gives up all capabilities, or those of root that have nothing to do with files. Says which are
+/// left.
+///
+/// # Errors
+///
+/// If the system refuses.
+pub(super) fn drop() -> io::Result<String> {
+    let mine = capabilities(None)?.permitted;
+    let wanted = if geteuid().is_root() {
+        OF_FILES.iter().fold(CapabilitySet::empty(), |all, (one, _)| all | *one)
+    } else {
+        CapabilitySet::empty()
+    };
+    let kept = mine & wanted;
+    // Ambient ones go with those that can be inherited.
+    let inheritable = CapabilitySet::empty();
+    set_capabilities(None, CapabilitySets { effective: kept, permitted: kept, inheritable })?;
+    let names: Vec<_> =
+        OF_FILES.iter().filter(|(one, _)| kept.contains(*one)).map(|(_, name)| *name).collect();
+    Ok(if names.is_empty() {
+        "without capabilities".to_owned()
+    } else {
+        format!("with {} for files of others (--user takes them away)", names.join(", "))
+    })
+}

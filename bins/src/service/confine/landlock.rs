@@ -1,0 +1,63 @@
+//! Landlock (landlock(7)): which files may be opened, and what may be reached beside.
+
+use std::env;
+
+use ::landlock::{
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, Ruleset, RulesetAttr,
+    RulesetCreatedAttr, RulesetError, RulesetStatus, Scope, path_beneath_rules,
+};
+
+use super::files::Files;
+
+/// Why the process is not bound.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refused {
+    #[error("this kernel has none, or one before Linux 5.19")]
+    Kernel,
+    #[error(transparent)]
+    System(#[from] RulesetError),
+}
+
+/// Binds the calling thread, and all that it starts from now on, to `files`: none may be executed,
+/// no TCP port may be taken and, unless something is fetched, none be called; no process outside
+/// gets a signal or, by an abstract name, a connection. Kernels that are too old for a part of it
+/// do without that part.
+///
+/// # Errors
+///
+/// If there is no Landlock, or one that permits no renaming from folder to folder at all.
+pub(super) fn restrict(files: &Files) -> Result<(), Refused> {
+    // The last one that brought rights of which something is taken away here.
+    const LATEST: ABI = ABI::V6;
+    let read = AccessFs::ReadFile | AccessFs::ReadDir;
+    let write = AccessFs::from_all(LATEST)
+        & !(AccessFs::Execute | AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::IoctlDev);
+    let mut ruleset = Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(AccessFs::Refer)
+        .map_err(|_| Refused::Kernel)?
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_all(LATEST))?
+        .handle_access(AccessNet::BindTcp)?
+        .scope(scopes())?;
+    if !files.connects {
+        ruleset = ruleset.handle_access(AccessNet::ConnectTcp)?;
+    }
+    let status = ruleset
+        .create()?
+        .add_rules(path_beneath_rules(&files.read, read))?
+        .add_rules(path_beneath_rules(&files.write, write))?
+        .add_rules(path_beneath_rules(&files.remove, AccessFs::RemoveFile))?
+        .restrict_self()?;
+    match status.ruleset {
+        RulesetStatus::NotEnforced => Err(Refused::Kernel),
+        RulesetStatus::FullyEnforced | RulesetStatus::PartiallyEnforced => Ok(()),
+    }
+}
+
+/// A supervisor may be told by an abstract name.
+fn scopes() -> BitFlags<Scope> {
+    let supervisor = env::var_os("NOTIFY_SOCKET");
+    let is_abstract = supervisor.is_some_and(|name| name.as_encoded_bytes().starts_with(b"@"));
+    if is_abstract { Scope::Signal.into() } else { Scope::Signal | Scope::AbstractUnixSocket }
+}
