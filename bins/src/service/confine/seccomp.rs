@@ -86,6 +86,7 @@ impl Filter {
 }
 
 /// Calls that workers make with few values of one argument: the call, which argument, and the values.
+#[allow(clippy::unnecessary_cast, reason = "the constants' type is the C library's choice")]
 const WITH: &[(i64, u8, &[u64])] = &[
     // News of links come by netlink; the hold on a link is a Unix socket.
     (libc::SYS_socket, 0, &[libc::AF_NETLINK as u64, libc::AF_UNIX as u64]),
