@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use boot_format::wire::{BLOCK, SLOTS};
+use boot_format::wire;
 use boot_netboot::server::{Expected, GroupEvent, GroupStatus, Leaving, OneByOne};
 
 use crate::units::{Bytes, Plural};
 
 /// Bytes of a batch.
-const BATCH: u64 = (BLOCK * SLOTS) as u64;
+const BATCH: u64 = wire::BATCH as u64;
 
 /// A line about an event.
 pub fn line(event: &GroupEvent) -> String {

@@ -16,6 +16,7 @@ use std::num::NonZeroUsize;
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
+use boot_format::wire::{BATCH, LEAST_SIZE};
 use boot_format::{Header, Name};
 
 use self::source::Source;
@@ -178,9 +179,9 @@ pub fn pack(
     Ok(Packed { header, padding, incompressible, time: started.elapsed(), stages })
 }
 
-/// The least size of at least `size` bytes that boots over the network.
+/// The least size of at least `size` bytes that boots over the network (P11, P28).
 fn padded(size: u64) -> u64 {
-    size.max(1 << 20).checked_next_multiple_of(128 << 10).unwrap_or(size)
+    size.max(LEAST_SIZE).checked_next_multiple_of(BATCH as u64).unwrap_or(size)
 }
 
 fn write_at(image: &File, bytes: &[u8], at: u64) -> Result<(), PackError> {

@@ -93,3 +93,80 @@ impl Offers {
         Some(&self.images[index])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::addresses::AddressId;
+    use crate::time::Instant;
+
+    const SLED: MacAddr = MacAddr::new([2, 0, 0, 0, 1, 1]);
+
+    fn image(fill: u8) -> Contents {
+        let image = Contents::build(1 << 20, 1 << 20, "", "rpool", |bytes| bytes.fill(fill));
+        image.expect("there is memory for a mebibyte")
+    }
+
+    /// Three images in service, and a sled that has said HELLO.
+    fn asked() -> (Vec<Contents>, Offers, Sled) {
+        let images: Vec<_> = (0..3).map(image).collect();
+        let mut offers = Offers::default();
+        offers.set_images(images.clone());
+        (images, offers, Sled::new(SLED, Instant::ZERO))
+    }
+
+    fn next(offers: &Offers, sled: &Sled) -> Option<Checksum> {
+        offers.next(sled).map(Contents::checksum)
+    }
+
+    #[test]
+    fn each_refusal_brings_the_next_image_and_after_the_last_the_first() {
+        let (images, offers, mut sled) = asked();
+        for image in images.iter().chain(&images) {
+            assert_eq!(next(&offers, &sled), Some(image.checksum()));
+            sled.offered(Instant::ZERO, image, AddressId::default());
+            sled.stage = crate::server::Stage::Waiting;
+            sled.refused = true;
+        }
+    }
+
+    #[test]
+    fn what_it_booted_last_is_offered_first_unless_that_is_out_of_service() {
+        let (images, mut offers, sled) = asked();
+        offers.took(SLED, images[2].checksum());
+        assert_eq!(next(&offers, &sled), Some(images[2].checksum()));
+        offers.set_images(images[..2].to_vec());
+        assert_eq!(next(&offers, &sled), Some(images[0].checksum()));
+        offers.forget(SLED);
+        assert!(!offers.knows(SLED));
+    }
+
+    #[test]
+    fn a_sled_is_offered_its_assigned_image_or_none() {
+        let (images, mut offers, mut sled) = asked();
+        offers.assign(HashMap::from([(SLED, images[1].checksum())]));
+        sled.refused = true;
+        assert_eq!(next(&offers, &sled), Some(images[1].checksum()));
+        offers.set_images(vec![images[0].clone()]);
+        assert_eq!(next(&offers, &sled), None);
+    }
+
+    #[test]
+    fn nothing_is_offered_while_offers_are_held() {
+        let (images, mut offers, sled) = asked();
+        offers.hold(true);
+        assert_eq!(next(&offers, &sled), None);
+        offers.hold(false);
+        assert_eq!(next(&offers, &sled), Some(images[0].checksum()));
+        offers.set_images(Vec::new());
+        assert!(offers.withheld());
+    }
+
+    #[test]
+    fn of_images_with_equal_checksums_the_first_counts() {
+        let (images, mut offers, _) = asked();
+        offers.set_images(vec![images[0].clone(), image(0), images[1].clone()]);
+        assert_eq!(offers.images().len(), 2);
+        assert!(offers.images()[0].same_memory(&images[0]));
+    }
+}

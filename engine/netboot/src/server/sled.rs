@@ -25,7 +25,7 @@ use super::pace::Pacer;
 use super::recovery::{Heard, Recovery};
 use crate::time::Instant;
 use boot_format::Checksum;
-use boot_format::wire::{BLOCK, MacAddr, Read, SLOTS};
+use boot_format::wire::{self, BLOCK, MacAddr, Read};
 use boot_image::Contents;
 
 /// Where a boot stands.
@@ -130,7 +130,7 @@ impl Sled {
     /// sled boots at all makes it ask for so much.
     const ALLOWANCE: u64 = 8;
     /// Bytes that a sled's first READ asks for.
-    const BATCH: u64 = (SLOTS * BLOCK) as u64;
+    const BATCH: u64 = wire::BATCH as u64;
     /// Frames per second of a trickle.
     const TRICKLE: f64 = 1000.0;
 

@@ -1,5 +1,8 @@
 //! Whose frames go next.
 
+#[cfg(test)]
+mod tests;
+
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
@@ -13,7 +16,7 @@ use crate::time::Instant;
 #[derive(Debug)]
 pub(super) struct Turns {
     /// By [`SledId::index`].
-    places: Vec<Place>,
+    standings: Vec<Standing>,
     /// Batches that have been begun, in turn.
     begun: VecDeque<SledId>,
     /// Batches to be begun, of sleds that have shown that they are some.
@@ -40,7 +43,7 @@ pub(super) struct Turns {
 
 /// Where a sled stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Place {
+enum Standing {
     /// Nowhere: nothing is to be sent to it.
     #[default]
     Away,
@@ -66,10 +69,13 @@ impl Turns {
     /// of the link.
     const KNOWN_FIRST: usize = 16;
 
+    /// Sleds that are looked through before each turn, where that is done at all: in simulations.
+    const MOST_CHECKED: usize = 64;
+
     /// Nobody's turns; if `unlimited`, any number of batches may be on their way.
     pub(super) fn new(unlimited: bool) -> Self {
         Self {
-            places: Vec::new(),
+            standings: Vec::new(),
             begun: VecDeque::new(),
             known: VecDeque::new(),
             new: VecDeque::new(),
@@ -86,24 +92,24 @@ impl Turns {
 
     /// A sled has asked for something. One that stands in line already keeps its place.
     pub(super) fn ask(&mut self, sled: SledId, known: bool) {
-        match self.place(sled) {
-            Place::Waiting | Place::Begun { .. } => return,
-            Place::Away => {}
-            place @ (Place::Unanswered { .. } | Place::Mending { .. }) => {
-                self.judge(place, known);
+        match self.standing(sled) {
+            Standing::Waiting | Standing::Begun { .. } => return,
+            Standing::Away => {}
+            standing @ (Standing::Unanswered { .. } | Standing::Mending { .. }) => {
+                self.judge(standing, known);
                 self.leave(sled);
             }
         }
-        self.put(sled, Place::Waiting);
+        self.put(sled, Standing::Waiting);
         if known { &mut self.known } else { &mut self.new }.push_back(sled);
     }
 
     /// A sled's batch is to be sent again, or to be taken for answered.
     pub(super) fn mend(&mut self, sled: SledId) {
-        let first = match self.place(sled) {
-            Place::Waiting | Place::Begun { .. } | Place::Mending { .. } => return,
-            Place::Away => false,
-            Place::Unanswered { known } => {
+        let first = match self.standing(sled) {
+            Standing::Waiting | Standing::Begun { .. } | Standing::Mending { .. } => return,
+            Standing::Away => false,
+            Standing::Unanswered { known } => {
                 self.leave(sled);
                 !known
             }
@@ -111,16 +117,16 @@ impl Turns {
         if first {
             self.distrust();
         }
-        self.put(sled, Place::Mending { first });
+        self.put(sled, Standing::Mending { first });
         self.mending.push_back(sled);
     }
 
     /// Draws from a sled's answer, by which it is `known` or is not, whether others like it are to
     /// be trusted.
-    fn judge(&mut self, place: Place, known: bool) {
-        match place {
-            Place::Unanswered { known: false } if !known => self.distrust(),
-            Place::Unanswered { known: false } | Place::Mending { first: true } if known => {
+    fn judge(&mut self, standing: Standing, known: bool) {
+        match standing {
+            Standing::Unanswered { known: false } if !known => self.distrust(),
+            Standing::Unanswered { known: false } | Standing::Mending { first: true } if known => {
                 self.trust = (self.trust + 1).min(Self::MOST_NEW);
             }
             _ => {}
@@ -135,6 +141,7 @@ impl Turns {
     /// Takes the sled whose turn it is at `now`; [`Turns::resume`], [`Turns::hold`],
     /// [`Turns::sent`] or [`Turns::leave`] must follow. Repeats get every second turn.
     pub(super) fn next(&mut self, now: Instant) -> Option<SledId> {
+        debug_assert!(self.standings.len() > Self::MOST_CHECKED || self.is_consistent());
         while self.held.peek().is_some_and(|Reverse((due, _))| *due <= now) {
             let Some(Reverse((_, sled))) = self.held.pop() else {
                 break;
@@ -164,7 +171,7 @@ impl Turns {
             self.since_new = if known { self.since_new + 1 } else { 0 };
             self.flight += 1;
             self.flight_new += usize::from(!known);
-            self.put(sled, Place::Begun { known });
+            self.put(sled, Standing::Begun { known });
             self.begun.push_back(sled);
         }
     }
@@ -179,10 +186,10 @@ impl Turns {
 
     /// Gives a sled whose turn is over, and who has more to send, a place for its next turn.
     pub(super) fn resume(&mut self, sled: SledId) {
-        match self.place(sled) {
-            Place::Begun { .. } => self.begun.push_back(sled),
-            Place::Mending { .. } => self.mending.push_back(sled),
-            Place::Away | Place::Waiting | Place::Unanswered { .. } => {}
+        match self.standing(sled) {
+            Standing::Begun { .. } => self.begun.push_back(sled),
+            Standing::Mending { .. } => self.mending.push_back(sled),
+            Standing::Away | Standing::Waiting | Standing::Unanswered { .. } => {}
         }
     }
 
@@ -193,10 +200,10 @@ impl Turns {
 
     /// All that a sled has asked for has been sent.
     pub(super) fn sent(&mut self, sled: SledId) {
-        match self.place(sled) {
-            Place::Begun { known } => self.put(sled, Place::Unanswered { known }),
-            Place::Mending { .. } => self.put(sled, Place::Away),
-            Place::Away | Place::Waiting | Place::Unanswered { .. } => {}
+        match self.standing(sled) {
+            Standing::Begun { known } => self.put(sled, Standing::Unanswered { known }),
+            Standing::Mending { .. } => self.put(sled, Standing::Away),
+            Standing::Away | Standing::Waiting | Standing::Unanswered { .. } => {}
         }
     }
 
@@ -236,31 +243,57 @@ impl Turns {
 
     /// Takes a sled out of the line; what it was sent is of no interest any more.
     pub(super) fn leave(&mut self, sled: SledId) {
-        match self.place(sled) {
-            Place::Away => return,
-            Place::Waiting => {
+        match self.standing(sled) {
+            Standing::Away => return,
+            Standing::Waiting => {
                 self.known.retain(|&other| other != sled);
                 self.new.retain(|&other| other != sled);
             }
-            Place::Begun { known } | Place::Unanswered { known } => {
+            Standing::Begun { known } | Standing::Unanswered { known } => {
                 self.flight -= 1;
                 self.flight_new -= usize::from(!known);
                 self.begun.retain(|&other| other != sled);
             }
-            Place::Mending { .. } => self.mending.retain(|&other| other != sled),
+            Standing::Mending { .. } => self.mending.retain(|&other| other != sled),
         }
         self.held.retain(|&Reverse((_, other))| other != sled);
-        self.put(sled, Place::Away);
+        self.put(sled, Standing::Away);
     }
 
-    fn place(&self, sled: SledId) -> Place {
-        self.places.get(sled.index()).copied().unwrap_or_default()
+    fn standing(&self, sled: SledId) -> Standing {
+        self.standings.get(sled.index()).copied().unwrap_or_default()
     }
 
-    fn put(&mut self, sled: SledId, place: Place) {
-        if self.places.len() <= sled.index() {
-            self.places.resize(sled.index() + 1, Place::Away);
+    fn put(&mut self, sled: SledId, standing: Standing) {
+        if self.standings.len() <= sled.index() {
+            self.standings.resize(sled.index() + 1, Standing::Away);
         }
-        self.places[sled.index()] = place;
+        self.standings[sled.index()] = standing;
+    }
+
+    /// Whether each sled is in the one line where it stands, or in none, and as many batches are on
+    /// their way as have been begun and not answered.
+    fn is_consistent(&self) -> bool {
+        let waiting = self.known.iter().chain(&self.new).map(|&sled| (sled, true));
+        let others = self.begun.iter().chain(&self.mending).map(|&sled| (sled, false));
+        let held = self.held.iter().map(|&Reverse((_, sled))| (sled, false));
+        let mut lines = vec![0; self.standings.len()];
+        let in_line = waiting.chain(others).chain(held).all(|(sled, waits)| {
+            lines[sled.index()] += 1;
+            let standing = self.standing(sled);
+            lines[sled.index()] == 1 && waits == (standing == Standing::Waiting)
+        });
+        let stands = |standing: &Standing| match standing {
+            Standing::Away | Standing::Unanswered { .. } => 0,
+            Standing::Waiting | Standing::Begun { .. } | Standing::Mending { .. } => 1,
+        };
+        let count = |is: fn(&Standing) -> bool| self.standings.iter().filter(|at| is(at)).count();
+        let flight = count(|at| matches!(at, Standing::Begun { .. } | Standing::Unanswered { .. }));
+        let new = count(|at| {
+            matches!(at, Standing::Begun { known: false } | Standing::Unanswered { known: false })
+        });
+        in_line
+            && self.standings.iter().map(stands).eq(lines)
+            && (self.flight, self.flight_new) == (flight, new)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use boot_format::wire::{BLOCK, SLOTS};
+use boot_format::wire::BATCH;
 use boot_image::Contents;
 use fastrand::Rng;
 
@@ -59,7 +59,7 @@ impl Against {
 }
 
 fn batches(scenario: &Scenario) -> u32 {
-    scenario.image.size().div_ceil(SLOTS * BLOCK) as u32
+    scenario.image.size().div_ceil(BATCH) as u32
 }
 
 /// When the last of all READs has arrived, in the mean: each leaves at its sled's answer time, and

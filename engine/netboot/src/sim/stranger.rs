@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use boot_format::wire::{BLOCK, FrameType, Head, MacAddr, SLOTS};
+use boot_format::wire::{self, FrameType, Head, MacAddr};
 use fastrand::Rng;
 
 use super::hostile::{Timetable, push_hello, push_read};
@@ -49,7 +49,7 @@ impl Stranger {
     }
 
     fn push(&mut self, batch: &mut Batch, source: MacAddr) {
-        const BATCH: u64 = (SLOTS * BLOCK) as u64;
+        const BATCH: u64 = wire::BATCH as u64;
         let StrangerConfig { server, ref reads, ref kinds, .. } = self.config;
         match self.random.choice(kinds) {
             None => {}

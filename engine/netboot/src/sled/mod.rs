@@ -11,7 +11,7 @@ mod verdict;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use boot_format::wire::{BLOCK, Data, Frame, FrameError, FrameType, Head, MacAddr, Message, Offer};
+use boot_format::wire::{BATCH, Data, Frame, FrameError, FrameType, Head, MacAddr, Message, Offer};
 use boot_format::wire::{LEAST_SIZE, SLOTS, emit_read};
 use fastrand::Rng;
 
@@ -277,7 +277,6 @@ impl Sled {
     }
 
     fn read_on(&mut self, now: Instant, reading: &mut Reading) {
-        const BATCH: u64 = (SLOTS * BLOCK) as u64;
         if self.status_due <= now {
             self.status_due = now + Self::STATUS_EVERY;
             return self.print(now);
@@ -303,7 +302,7 @@ impl Sled {
             return;
         }
         let offsets = *self.slots.fill(now, reading.asked);
-        reading.asked += BATCH;
+        reading.asked += BATCH as u64;
         self.state = State::Reading(*reading);
         self.ask(reading.server, SLOTS as u64, &offsets);
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use boot_format::wire::{BLOCK, SLOTS, UNANSWERABLE};
+use boot_format::wire::{BATCH, BLOCK, SLOTS, UNANSWERABLE};
 
 use crate::time::Instant;
 
@@ -39,7 +39,7 @@ impl Slots {
             offsets: [UNANSWERABLE; SLOTS],
             asked: [Instant::ZERO; SLOTS],
             waiting: 0,
-            bytes: vec![0; SLOTS * BLOCK].into(),
+            bytes: vec![0; BATCH].into(),
             start: 0,
         }
     }

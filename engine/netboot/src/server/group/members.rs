@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use boot_format::wire::{BLOCK, SLOTS};
+use boot_format::wire::{self, BLOCK, SLOTS};
 use boot_image::Contents;
 
 use super::choice::{Mean, Step};
@@ -14,7 +14,7 @@ use crate::server::table::SledId;
 use crate::time::Instant;
 
 /// Bytes of a batch.
-pub(super) const BATCH: u64 = (SLOTS * BLOCK) as u64;
+pub(super) const BATCH: u64 = wire::BATCH as u64;
 
 /// Sleds that boot in step.
 #[derive(Debug)]
