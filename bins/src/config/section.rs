@@ -31,7 +31,7 @@ impl<'a> Source<'a> {
             let line = error.span().map_or(1, |span| self.line(&span));
             self.fault(line, String::new(), format!("not TOML: {}", error.message()));
         }
-        errors.is_empty().then(|| Section::new(self, Place::default(), table.into_inner()))
+        errors.is_empty().then(|| Section::new(self, Location::default(), table.into_inner()))
     }
 
     fn line(&self, span: &Range<usize>) -> usize {
@@ -66,7 +66,7 @@ pub(super) struct Found<T> {
 
 /// Where a table stands in the file: `sled[2].` to people, `sled.` in the list of keys.
 #[derive(Debug, Default)]
-struct Place {
+struct Location {
     shown: String,
     kind: String,
 }
@@ -75,13 +75,13 @@ struct Place {
 #[derive(Debug)]
 pub(super) struct Section<'a, 's> {
     source: &'s Source<'a>,
-    place: Place,
+    place: Location,
     table: DeTable<'a>,
     known: Vec<&'static str>,
 }
 
 impl<'a, 's> Section<'a, 's> {
-    fn new(source: &'s Source<'a>, place: Place, table: DeTable<'a>) -> Self {
+    fn new(source: &'s Source<'a>, place: Location, table: DeTable<'a>) -> Self {
         Self { source, place, table, known: Vec::new() }
     }
 
@@ -176,7 +176,7 @@ impl<'a, 's> Section<'a, 's> {
         };
         let DeValue::Table(table) = value.into_inner() else { return None };
         let kind = format!("{}{key}.", self.place.kind);
-        Some(Section::new(self.source, Place { shown: format!("{shown}."), kind }, table))
+        Some(Section::new(self.source, Location { shown: format!("{shown}."), kind }, table))
     }
 
     fn read<T: DeserializeOwned>(

@@ -14,14 +14,14 @@ use crate::units::{Bytes, megabytes_per_second};
 /// What became of each sled.
 #[derive(Debug, Default)]
 pub(crate) struct Boots {
-    sleds: BTreeMap<SledAt, Outcome>,
+    sleds: BTreeMap<SledAt, BootEnd>,
     /// When the first sled was heard from, and when the last one had booted.
     first: Option<Instant>,
     last: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Outcome {
+enum BootEnd {
     Waits,
     Reads,
     Booted(Summary),
@@ -34,20 +34,20 @@ impl Boots {
     /// Takes in what happened to a sled.
     pub(crate) fn note(&mut self, now: Instant, sled: SledAt, kind: &EventKind) {
         let outcome = match kind {
-            EventKind::Hello { .. } => Outcome::Waits,
-            EventKind::Started { .. } => Outcome::Reads,
+            EventKind::Hello { .. } => BootEnd::Waits,
+            EventKind::Started { .. } => BootEnd::Reads,
             EventKind::Finished(summary) => {
                 self.last = Some(now);
-                Outcome::Booted(*summary)
+                BootEnd::Booted(*summary)
             }
             _ => return,
         };
         self.first.get_or_insert(now);
-        let is_booted = matches!(outcome, Outcome::Booted(_));
+        let is_booted = matches!(outcome, BootEnd::Booted(_));
         let has_room = self.unbooted() < Self::MOST_UNBOOTED;
         match self.sleds.get_mut(&sled) {
             // Once booted is what counts.
-            Some(Outcome::Booted(_)) if !is_booted => {}
+            Some(BootEnd::Booted(_)) if !is_booted => {}
             Some(known) => *known = outcome,
             None if is_booted || has_room => {
                 self.sleds.insert(sled, outcome);
@@ -102,7 +102,7 @@ impl Boots {
 
     fn booted(&self) -> impl Iterator<Item = (&SledAt, &Summary)> {
         self.sleds.iter().filter_map(|(sled, outcome)| match outcome {
-            Outcome::Booted(summary) => Some((sled, summary)),
+            BootEnd::Booted(summary) => Some((sled, summary)),
             _ => None,
         })
     }
@@ -112,11 +112,11 @@ impl Boots {
     }
 }
 
-fn line(sled: &SledAt, outcome: &Outcome) -> String {
+fn line(sled: &SledAt, outcome: &BootEnd) -> String {
     let (boot, counts, last) = match outcome {
-        Outcome::Waits => (None, None, "took no offer"),
-        Outcome::Reads => (None, None, "unfinished"),
-        Outcome::Booted(Summary { time, size, again, early, .. }) => {
+        BootEnd::Waits => (None, None, "took no offer"),
+        BootEnd::Reads => (None, None, "unfinished"),
+        BootEnd::Booted(Summary { time, size, again, early, .. }) => {
             (Some((*size, *time)), Some([*again, *early]), "ok")
         }
     };

@@ -14,7 +14,7 @@ mod walk;
 mod yields;
 
 pub(crate) use output::{inflate_blocks_to, inflate_observed, inflate_to};
-pub(crate) use streams::{Blocks, Inflation, Outcome};
+pub(crate) use streams::{Blocks, Inflated, Inflation};
 pub use walk::{BrokenStream, Flaw, Walk, walk};
-pub(crate) use walk::{Observer, Place, walk_block, walk_observed};
+pub(crate) use walk::{Observer, WalkAt, walk_block, walk_observed};
 pub(crate) use yields::Yields;

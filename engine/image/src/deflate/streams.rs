@@ -10,11 +10,11 @@ use super::walk::{Next, Tables, Walker, broken};
 /// How far a stream has been inflated.
 pub(crate) struct Inflation {
     tables: Box<Tables>,
-    place: Place,
+    place: Position,
 }
 
 #[derive(Clone, Copy)]
-struct Place {
+struct Position {
     /// The next bit.
     bit: u64,
     /// What that bit begins.
@@ -25,16 +25,16 @@ struct Place {
 
 impl Inflation {
     pub(crate) fn new() -> Self {
-        Self { tables: Box::new(Tables::new()), place: Place::START }
+        Self { tables: Box::new(Tables::new()), place: Position::START }
     }
 
     /// Begins at the start of another stream.
     pub(crate) fn restart(&mut self) {
-        self.place = Place::START;
+        self.place = Position::START;
     }
 }
 
-impl Place {
+impl Position {
     const START: Self = Self { bit: 0, next: Next::Block, is_final: false };
 }
 
@@ -49,11 +49,11 @@ pub(crate) struct Blocks<'a> {
 }
 
 /// How it went: how many bytes it took if it is done. An error is final.
-pub(crate) type Outcome = Result<Option<usize>, BrokenStream>;
+pub(crate) type Inflated = Result<Option<usize>, BrokenStream>;
 
 impl Blocks<'_> {
     /// Continues for about a block.
-    pub(crate) fn go_on(mut self) -> Outcome {
+    pub(crate) fn go_on(mut self) -> Inflated {
         let mut stream = Stream::new(&mut self);
         let mut outcome = stream.symbols();
         if outcome == Ok(None) {
@@ -66,7 +66,7 @@ impl Blocks<'_> {
     }
 
     /// Continues with both until one of them is at its end or out of room.
-    pub(crate) fn go_on_both(mut self, mut other: Blocks<'_>) -> [Outcome; 2] {
+    pub(crate) fn go_on_both(mut self, mut other: Blocks<'_>) -> [Inflated; 2] {
         let (mut stream, mut beside) = (Stream::new(&mut self), Stream::new(&mut other));
         let outcomes = loop {
             match [stream.symbols(), beside.symbols()] {
@@ -80,7 +80,7 @@ impl Blocks<'_> {
         outcomes
     }
 
-    fn left(&mut self, (place, length): (Place, usize)) {
+    fn left(&mut self, (place, length): (Position, usize)) {
         self.inflation.place = place;
         // SAFETY: `length` bytes have been written.
         unsafe { self.output.set_len(length) };
@@ -90,7 +90,7 @@ impl Blocks<'_> {
 struct Stream<'a> {
     walker: Walker<'a, (), Memory<'a>>,
     tables: &'a mut Tables,
-    place: Place,
+    place: Position,
     has_end: bool,
 }
 
@@ -106,12 +106,12 @@ impl<'a> Stream<'a> {
     }
 
     /// Where it is, and the bytes of output.
-    fn leave(self) -> (Place, usize) {
-        (Place { bit: self.walker.bits.at(), ..self.place }, self.walker.output.length)
+    fn leave(self) -> (Position, usize) {
+        (Position { bit: self.walker.bits.at(), ..self.place }, self.walker.output.length)
     }
 
     /// The slow path: inflates some symbols, and whatever precedes the next ones.
-    fn symbols(&mut self) -> Outcome {
+    fn symbols(&mut self) -> Inflated {
         if let Some(codes) = self.tables.codes(self.place.next)
             && self.walker.symbols(codes)?
         {

@@ -121,7 +121,7 @@ pub(super) fn over_blocks(bytes: &[u8], output: impl Output) -> Result<u64, Brok
 
 /// Where a walk is.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
+pub(crate) struct WalkAt {
     /// The next bit.
     pub(crate) bit: u64,
     /// Bytes of output.
@@ -134,14 +134,14 @@ pub(crate) struct Place {
 /// broken, part of it may have been reported; `place` does not move then.
 pub(crate) fn walk_block<O: Observer>(
     bytes: &[u8],
-    place: &mut Place,
+    place: &mut WalkAt,
     observer: &mut O,
 ) -> Result<bool, BrokenStream> {
     let output = Count(place.output);
     let mut walker = Walker::new(bytes, place.bit, output, place.next, observer);
     let is_final = TABLES.with_borrow_mut(|tables| walker.block(tables))?;
     let (bit, output) = (walker.bits.at(), walker.output.length());
-    *place = Place { bit, output, next: walker.next.div_ceil(8) };
+    *place = WalkAt { bit, output, next: walker.next.div_ceil(8) };
     Ok(is_final)
 }
 

@@ -43,7 +43,7 @@ pub(super) fn compress(
     let (packed, hashed) = std::thread::scope(|threads| {
         let hash = threads.spawn(|| source.sums(&stop));
         let packed = pool.in_place_scope(|scope| {
-            let mut line = Line {
+            let mut assembly = Assembly {
                 source,
                 chunks: Chunks::new(source, workers.cut()),
                 writer: Writer::new(image),
@@ -54,15 +54,15 @@ pub(super) fn compress(
                 at_work: 0,
                 work: Duration::ZERO,
             };
-            let run = line.run(scope, &workers, window, &stop, progress);
+            let run = assembly.run(scope, &workers, window, &stop, progress);
             if !matches!(run, Ok(Some(_))) {
                 // Or else those who are still at work would be waited for.
                 stop.store(true, Ordering::Relaxed);
             }
             run.map(|length| {
-                stages.compress += line.work;
-                stages.write += line.writer.time;
-                (length, line.writer.seam.adler())
+                stages.compress += assembly.work;
+                stages.write += assembly.writer.time;
+                (length, assembly.writer.seam.adler())
             })
         });
         (packed, hash.join())
@@ -86,7 +86,7 @@ pub(super) fn compress(
 }
 
 /// A chunk that a worker is done with.
-struct Done {
+struct CompressedChunk {
     index: usize,
     piece: Result<Piece, BadPiece>,
     chunk: Vec<u8>,
@@ -100,12 +100,12 @@ enum Ready {
 }
 
 /// From chunks to written pieces.
-struct Line<'a> {
+struct Assembly<'a> {
     source: &'a Source<'a>,
     chunks: Chunks<'a>,
     writer: Writer<'a>,
     waiting: BTreeMap<usize, Ready>,
-    done: (Sender<Done>, Receiver<Done>),
+    done: (Sender<CompressedChunk>, Receiver<CompressedChunk>),
     /// Chunks' memory, to be used again.
     spare: Vec<Vec<u8>>,
     /// Pieces begun.
@@ -116,7 +116,7 @@ struct Line<'a> {
     work: Duration,
 }
 
-impl Line<'_> {
+impl Assembly<'_> {
     /// Runs that may wait: the longest takes some hundred KiB.
     const MOST_WAITING: usize = 64;
 
@@ -181,7 +181,7 @@ impl Line<'_> {
             // A panic must reach the one who waits.
             let work = catch_unwind(AssertUnwindSafe(|| workers.compress(&chunk, window)));
             let piece = work.unwrap_or(Err(BadPiece));
-            let _ = done.send(Done { index, piece, chunk, time: started.elapsed() });
+            let _ = done.send(CompressedChunk { index, piece, chunk, time: started.elapsed() });
         });
         self.begun += 1;
         self.at_work += 1;

@@ -44,7 +44,7 @@ pub(super) struct Job {
 }
 
 /// A segment that a worker is done with.
-pub(super) struct Done {
+pub(super) struct InflatedSegment {
     pub(super) index: usize,
     pub(super) segment: Segment,
     /// Its output and the sum of that, if it gave any.
@@ -132,7 +132,7 @@ impl Crew {
 
     /// Hashes and inflates until there is no more to do; two segments at the same time if there are
     /// two. A segment may have up to `most` bytes of output.
-    pub(super) fn work(&self, done: &Sender<Done>, most: u64) {
+    pub(super) fn work(&self, done: &Sender<InflatedSegment>, most: u64) {
         let mut spare: Vec<Box<Inflation>> = Vec::new();
         let mut under_way: Vec<(usize, Inflating)> = Vec::with_capacity(2);
         loop {
@@ -146,7 +146,7 @@ impl Crew {
                     let (segment, bytes, inflation) = inflating.into_parts();
                     spare.push(inflation);
                     let output = is_good.then(|| summed(bytes));
-                    let _ = done.send(Done { index, segment, output });
+                    let _ = done.send(InflatedSegment { index, segment, output });
                 }),
                 Task::Leave => return,
             }

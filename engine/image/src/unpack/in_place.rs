@@ -28,7 +28,7 @@ impl ImageFile {
                 receiver.into_iter().for_each(|bytes| hash.update(bytes));
                 Checksum::from_bytes(hash.finalize().into())
             });
-            let mut place = Place { rest: memory, full: sender };
+            let mut place = Destination { rest: memory, full: sender };
             let fed = if self.header.compressed {
                 inflate::inflate_in(self, &mut place)
             } else {
@@ -40,7 +40,7 @@ impl ImageFile {
         self.check_contents(fed, found)
     }
 
-    fn read_raw_in(&self, place: &mut Place<'_>) -> Result<(), ImageErrorKind> {
+    fn read_raw_in(&self, place: &mut Destination<'_>) -> Result<(), ImageErrorKind> {
         let mut at = 0;
         while at < self.header.image_size {
             let room = place.room(Self::BLOCK);
@@ -54,12 +54,12 @@ impl ImageFile {
 }
 
 /// Where raw contents belong.
-pub(super) struct Place<'a> {
+pub(super) struct Destination<'a> {
     rest: &'a mut [u8],
     full: Sender<&'a [u8]>,
 }
 
-impl Place<'_> {
+impl Destination<'_> {
     /// All the memory that has not been filled.
     pub(super) fn rest(&mut self) -> &mut [u8] {
         self.rest

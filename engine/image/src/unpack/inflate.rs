@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crossbeam::channel::Receiver;
 
-use super::crew::{Done, Job, summed};
-use super::in_place::Place;
+use super::crew::{InflatedSegment, Job, summed};
+use super::in_place::Destination;
 use super::segments::{Inflating, Scanner, Segment};
 use super::sequential::Progress;
 use super::zlib::{ZLIB_HEADER, ZLIB_TRAILER, check_header};
@@ -22,19 +22,22 @@ use crate::holes::is_zero;
 /// were inflated come from `done`.
 pub(super) fn inflate(
     image: &ImageFile,
-    done: &Receiver<Done>,
+    done: &Receiver<InflatedSegment>,
     emit: &mut Emit<'_>,
 ) -> Result<(), ImageErrorKind> {
     check_header(image)?;
     let mut progress = Progress::new(image);
     match in_segments(image, done, &mut progress, emit)? {
-        Outcome::Done => progress.check_end(image.header.data_size - ZLIB_TRAILER),
-        Outcome::Stuck => progress.go_on(emit),
+        Joining::Done => progress.check_end(image.header.data_size - ZLIB_TRAILER),
+        Joining::Stuck => progress.go_on(emit),
     }
 }
 
 /// The same to where the output belongs, segment by segment, with memory for one.
-pub(super) fn inflate_in(image: &ImageFile, place: &mut Place<'_>) -> Result<(), ImageErrorKind> {
+pub(super) fn inflate_in(
+    image: &ImageFile,
+    place: &mut Destination<'_>,
+) -> Result<(), ImageErrorKind> {
     check_header(image)?;
     let mut progress = Progress::new(image);
     let end = image.header.data_size - ZLIB_TRAILER;
@@ -44,7 +47,7 @@ pub(super) fn inflate_in(image: &ImageFile, place: &mut Place<'_>) -> Result<(),
         let mut joined = 0;
         let given = loop {
             let given = segment.inflate_to(place.rest());
-            if given.is_some() || segment.is_last || joined == Line::MOST_JOINED {
+            if given.is_some() || segment.is_last || joined == Joiner::MOST_JOINED {
                 break given;
             }
             let Some(next) = scanner.next(Segment::default())? else {
@@ -67,7 +70,7 @@ pub(super) fn inflate_in(image: &ImageFile, place: &mut Place<'_>) -> Result<(),
     progress.go_on_in(place)
 }
 
-enum Outcome {
+enum Joining {
     /// The whole stream has been inflated.
     Done,
     /// It has to be inflated sequentially from here on.
@@ -76,12 +79,12 @@ enum Outcome {
 
 fn in_segments(
     image: &ImageFile,
-    done: &Receiver<Done>,
+    done: &Receiver<InflatedSegment>,
     progress: &mut Progress<'_>,
     emit: &mut Emit<'_>,
-) -> Result<Outcome, ImageErrorKind> {
+) -> Result<Joining, ImageErrorKind> {
     let workers = emit.crew.workers();
-    let mut line = Line {
+    let mut joiner = Joiner {
         scanner: Scanner::new(image, ZLIB_HEADER, image.header.data_size - ZLIB_TRAILER),
         most: image.header.image_size,
         done,
@@ -94,7 +97,7 @@ fn in_segments(
     };
     // Two for each worker, some that wait, so that no worker is left with one, and some that are
     // done early.
-    let outcome = line.run(2 * workers + 4, progress, emit);
+    let outcome = joiner.run(2 * workers + 4, progress, emit);
     emit.crew.give_up();
     outcome
 }
@@ -106,13 +109,13 @@ struct ZeroSegment {
 }
 
 /// From segments to raw contents in their order.
-struct Line<'a> {
+struct Joiner<'a> {
     scanner: Scanner<'a>,
     /// The most output of a segment.
     most: u64,
-    done: &'a Receiver<Done>,
+    done: &'a Receiver<InflatedSegment>,
     /// Segments that came early.
-    waiting: BTreeMap<usize, Done>,
+    waiting: BTreeMap<usize, InflatedSegment>,
     /// Segments' memory, to be used again.
     spare: Vec<Segment>,
     /// Segments that are known to give nothing but zeros.
@@ -124,7 +127,7 @@ struct Line<'a> {
     is_open: bool,
 }
 
-impl Line<'_> {
+impl Joiner<'_> {
     /// How many markers may turn out to be false before all are given up: where segments of a
     /// stream depend on each other, all of them do.
     const MOST_JOINED: usize = 4;
@@ -139,14 +142,14 @@ impl Line<'_> {
         window: usize,
         progress: &mut Progress<'_>,
         emit: &mut Emit<'_>,
-    ) -> Result<Outcome, ImageErrorKind> {
+    ) -> Result<Joining, ImageErrorKind> {
         let mut joined: Option<(Segment, usize)> = None;
         loop {
             while self.is_open && self.begun - self.taken < window {
                 self.begin(emit)?;
             }
-            let Some(Done { mut segment, mut output, .. }) = self.next() else {
-                return Ok(Outcome::Stuck);
+            let Some(InflatedSegment { mut segment, mut output, .. }) = self.next() else {
+                return Ok(Joining::Stuck);
             };
             let mut count = 0;
             if let Some((before, joins)) = joined.take() {
@@ -171,10 +174,10 @@ impl Line<'_> {
                     emit.emit(part)?;
                     self.spare.push(segment);
                     if is_last {
-                        return Ok(Outcome::Done);
+                        return Ok(Joining::Done);
                     }
                 }
-                None if is_last || count == Self::MOST_JOINED => return Ok(Outcome::Stuck),
+                None if is_last || count == Self::MOST_JOINED => return Ok(Joining::Stuck),
                 None => joined = Some((segment, count)),
             }
         }
@@ -194,7 +197,7 @@ impl Line<'_> {
             && !segment.is_last
         {
             let output = Some((Part::Zeros(zeros), Adler::of_zeros(zeros)));
-            self.waiting.insert(index, Done { index, segment, output });
+            self.waiting.insert(index, InflatedSegment { index, segment, output });
             return Ok(());
         }
         // If no worker is left, waiting for its answer will show that.
@@ -221,7 +224,7 @@ impl Line<'_> {
     }
 
     /// The next segment in order; `None` if there is no more.
-    fn next(&mut self) -> Option<Done> {
+    fn next(&mut self) -> Option<InflatedSegment> {
         if self.taken == self.begun {
             return None;
         }

@@ -20,7 +20,7 @@ use crossbeam::channel::{self, Receiver};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use sha2::{Digest, Sha256};
 
-use self::crew::{Crew, Done};
+use self::crew::{Crew, InflatedSegment};
 pub use self::zlib::InflateError;
 use super::holes;
 
@@ -201,7 +201,11 @@ impl ImageFile {
 
     /// Hands over the raw contents, inflated from the segments that are `done` if they are
     /// compressed.
-    fn feed(&self, mut emit: Emit<'_>, done: &Receiver<Done>) -> Result<(), ImageErrorKind> {
+    fn feed(
+        &self,
+        mut emit: Emit<'_>,
+        done: &Receiver<InflatedSegment>,
+    ) -> Result<(), ImageErrorKind> {
         if self.header.compressed {
             inflate::inflate(self, done, &mut emit)
         } else {

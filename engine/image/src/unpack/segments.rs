@@ -6,7 +6,7 @@ use memchr::memmem;
 
 use super::ImageFile;
 use crate::deflate::{
-    Blocks, BrokenStream, Flaw, Inflation, Outcome, inflate_blocks_to, inflate_to,
+    Blocks, BrokenStream, Flaw, Inflated, Inflation, inflate_blocks_to, inflate_to,
 };
 
 /// What stands between blocks where the packer has flushed: the end of an empty stored block.
@@ -189,7 +189,7 @@ impl Inflating {
     }
 
     /// `None` if there is more to do; adds memory if it ran out.
-    fn verdict(&mut self, outcome: Outcome) -> Option<bool> {
+    fn verdict(&mut self, outcome: Inflated) -> Option<bool> {
         match outcome {
             Ok(taken) => taken.map(|taken| taken == self.segment.length),
             Err(BrokenStream { flaw: Flaw::Room, .. }) if self.output.capacity() < self.bound => {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use boot_format::Header;
 use flate2::{Decompress, DecompressError, FlushDecompress, Status};
 
-use super::in_place::Place;
+use super::in_place::Destination;
 use super::zlib::{InflateError, ZLIB_HEADER, ZLIB_TRAILER};
 use super::{Emit, ImageErrorKind, ImageFile, Part};
 use crate::adler::Adler;
@@ -95,7 +95,7 @@ impl<'a> Progress<'a> {
     }
 
     /// Inflates the rest of the stream to where it belongs, and checks how it ends.
-    pub(super) fn go_on_in(self, place: &mut Place<'_>) -> Result<(), ImageErrorKind> {
+    pub(super) fn go_on_in(self, place: &mut Destination<'_>) -> Result<(), ImageErrorKind> {
         let mut rest = Rest::new(self)?;
         loop {
             // One byte more than there may be, so that a stream that continues is noticed.

@@ -6,7 +6,7 @@ use super::zlib::{InflateError, ZLIB_HEADER, ZLIB_TRAILER, check_header};
 use super::{ImageError, ImageErrorKind, ImageFile};
 use boot_format::boot_source::SliceTraps;
 
-use crate::deflate::{Flaw, Place, walk_block};
+use crate::deflate::{Flaw, WalkAt, walk_block};
 use crate::slice_trap::Finder;
 
 impl ImageFile {
@@ -30,7 +30,7 @@ impl ImageFile {
         let length = self.header.data_size;
         let mut part = Part { image: self, bytes: Vec::new(), start: ZLIB_HEADER };
         let mut finder = Finder::new(ZLIB_HEADER);
-        let mut place = Place { bit: 0, output: 0, next: finder.next() };
+        let mut place = WalkAt { bit: 0, output: 0, next: finder.next() };
         loop {
             let (mut tried, mut told) = (place, finder);
             match walk_block(&part.bytes, &mut tried, &mut told) {

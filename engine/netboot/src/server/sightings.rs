@@ -11,7 +11,7 @@ use crate::time::Instant;
 /// the guess worse. Its hash has a secret key, so no one can aim at a place.
 #[derive(Debug)]
 pub(super) struct Sightings {
-    places: Box<[Place]>,
+    places: Box<[Cell]>,
     key: u64,
     /// The ages, in slices, at which a sighting is the next of a sled with a timer.
     timely: RangeInclusive<u8>,
@@ -20,7 +20,7 @@ pub(super) struct Sightings {
 /// What is known of the addresses that share a place: when one was last seen, in slices of time,
 /// zero for never; and whether one was answered, and has kept to a sled's times since. Plain zeros
 /// at first, so a new table takes no memory until it is used.
-type Place = [u8; 2];
+type Cell = [u8; 2];
 
 /// What a sighting says about an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +84,7 @@ impl Sightings {
         self.place(address)[1] = 1;
     }
 
-    fn place(&mut self, address: MacAddr) -> &mut Place {
+    fn place(&mut self, address: MacAddr) -> &mut Cell {
         let mut hasher = DefaultHasher::new();
         (self.key, address).hash(&mut hasher);
         &mut self.places[hasher.finish() as usize % Self::PLACES]

@@ -107,15 +107,15 @@ impl Table {
     }
 
     /// Puts `sled` at a place from [`Table::room`], and returns whose that was.
-    pub(super) fn insert(&mut self, place: Room, sled: Sled) -> (SledId, Option<Sled>) {
+    pub(super) fn insert(&mut self, place: Vacancy, sled: Sled) -> (SledId, Option<Sled>) {
         let address = sled.address;
         let worth = sled.worth();
         let (id, evicted) = match place {
-            Room::Free => {
+            Vacancy::Free => {
                 self.sleds.push(sled);
                 (SledId::new(self.sleds.len() - 1), None)
             }
-            Room::Of(id) => {
+            Vacancy::Of(id) => {
                 let evicted = std::mem::replace(&mut self.sleds[id.index()], sled);
                 self.by_address.remove(&evicted.address);
                 (id, Some(evicted))
@@ -131,16 +131,16 @@ impl Table {
     /// that is over gives way first, then a sled that has not read, then one whose boot has only
     /// begun, then a boot; of equals the one that has been silent for longest. If all of them would
     /// be missed (see [`gives_way`]), the slowest boot gives way, but rarely.
-    pub(super) fn room(&mut self, now: Instant, rank: Rank) -> Option<Room> {
+    pub(super) fn room(&mut self, now: Instant, rank: Rank) -> Option<Vacancy> {
         debug_assert!(!self.has_changed(), "what sessions are worth has not been noted");
         if self.sleds.len() < self.most {
-            return Some(Room::Free);
+            return Some(Vacancy::Free);
         }
         let least = self.least();
         if gives_way(self.sleds[least.index()].worth(), now, rank) {
-            return Some(Room::Of(least));
+            return Some(Vacancy::Of(least));
         }
-        self.displaced(now, rank).map(Room::Of)
+        self.displaced(now, rank).map(Vacancy::Of)
     }
 
     /// The boot that makes room for a sled of this rank although it goes on, since invented sleds
@@ -179,7 +179,7 @@ impl Table {
 
 /// A place in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Room {
+pub(super) enum Vacancy {
     /// Nobody's.
     Free,
     /// That of this session.

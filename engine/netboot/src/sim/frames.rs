@@ -9,7 +9,7 @@ use crate::batch::FrameSlices;
 /// Frames in flight, each kept once for any number of receivers.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
-    places: Vec<Place>,
+    places: Vec<Slot>,
     free: Vec<FrameId>,
 }
 
@@ -17,7 +17,7 @@ pub(super) struct Frames {
 pub(super) struct FrameId(u32);
 
 #[derive(Debug, Default)]
-struct Place {
+struct Slot {
     bytes: Vec<u8>,
     /// How many have yet to receive it.
     holders: u32,
@@ -82,7 +82,7 @@ impl Frames {
     /// An empty place with one holder.
     fn place(&mut self) -> FrameId {
         let id = self.free.pop().unwrap_or_else(|| {
-            self.places.push(Place::default());
+            self.places.push(Slot::default());
             FrameId(u32::try_from(self.places.len() - 1).expect("fewer frames than u32 has values"))
         });
         let place = &mut self.places[id.0 as usize];
