@@ -9,54 +9,14 @@ mod netns;
 mod tool;
 
 use std::fs;
-use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 
 use netns::{FAR, NEAR, inside, ip};
 
+use crate::lab::s3::{LOGIN, Store};
 use crate::lab::{Running, SOON, image, sledsim};
 use crate::tool::{Desk, path};
-
-/// In a namespace of its own, every port is free.
-const ADDRESS: &str = "127.0.0.1:8014";
-const LOGIN: [(&str, &str); 3] = [
-    ("AWS_ENDPOINT_URL", "http://127.0.0.1:8014"),
-    ("AWS_ACCESS_KEY_ID", "who"),
-    ("AWS_SECRET_ACCESS_KEY", "secret"),
-];
-
-/// An S3 server with the bucket `images`.
-struct Store(Child);
-
-impl Store {
-    fn start(desk: &Desk) -> Self {
-        fs::create_dir_all(desk.path("store/images")).unwrap();
-        let login = ["--access-key", "who", "--secret-key", "secret", "--host", "127.0.0.1"];
-        let mut command = Command::new("s3s-fs");
-        command.args(login).arg("store").current_dir(desk.path("."));
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-        let child = command.spawn().unwrap_or_else(|error| {
-            panic!("s3s-fs (cargo install s3s-fs --features binary): {error}")
-        });
-        let store = Self(child);
-        let until = Instant::now() + SOON;
-        while TcpStream::connect(ADDRESS).is_err() {
-            assert!(Instant::now() < until, "s3s-fs does not listen");
-            sleep(Duration::from_millis(5));
-        }
-        store
-    }
-}
-
-impl Drop for Store {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// Runs a program with our tools at hand, and fails if it does.
 fn run(desk: &Desk, program: &str, line: &str) {
@@ -140,6 +100,44 @@ fn images_in_s3_are_served_by_name_and_without_the_right_key_not_at_all() {
         let server = Running::start_with(desk, "bootserver", &line, &LOGIN);
         boots(desk, "one.img.csum");
         boots(desk, "two.img.csum");
+        server.signal("-TERM");
+        assert_eq!(server.end(SOON).0, 0);
+    });
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn a_url_that_a_reload_brings_is_followed_and_one_that_it_takes_away_is_not() {
+    inside(1, || {
+        let mut desk = Desk::new();
+        for (name, size) in [("one.img", 2), ("two.img", 3), ("three.img", 4)] {
+            image(&mut desk, name, size);
+        }
+        let url = |name: &str| format!("\"file://{}\"", desk.path(name).display());
+        let configure = |images: &str| {
+            let text = format!("links = [\"{NEAR}\"]\ncache = \"cache\"\nimages = [{images}]\n");
+            desk.write("rack.toml", text.as_bytes());
+        };
+        configure("\"one.img\"");
+        let mut server = Running::start(&desk, "bootserver", "--config rack.toml");
+        boots(&desk, "one.img.csum");
+        // The first URL of all.
+        configure(&format!("\"one.img\", {}", url("two.img")));
+        server.signal("-HUP");
+        server.until_said(&["configuration: images: ", "is added"]);
+        boots(&desk, "two.img.csum");
+        configure(&url("three.img"));
+        server.signal("-HUP");
+        server.until_said(&["three.img: fetched"]);
+        boots(&desk, "three.img.csum");
+        let gone = sledsim(&desk, &format!("{FAR} --sleds 1 --csum two.img.csum -t 2"));
+        assert!(!gone.status.success(), "it is offered all the same");
+        // What makes no sense leaves all as it was.
+        configure("\"https://store/stable.channel\"");
+        server.signal("-HUP");
+        server.until_said(&["whose signature?"]);
+        server.until_said(&["the old one stays in force"]);
+        boots(&desk, "three.img.csum");
         server.signal("-TERM");
         assert_eq!(server.end(SOON).0, 0);
     });

@@ -255,7 +255,7 @@ impl Attendant<'_> {
         let store = &self.shared.store;
         if self.shared.signals.take_hangup() {
             store.check_all();
-            if let Some(fetcher) = &self.shared.fetcher {
+            if let Some(fetcher) = self.shared.fetcher.get() {
                 fetcher.look_again();
             }
             self.shared.reload.wake();

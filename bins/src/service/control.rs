@@ -207,7 +207,7 @@ impl Shared {
     /// The image in service that is called `text`.
     fn ordered_image(&self, text: &str) -> Result<Wanted, Refusal> {
         let Ok(mut wanted) = text.parse();
-        if let (Wanted::Path(path), Some(fetcher)) = (&mut wanted, &self.fetcher) {
+        if let (Wanted::Path(path), Some(fetcher)) = (&mut wanted, self.fetcher.get()) {
             *path = fetcher.place(path);
         }
         if wanted.is_in(&self.store.service()) {

@@ -32,7 +32,7 @@ use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use anyhow::anyhow;
 use boot_backends::{Clock, Datalink, serve, system_name};
@@ -140,7 +140,7 @@ fn run_on(
     let told = (events.clone(), reports.is_watched());
     let shared = Arc::new(Shared {
         store: Store::open(plan.places(), options.map, fetcher.is_some(), told)?,
-        fetcher,
+        fetcher: fetcher.map_or_else(OnceLock::new, OnceLock::from),
         events: events.clone(),
         sled_names: reports.names.clone(),
         // The time before sleds can be answered does not count against them.
@@ -216,7 +216,8 @@ pub(crate) struct Shared {
     /// What people call sleds.
     sled_names: Names,
     pub(crate) store: Store,
-    fetcher: Option<Fetcher>,
+    /// What fetches, once there is something to fetch.
+    fetcher: OnceLock<Fetcher>,
     pub(crate) signals: Signals,
     pub(crate) options: ServeOptions,
     /// The name of each worker's link; the workers of a link stand side by side.

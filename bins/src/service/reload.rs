@@ -1,10 +1,10 @@
 //! Reading the configuration again at a SIGHUP, beside serving.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::thread;
 
-use anyhow::ensure;
 use boot_netboot::server::Serve;
 use crossbeam::channel::{self, Sender};
 
@@ -12,7 +12,8 @@ use super::options::ServeOptions;
 use super::plan::Plan;
 use super::{Shared, supervisor};
 use crate::config::ConfigError;
-use crate::{fetch, say};
+use crate::fetch::Fetcher;
+use crate::say;
 
 /// Reads what the server is asked to do, again.
 pub struct Reread(Box<dyn Fn() -> anyhow::Result<ServeOptions> + Send>);
@@ -65,13 +66,17 @@ impl Reload {
 }
 
 impl Shared {
-    /// Has images that are fetched be in their folders of the cache.
-    fn place(&self, options: &mut ServeOptions) -> anyhow::Result<()> {
-        for path in options.paths_mut() {
-            let url = fetch::is_url(path)?;
-            let placed = self.fetcher.as_ref().map_or(path.clone(), |fetcher| fetcher.place(path));
-            ensure!(!url || placed != *path, "{}: a new URL takes a restart", path.display());
-            *path = placed;
+    /// Follows the images that are URLs, and has them be in their folders of the cache, the one that
+    /// there was at the start.
+    fn follow(&self, options: &mut ServeOptions) -> anyhow::Result<()> {
+        let urls = || options.paths().map(PathBuf::as_path);
+        if let Some(fetcher) = self.fetcher.get() {
+            fetcher.follow(urls())?;
+        } else if let Some(fetcher) = Fetcher::start(&self.options.fetch, urls())? {
+            let _ = self.fetcher.set(fetcher);
+        }
+        if let Some(fetcher) = self.fetcher.get() {
+            options.paths_mut().for_each(|path| *path = fetcher.place(path));
         }
         Ok(())
     }
@@ -79,7 +84,9 @@ impl Shared {
     /// Puts in force what has been read, if it is good.
     fn take_over(&self, read: anyhow::Result<ServeOptions>) {
         let planned = read.and_then(|mut options| {
-            self.place(&mut options)?;
+            // What is wrong with the rest is found before anything changes.
+            Plan::new(&options, &self.names)?;
+            self.follow(&mut options)?;
             Ok((Plan::new(&options, &self.names)?, options))
         });
         let (mut plan, options) = match planned {

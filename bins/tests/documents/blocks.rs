@@ -73,7 +73,8 @@ fn blocks_of(document: &Path) -> Vec<Block> {
             "sh" => Kind::Run,
             "sh netns" => Kind::OnLinks,
             "sh dev" => Kind::Named,
-            "text" | "rust" | "toml" | "json" => Kind::Text,
+            // `tests/afternoon.rs` runs these.
+            "sh afternoon" | "text" | "rust" | "toml" | "json" => Kind::Text,
             other => panic!("{}, line {}: a block of {other:?}", document.display(), number + 1),
         };
         let body: Vec<_> =

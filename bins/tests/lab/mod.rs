@@ -1,6 +1,8 @@
 //! Images, and tools at work, for the tests on real links.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub(crate) mod s3;
+
 use std::io::Read;
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
@@ -49,13 +51,18 @@ impl Running {
         variables: &[(&str, &str)],
     ) -> Self {
         let mut command = tool(program);
-        command.args(line.split(' ')).current_dir(desk.path("."));
-        command.envs(variables.iter().copied());
+        command.args(line.split(' ')).envs(variables.iter().copied());
+        Self::spawn(desk, program, command)
+    }
+
+    /// Starts a command; if it is a server, it waits until it listens, or has ended.
+    pub(crate) fn spawn(desk: &Desk, program: &str, mut command: Command) -> Self {
+        command.current_dir(desk.path("."));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut running = Self { child: command.spawn().unwrap(), said: None };
         let until = Instant::now() + SOON;
         while program == "bootserver" && !somebody_listens() && running.is_running() {
-            assert!(Instant::now() < until, "{program} {line}: does not listen");
+            assert!(Instant::now() < until, "{command:?}: does not listen");
             sleep(Duration::from_millis(2));
         }
         running
