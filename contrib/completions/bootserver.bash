@@ -23,7 +23,7 @@ _bootserver() {
 
     case "${cmd}" in
         bootserver)
-            opts="-s -t -q -h -V --stop --timeout --image --assign --config --check-config --state --map --tx --workers --share-link --rate --together --gather --expect --quiet --demo --cache --cache-size --refresh --channel-key --log --log-level --on-finish --on-fail --status --control --help --version"
+            opts="-s -t -q -h -V --stop --timeout --image --assign --config --check-config --state --map --tx --workers --share-link --user --rate --together --gather --expect --quiet --demo --cache --cache-size --refresh --channel-key --log --log-level --on-finish --on-fail --status --control --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -80,6 +80,10 @@ _bootserver() {
                     return 0
                     ;;
                 --workers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --user)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

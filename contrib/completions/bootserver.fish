@@ -5,6 +5,7 @@ complete -c bootserver -l config -d 'Read from FILE, in TOML, what to serve to w
 complete -c bootserver -l state -d 'Keep in FILE which sled, by link and address, took which image, and read it at the start' -r -F
 complete -c bootserver -l tx -d 'How frames leave: `auto` picks the cheapest path that works here, `mmsg` (sendmmsg) works everywhere, `uring` needs io_uring, `xdp` AF_XDP. Only `xdp` attaches an XDP program to a card that needs one for zero-copy, which resets most cards at the start and at the end. [default: auto]' -r
 complete -c bootserver -l workers -d 'Threads that serve each link; the kernel spreads the sleds among them. The default is half the number of cores, shared by the links, and 1 for a single sled' -r
+complete -c bootserver -l user -d 'Become this user once links and sockets are open. Only root can; whoever starts as another user keeps no privilege either' -r -f -a "(__fish_complete_users)"
 complete -c bootserver -l rate -d 'How fast to send on each link: `auto` finds the rate that the link carries, in all and to each sled; a rate such as 9.4Gbit sets a limit on top; `max` sends as fast as the link takes frames, however many are lost behind it. [default: auto]' -r
 complete -c bootserver -l gather -d 'How long sleds wait for others, from the first HELLO on. [default: 6]' -r
 complete -c bootserver -l expect -d 'Wait no longer once N sleds are there; if several MACs are named, N is their number' -r
