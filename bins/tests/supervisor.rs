@@ -78,6 +78,18 @@ fn the_supervisor_is_told_of_start_reload_and_end_and_its_watchdog_is_fed() {
 }
 
 #[test]
+fn the_unit_lets_the_server_give_up_what_it_has() {
+    let unit = include_str!("../../contrib/bootserver.service");
+    let filters: Vec<_> =
+        unit.lines().filter_map(|line| line.strip_prefix("SystemCallFilter=")).collect();
+    let last = filters.last().expect("there is a filter");
+    // `capset` is among the calls that the line before takes away.
+    for call in ["capset", "landlock_create_ruleset", "landlock_restrict_self", "seccomp"] {
+        assert!(last.split(' ').any(|allowed| allowed == call), "{call}: {filters:?}");
+    }
+}
+
+#[test]
 #[ignore = "needs systemd-analyze, of the package systemd"]
 fn the_unit_exposes_little() {
     let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib/bootserver.service");

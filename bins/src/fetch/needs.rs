@@ -53,11 +53,9 @@ const VARIABLES: [&str; 4] = [
 /// What it needs to fetch those of `images` that are URLs.
 pub fn needs<'a>(options: &FetchOptions, images: impl Iterator<Item = &'a Path>) -> Needs {
     let sources: Vec<Source> = images.filter_map(Source::of).flatten().collect();
-    let mut needs = Needs::default();
-    if sources.is_empty() {
-        return needs;
-    }
-    needs.files.extend(options.channel_keys.iter().map(PathBuf::from));
+    // Keys are read with each configuration, also if no image is fetched.
+    let keys = options.channel_keys.iter().map(PathBuf::from);
+    let mut needs = Needs { files: keys.collect(), connects: false };
     for source in sources {
         match (source.scheme, source.file()) {
             (Scheme::File, Some(path)) if source.kind == Kind::Folder => needs.files.push(path),
@@ -73,4 +71,39 @@ pub fn needs<'a>(options: &FetchOptions, images: impl Iterator<Item = &'a Path>)
         needs.files.extend(VARIABLES.iter().filter_map(env::var_os).map(PathBuf::from));
     }
     needs
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn of(images: &[&str]) -> Needs {
+        let options = FetchOptions {
+            cache: None,
+            cache_size: 1,
+            refresh: Duration::from_secs(1),
+            channel_keys: vec!["/keys/ci.pub".to_owned()],
+        };
+        needs(&options, images.iter().map(Path::new))
+    }
+
+    #[test]
+    fn only_what_comes_from_the_network_needs_names_and_certificates() {
+        let key = PathBuf::from("/keys/ci.pub");
+        for (images, files) in [
+            (&["a.img"][..], vec![key.clone()]),
+            (&["file:///srv/a%20b/"], vec![key.clone(), "/srv/a b/".into()]),
+            (&["file:///srv/ci.channel"], vec![key.clone(), "/srv".into()]),
+        ] {
+            let needs = of(images);
+            assert_eq!((needs.files, needs.connects), (files, false), "{images:?}");
+        }
+        let needs = of(&["https://ci.example/zfs.img", "file:///srv/a.img"]);
+        assert!(needs.connects);
+        for file in ["/keys/ci.pub", "/srv", "/etc/resolv.conf", "/etc/ssl"] {
+            assert!(needs.files.contains(&file.into()), "{file}: {needs:?}");
+        }
+    }
 }

@@ -20,21 +20,28 @@ const OF_FILES: [(CapabilitySet, &str); 4] = [
 ///
 /// If the system refuses.
 pub(super) fn drop() -> io::Result<String> {
-    let mine = capabilities(None)?.permitted;
+    let now = capabilities(None)?;
     let wanted = if geteuid().is_root() {
         OF_FILES.iter().fold(CapabilitySet::empty(), |all, (one, _)| all | *one)
     } else {
         CapabilitySet::empty()
     };
-    let kept = mine & wanted;
+    let kept = now.permitted & wanted;
+    if now.permitted.is_empty() && now.inheritable.is_empty() {
+        return Ok(described(kept));
+    }
     // Ambient ones go with those that can be inherited.
     let inheritable = CapabilitySet::empty();
     set_capabilities(None, CapabilitySets { effective: kept, permitted: kept, inheritable })?;
+    Ok(described(kept))
+}
+
+fn described(kept: CapabilitySet) -> String {
     let names: Vec<_> =
         OF_FILES.iter().filter(|(one, _)| kept.contains(*one)).map(|(_, name)| *name).collect();
-    Ok(if names.is_empty() {
+    if names.is_empty() {
         "without capabilities".to_owned()
     } else {
         format!("with {} for files of others (--user takes them away)", names.join(", "))
-    })
+    }
 }

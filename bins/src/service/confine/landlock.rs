@@ -12,7 +12,7 @@ use super::files::Files;
 /// Why the process is not bound.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refused {
-    #[error("this kernel has none, or one before Linux 5.19")]
+    #[error("not in this kernel, as it takes Linux 5.19, or not permitted here")]
     Kernel,
     #[error(transparent)]
     System(#[from] RulesetError),

@@ -75,8 +75,15 @@ impl Confined {
     fn restrict(&mut self, options: &ServeOptions, tx: TxPath) -> anyhow::Result<()> {
         use anyhow::Context;
 
-        let kept = capabilities::drop().context("giving up capabilities")?;
-        self.say(Level::Info, format!("runs as {} {kept}", user::current()));
+        let user = user::current();
+        match capabilities::drop() {
+            Ok(kept) => self.say(Level::Info, format!("runs as {user} {kept}")),
+            // A container or a unit of old may not permit it.
+            Err(error) => {
+                let text = format!("runs as {user} and can't give up its capabilities: {error}");
+                self.say(Level::Warn, text);
+            }
+        }
         let reporting = &options.reporting;
         if reporting.on_finish.is_some() || reporting.on_fail.is_some() {
             let text = "commands are run after boots, which no_new_privs and Landlock would bind \
