@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::ptrace::{self, Options};
-use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 /// Longer than any thread is busy.
@@ -37,22 +37,23 @@ impl Thread {
         tasks.map(|task| Self { process, id: id(name(task.unwrap())) }).collect()
     }
 
-    /// What the kernel says of it under this name.
-    pub(crate) fn status(&self, name: &str) -> String {
+    /// What the kernel says of it under this name. `None` if it has ended: those that look at files
+    /// do.
+    pub(crate) fn status(&self, name: &str) -> Option<String> {
         let path = format!("/proc/{}/task/{}/status", self.process, self.id);
-        let status = fs::read_to_string(path).unwrap();
+        let status = fs::read_to_string(path).ok()?;
         let value = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        value.unwrap_or_else(|| panic!("{name}: {status}")).trim().to_owned()
+        Some(value.unwrap_or_else(|| panic!("{name}: {status}")).trim().to_owned())
     }
 
-    /// Has it make a system call between two of its own.
-    pub(crate) fn call(&self, number: i64, arguments: &[Argument]) -> Result<i64, Errno> {
+    /// Has it make a system call between two of its own. `None` if it has ended.
+    pub(crate) fn call(&self, number: i64, arguments: &[Argument]) -> Option<Result<i64, Errno>> {
         let until = Instant::now() + SOON;
         loop {
             assert!(Instant::now() < until, "{self:?} never waits");
-            let stopped = Stopped::new(self.id);
+            let stopped = Stopped::new(self.id)?;
             if let Some(result) = stopped.call(number, arguments) {
-                return result;
+                return Some(result);
             }
             drop(stopped);
             std::thread::sleep(Duration::from_millis(1));
@@ -64,11 +65,17 @@ impl Thread {
 struct Stopped(Pid);
 
 impl Stopped {
-    fn new(thread: Pid) -> Self {
-        ptrace::seize(thread, Options::empty()).unwrap();
+    /// `None` if there is no such thread any more.
+    fn new(thread: Pid) -> Option<Self> {
+        match ptrace::seize(thread, Options::empty()) {
+            // Of one that is about to end it is said that it may not be traced.
+            Err(Errno::ESRCH | Errno::EPERM) => return None,
+            seized => seized.unwrap(),
+        }
         ptrace::interrupt(thread).unwrap();
-        wait(thread);
-        Self(thread)
+        let state = waitpid(thread, Some(WaitPidFlag::__WALL)).unwrap();
+        matches!(state, WaitStatus::PtraceEvent(..) | WaitStatus::Stopped(..))
+            .then_some(Self(thread))
     }
 
     /// `None` if it is not in a system call, whose instruction is needed.
@@ -110,7 +117,7 @@ impl Stopped {
             values;
         ptrace::setregs(self.0, registers).unwrap();
         ptrace::step(self.0, None).unwrap();
-        wait(self.0);
+        waitpid(self.0, Some(WaitPidFlag::__WALL)).unwrap();
         let answer = ptrace::getregs(self.0).unwrap().rax.cast_signed();
         // With these the kernel repeats the call that was interrupted.
         ptrace::setregs(self.0, before).unwrap();
@@ -127,8 +134,4 @@ impl Drop for Stopped {
     fn drop(&mut self) {
         let _ = ptrace::detach(self.0, None);
     }
-}
-
-fn wait(thread: Pid) {
-    waitpid(thread, Some(WaitPidFlag::__WALL)).unwrap();
 }
