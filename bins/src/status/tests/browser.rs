@@ -168,6 +168,9 @@ fn the_page_shows_256_sleds_in_a_browser() {
             // Letters do not stand out of the page, nor does anything else.
             let overflow = "document.documentElement.scrollWidth - window.innerWidth";
             assert_eq!(chromium.evaluate(overflow), 0, "{width}");
+            let cut = "[...document.querySelectorAll('#sleds .row > span')]\
+                       .filter((part) => part.scrollWidth > part.clientWidth).length";
+            assert_eq!(chromium.evaluate(cut), 0, "{width}: no figure of a sled is cut short");
             fs::write(folder.join(format!("{width}-{scheme}.png")), chromium.picture()).unwrap();
             chromium.evaluate("document.getElementById('images-title').scrollIntoView()");
             let name = format!("{width}-{scheme}-below.png");
