@@ -50,12 +50,13 @@ const VARIABLES: [&str; 4] = [
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
 ];
 
-/// What it needs to fetch those of `images` that are URLs.
+/// What it needs to fetch those of `images` that are URLs, and those that another configuration may
+/// name: where there is a cache, the network.
 pub fn needs<'a>(options: &FetchOptions, images: impl Iterator<Item = &'a Path>) -> Needs {
     let sources: Vec<Source> = images.filter_map(Source::of).flatten().collect();
     // Keys are read with each configuration, also if no image is fetched.
     let keys = options.channel_keys.iter().map(PathBuf::from);
-    let mut needs = Needs { files: keys.collect(), connects: false };
+    let mut needs = Needs { files: keys.collect(), connects: options.cache.is_some() };
     for source in sources {
         match (source.scheme, source.file()) {
             (Scheme::File, Some(path)) if source.kind == Kind::Folder => needs.files.push(path),
@@ -80,8 +81,12 @@ mod tests {
     use super::*;
 
     fn of(images: &[&str]) -> Needs {
+        of_cached(None, images)
+    }
+
+    fn of_cached(cache: Option<&str>, images: &[&str]) -> Needs {
         let options = FetchOptions {
-            cache: None,
+            cache: cache.map(PathBuf::from),
             cache_size: 1,
             refresh: Duration::from_secs(1),
             channel_keys: vec!["/keys/ci.pub".to_owned()],
@@ -100,6 +105,7 @@ mod tests {
             let needs = of(images);
             assert_eq!((needs.files, needs.connects), (files, false), "{images:?}");
         }
+        assert!(of_cached(Some("/cache"), &["a.img"]).connects, "a URL may follow");
         let needs = of(&["https://ci.example/zfs.img", "file:///srv/a.img"]);
         assert!(needs.connects);
         for file in ["/keys/ci.pub", "/srv", "/etc/resolv.conf", "/etc/ssl"] {
