@@ -135,6 +135,7 @@ impl Confined {
     }
 
     /// Binds the calling thread, a worker's, to the system calls that workers make.
+    #[cfg_attr(not(target_os = "linux"), expect(clippy::unused_self, reason = "as on Linux"))]
     pub(super) fn enter_worker(&self, events: &Events) {
         #[cfg(target_os = "linux")]
         if let Some(Err(error)) = self.workers.as_ref().map(seccomp::Filter::apply) {
