@@ -65,9 +65,7 @@ impl Finder for Trees {
         let mut best = 2;
         if near > last {
             let position = base.position(near);
-            let differs = four(bytes, position) ^ word as u32;
-            // Where both are the same, the longer one says it all.
-            if differs << 8 == 0 && !(differs == 0 && near == node) {
+            if (four(bytes, position) ^ word as u32) << 8 == 0 {
                 best = 3;
                 found(3, at - position);
             }
