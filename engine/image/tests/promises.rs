@@ -110,8 +110,11 @@ fn what_comes_again_across_the_start_of_a_chunk_is_never_larger() {
 
 #[test]
 fn random_contents_are_never_larger_than_the_replaced_tool_makes_them() {
+    /// Nearly all noise, and matches that are far down in their chains: the closest that there are
+    /// among a thousand.
+    const CLOSE: [u64; 2] = [342, 812];
     let seeds = std::env::var("BOOT_SEEDS").ok().and_then(|seeds| seeds.parse().ok());
-    for seed in 0..seeds.unwrap_or(8) {
+    for seed in CLOSE.into_iter().chain(0..seeds.unwrap_or(8)) {
         let raw = contents(seed);
         let peer = miniz_oxide::deflate::compress_to_vec_zlib(&raw, 9).len();
         for level in [PackOptions::LEVEL, 12] {

@@ -24,8 +24,7 @@ pub(super) struct Workers<'a> {
 
 enum Compressors {
     Libdeflate(u8, Idle<Compressor>),
-    /// The second are those of a higher level, for what they make smaller by far.
-    Own(Effort, Idle<Encoder>, Idle<Encoder>),
+    Own(Effort, Idle<Encoder>),
 }
 
 /// What nobody uses at the moment.
@@ -56,9 +55,9 @@ impl<'a> Workers<'a> {
     /// codes of a block is a part of it, and that compressing it once more takes no time.
     const LITTLE: usize = 20;
     /// Bytes of a chunk so small that it is compressed in all ways there are, the replaced tool's
-    /// among them: that takes milliseconds, also of a larger one that is dull.
+    /// among them: that takes milliseconds, also of a larger one of which little is left, or saved.
     const SMALL: usize = 256 << 10;
-    const SMALL_AND_DULL: usize = 1 << 20;
+    const SMALL_AND_PLAIN: usize = 1 << 20;
     /// A chunk looks back across its start, and so can't be inflated by itself, where that saves
     /// more than these bytes and this share: of its stream, or of what compressing saves if that is
     /// less. The replaced tool takes more bytes in 4 MiB of noise, for the heads of stored blocks,
@@ -71,7 +70,7 @@ impl<'a> Workers<'a> {
         let compressors = if level < Effort::LEAST {
             Compressors::Libdeflate(level, Idle::new())
         } else {
-            Compressors::Own(Effort::of(level), Idle::new(), Idle::new())
+            Compressors::Own(Effort::of(level), Idle::new())
         };
         Self { compressors, memories: Idle::new(), stop, done: AtomicU64::new(0) }
     }
@@ -107,37 +106,34 @@ impl<'a> Workers<'a> {
                 self.add((bytes.len() - window) as u64);
                 stream
             }
-            Compressors::Own(effort, idle, thorough) => {
-                let own = Own { effort: *effort, idle, bytes, window };
-                self.smallest(&own, thorough)
+            Compressors::Own(effort, idle) => {
+                self.smallest(&Own { effort: *effort, idle, bytes, window })
             }
         };
         self.memories.with(Vec::new, |memory| Piece::checked(stream, bytes, window, memory))
     }
 
-    /// The smallest stream found for a chunk: where an estimate may be wrong, in other ways as well.
-    fn smallest(&self, own: &Own<'_>, thorough: &Idle<Encoder>) -> Vec<u8> {
-        let mut stream = self.compress_own(own, true);
-        let closer = Own { effort: Effort::of(Effort::CLOSER), idle: thorough, ..*own };
-        if !own.effort.is_one && own.is_suspect(&closer) {
-            stream = shorter(self.compress_own(&closer, false), stream);
-        }
+    /// The smallest stream found for a chunk: of a small one, in other ways as well.
+    fn smallest(&self, own: &Own<'_>) -> Vec<u8> {
+        let stream = self.compress_own(own);
         let chunk = &own.bytes[own.window..];
-        let is_dull = stream.len() < chunk.len() / Self::LITTLE;
-        if chunk.len() <= if is_dull { Self::SMALL_AND_DULL } else { Self::SMALL } {
-            stream = shorter(stream, miniz_oxide::deflate::compress_to_vec(chunk, 9));
+        let little = chunk.len() / Self::LITTLE;
+        let is_plain = stream.len() < little || stream.len() + little > chunk.len();
+        if chunk.len() <= if is_plain { Self::SMALL_AND_PLAIN } else { Self::SMALL } {
+            shorter(stream, miniz_oxide::deflate::compress_to_vec(chunk, 9))
+        } else {
+            stream
         }
-        stream
     }
 
     /// The stream of a chunk, which looks back across its start only where that saves much, unless
-    /// all is one stretch. The `first` time, what is done counts as progress.
-    fn compress_own(&self, own: &Own<'_>, first: bool) -> Vec<u8> {
+    /// all is one stretch.
+    fn compress_own(&self, own: &Own<'_>) -> Vec<u8> {
         if own.effort.is_one || own.window == 0 {
-            return self.in_segments(own, first);
+            return self.in_segments(own, true);
         }
         let alone = Own { bytes: &own.bytes[own.window..], window: 0, ..*own };
-        let stream = self.in_segments(&alone, first);
+        let stream = self.in_segments(&alone, true);
         let saves_else = stream.len().min(alone.bytes.len().saturating_sub(stream.len()));
         if own.saved_by_window() > Self::SPARED + saves_else / Self::SHARE {
             shorter(self.in_segments(own, false), stream)
@@ -147,7 +143,7 @@ impl<'a> Workers<'a> {
     }
 
     /// Has the parts of a chunk compressed beside each other. Each may refer to those before it, so
-    /// that they are as good as one.
+    /// that they are as good as one. The `first` time, what is done counts as progress.
     fn in_segments(&self, own: &Own<'_>, first: bool) -> Vec<u8> {
         let go_on = |bytes: usize| {
             self.add(if first { bytes as u64 } else { 0 });
@@ -183,13 +179,6 @@ struct Own<'a> {
 }
 
 impl Own<'_> {
-    /// Bytes that are compressed to find out what is worth it.
-    const SAMPLE: usize = 32 << 10;
-    /// What a closer look has to save: more than these bytes, which the heads of two blocks take, and
-    /// this share of the samples' streams, which is twice what level 12 saves of the corpus' texts.
-    const HEADS: usize = 128;
-    const CLOSER: usize = 20;
-
     fn with<R>(&self, work: impl FnOnce(&mut Encoder) -> R) -> R {
         self.idle.with(|| Encoder::new(self.effort), work)
     }
@@ -206,21 +195,6 @@ impl Own<'_> {
         let alone = &bytes[self.window..];
         self.length(alone, 0..alone.len())
             .saturating_sub(self.length(bytes, self.window..bytes.len()))
-    }
-
-    /// Whether so much is saved by a `closer` look that the replaced tool may save it, too.
-    fn is_suspect(&self, closer: &Self) -> bool {
-        let chunk = &self.bytes[self.window..];
-        if chunk.len() <= Workers::SMALL {
-            return true;
-        }
-        let samples = [1, 2].map(|third| {
-            let start = chunk.len() / 3 * third;
-            &chunk[start..chunk.len().min(start + Self::SAMPLE)]
-        });
-        let length = |own: &Self| samples.iter().map(|s| own.length(s, 0..s.len())).sum::<usize>();
-        let quick = length(self);
-        length(closer) + Self::HEADS + quick / Self::CLOSER < quick
     }
 }
 

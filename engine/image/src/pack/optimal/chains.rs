@@ -4,7 +4,7 @@
 use super::places::{Base, Finder, NOWHERE, Search, WINDOW, eight, four, hash, nowhere, same};
 
 /// Bits of hashes of three, four and five bytes.
-const ORDERS: [u32; 3] = [14, 16, 16];
+const ORDERS: [u32; 3] = [15, 16, 16];
 
 pub(super) struct Chains {
     search: Search,
@@ -91,7 +91,6 @@ impl Chains {
 }
 
 impl Finder for Chains {
-    const FOLLOWED: usize = 8;
     const SKIPS: bool = true;
 
     fn restart(&mut self, at: usize) {
@@ -108,65 +107,90 @@ impl Finder for Chains {
     }
 
     #[inline]
-    fn find(
-        &mut self,
-        bytes: &[u8],
-        at: usize,
-        most: usize,
-        known: usize,
-        mut found: impl FnMut(usize, usize),
-    ) {
+    fn find(&mut self, bytes: &[u8], at: usize, most: usize, mut found: impl FnMut(usize, usize)) {
         let Nearest([of_three, of_four, mut place]) = self.link(bytes, at);
-        let base = self.base;
-        let last = base.last_outside(at);
+        let last = self.base.last_outside(at);
         let nice = self.search.nice.min(most);
-        let here = &bytes[at..at + most];
         let ahead = four(bytes, at);
-        if known < 3 && of_three > last {
-            let position = base.position(of_three);
-            if (four(bytes, position) ^ ahead) << 8 == 0 {
-                found(3, at - position);
+        let differs = |place: i32| four(bytes, self.base.position(place)) ^ ahead;
+        let is_four = of_four > last && differs(of_four) == 0;
+        // Where both are the same, the longer one says it all.
+        if of_three > last && !(is_four && of_three == of_four) && differs(of_three) << 8 == 0 {
+            found(3, at - self.base.position(of_three));
+        }
+        let mut best = 4;
+        if is_four {
+            let position = self.base.position(of_four);
+            best = same(&bytes[at..at + most], &bytes[position..position + most], 4);
+            found(best, at - position);
+            if best >= nice {
+                return;
+            }
+            if place == of_four {
+                place = i32::from(self.before[place as usize % WINDOW]);
             }
         }
-        let mut best = known.max(4);
-        if known < 4 && of_four > last {
-            let position = base.position(of_four);
-            if four(bytes, position) == ahead {
-                best = same(here, &bytes[position..position + most], 4);
-                found(best, at - position);
-                if best >= nice {
-                    return;
-                }
+        let is_trial = self.trial.is_due();
+        let chain = Chain { before: &self.before, base: self.base, bytes, at, most, last, nice };
+        let (place, best) = chain.follow(place, best, self.search.depth, &mut found);
+        if is_trial || self.trial.is_worth {
+            let more = self.search.depth * (Trial::DEEP - 1);
+            let (_, longer) = chain.follow(place, best, more, &mut found);
+            if is_trial {
+                self.trial.add(best, longer);
             }
+        }
+    }
+}
+
+/// Places with the same hash as the position `at`.
+struct Chain<'a> {
+    before: &'a [i16; WINDOW],
+    base: Base,
+    bytes: &'a [u8],
+    at: usize,
+    /// Bytes that a match may have, and with which it is long enough.
+    most: usize,
+    nice: usize,
+    /// What is as far away, or farther, is out of reach.
+    last: i32,
+}
+
+impl Chain<'_> {
+    /// Hands `found` what is longer than `best` at up to `depth` places, from `place` on. Returns
+    /// the next place, and the longest.
+    #[inline]
+    fn follow(
+        &self,
+        mut place: i32,
+        mut best: usize,
+        depth: u32,
+        found: &mut impl FnMut(usize, usize),
+    ) -> (i32, usize) {
+        let Self { bytes, at, most, .. } = *self;
+        if place <= self.last {
+            return (place, best);
         }
         let mut tail = four(bytes, at + best - 3);
-        let is_trial = self.trial.is_due();
-        let is_deep = is_trial || self.trial.is_worth;
-        let mut depth = self.search.depth * if is_deep { Trial::DEEP } else { 1 };
-        let shallow_end = depth - self.search.depth;
-        let mut shallow = 0;
-        while place > last && depth > 0 {
-            if depth == shallow_end {
-                shallow = best;
+        for _ in 0..depth {
+            if place <= self.last {
+                break;
             }
-            depth -= 1;
-            let position = base.position(place);
+            let position = self.base.position(place);
             place = i32::from(self.before[place as usize % WINDOW]);
             // First the bytes without which it would not be longer.
             if four(bytes, position + best - 3) == tail {
-                let length = same(here, &bytes[position..position + most], 0);
+                let length = same(&bytes[at..at + most], &bytes[position..position + most], 0);
                 if length > best {
                     best = length;
                     found(length, at - position);
-                    if length >= nice {
-                        break;
+                    if length >= self.nice {
+                        return (i32::from(NOWHERE), best);
                     }
                     tail = four(bytes, at + best - 3);
                 }
             }
         }
-        if is_trial {
-            self.trial.add(if shallow > 0 { shallow } else { best }, best);
-        }
+        (place, best)
     }
 }

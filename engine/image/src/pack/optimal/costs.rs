@@ -2,12 +2,16 @@
 
 use super::block::{Codes, Histogram};
 use super::logs::log2;
-use super::symbols::{DISTANCES, END, LENGTH_SYMBOLS, LENGTHS, distance_bits};
+use super::places::LONGEST;
+use super::symbols::{DISTANCES, END, LENGTH_SYMBOLS, LENGTHS, SHORTEST, distance_bits};
+
+/// Places for lengths: a power of two, so that none need be checked to be below it.
+pub(super) const LENGTHS_HELD: usize = 512;
 
 /// In fractions of a bit, extra bits included.
 pub(super) struct Costs {
     pub(super) literals: [u32; 256],
-    pub(super) lengths: [u32; 259],
+    pub(super) lengths: [u32; LENGTHS_HELD],
     pub(super) distances: [u32; 32],
 }
 
@@ -30,12 +34,12 @@ impl Costs {
 
     /// By the bits of the symbols of each alphabet.
     fn by(literal_bits: impl Fn(usize) -> f32, distance_bits_of: impl Fn(usize) -> f32) -> Self {
-        let mut costs = Self { literals: [0; 256], lengths: [0; 259], distances: [0; 32] };
+        let mut costs = Self { literals: [0; 256], lengths: [0; LENGTHS_HELD], distances: [0; 32] };
         let whole = |bits: f32| (bits * Self::BIT) as u32;
         for (byte, cost) in costs.literals.iter_mut().enumerate() {
             *cost = whole(literal_bits(byte));
         }
-        for (length, cost) in costs.lengths.iter_mut().enumerate().skip(3) {
+        for (length, cost) in costs.lengths[..=LONGEST].iter_mut().enumerate().skip(SHORTEST) {
             let symbol = usize::from(LENGTH_SYMBOLS[length]);
             *cost = whole(literal_bits(END + 1 + symbol) + f32::from(LENGTHS[symbol].1));
         }

@@ -37,13 +37,10 @@ impl Effort {
     /// The least level that has one.
     pub(in super::super) const LEAST: u8 = 10;
 
-    /// The level that has a closer look than 10 and 11, at what these may have missed.
-    pub(in super::super) const CLOSER: u8 = 12;
-
     /// Of a `level`, 10 to 13.
     pub(in super::super) fn of(level: u8) -> Self {
         let (finder, depth, nice, whole) = match level {
-            ..=10 => (FinderKind::Chains, 16, 40, 24),
+            ..=10 => (FinderKind::Chains, 12, 40, 16),
             11 => (FinderKind::Trees(15), 25, 60, 24),
             12 => (FinderKind::Trees(15), 35, 100, 32),
             _ => (FinderKind::Trees(18), 400, 258, 258),

@@ -40,7 +40,6 @@ impl Matches {
         self.starts.clear();
         let bytes = &bytes[..range.end];
         let mut at = range.start;
-        let (mut length, mut distance) = (0, 0);
         // Positions without a match up to here.
         let mut vain = 0;
         while at < range.end {
@@ -55,7 +54,7 @@ impl Matches {
                 let inside = (run / LONGEST - 1) * LONGEST;
                 self.add_run(inside);
                 at += inside;
-                (length, vain) = (0, 0);
+                vain = 0;
                 continue;
             }
             self.begin();
@@ -66,13 +65,8 @@ impl Matches {
                 at += 1;
                 continue;
             }
-            let mut known = 0;
-            if length > F::FOLLOWED && length - 1 < most {
-                known = length - 1;
-                self.items.push(Item::new(known, distance));
-            }
-            length = known;
-            finder.find(bytes, at, most, known, |longer, from| {
+            let (mut length, mut distance) = (0, 0);
+            finder.find(bytes, at, most, |longer, from| {
                 (length, distance) = (longer, from);
                 self.items.push(Item::new(longer, from));
             });
@@ -88,7 +82,6 @@ impl Matches {
             if length >= nice {
                 self.add_rest(finder, bytes, at, (length, distance));
                 at += length - 1;
-                length = 0;
             }
         }
         self.begin();

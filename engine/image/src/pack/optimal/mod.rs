@@ -159,19 +159,21 @@ impl Encoder {
         self.items.resize(unit.len(), Item::LITERAL);
         self.trial.resize(unit.len(), Item::LITERAL);
         lazily(&self.matches, unit, &mut self.items);
-        let mut blocks = Vec::new();
+        let mut blocks: Vec<(Range<usize>, Histogram)> = Vec::new();
         // What takes least depends on the blocks, and these on what takes least.
         for passes in self.effort.passes {
             if *passes > 0 {
-                blocks = ranges(split(&self.items, unit, self.effort.grain));
-                for block in &blocks {
-                    self.improve(unit, block.clone(), *passes);
-                }
+                let ranges = ranges(split(&self.items, unit, self.effort.grain));
+                let improve = |block: Range<usize>| {
+                    let histogram = self.improve(unit, block.clone(), *passes);
+                    (block, histogram)
+                };
+                blocks = ranges.into_iter().map(improve).collect();
             }
         }
-        for block in blocks {
+        for (block, histogram) in blocks {
             let (items, bytes) = (&self.items[block.clone()], &unit[block]);
-            let codes = Codes::smallest(&Histogram::of(symbols(items, bytes)));
+            let codes = Codes::smallest(&histogram);
             if stored_bits(bytes.len(), out.length()) <= codes.bits {
                 put_stored(bytes, out);
             } else {
@@ -180,19 +182,21 @@ impl Encoder {
         }
     }
 
-    /// Finds better symbols for a block, until it takes no less after so many `passes`.
-    fn improve(&mut self, unit: &[u8], block: Range<usize>, passes: u32) {
+    /// Finds better symbols for a block, until it takes no less after so many `passes`. Returns how
+    /// often each occurs.
+    fn improve(&mut self, unit: &[u8], block: Range<usize>, passes: u32) -> Histogram {
         /// Bits less than which are no gain, and passes without one after which there is none.
         const GAIN: u64 = 8;
         const IDLE: u32 = 3;
         let bytes = &unit[block.clone()];
         let items = &mut self.items[block.clone()];
         let trial = &mut self.trial[block.clone()];
-        let mut histogram = Histogram::of(symbols(items, bytes));
-        let mut least = Codes::best(&histogram).bits;
+        let mut best = Histogram::of(symbols(items, bytes));
+        let mut least = Codes::best(&best).bits;
         if least >= stored_bits(bytes.len(), 0) {
-            return;
+            return best;
         }
+        let mut histogram = best.clone();
         let mut idle = 0;
         for _ in 0..passes {
             let costs = Costs::of(&histogram);
@@ -203,6 +207,7 @@ impl Encoder {
             idle = if bits + GAIN < least { 0 } else { idle + 1 };
             if bits < least {
                 least = bits;
+                best = histogram.clone();
                 items.copy_from_slice(trial);
             }
             if idle == IDLE {
@@ -211,16 +216,19 @@ impl Encoder {
         }
         // Now with codes as they are. What takes less with these takes still less with its own.
         for _ in 0..self.effort.last_passes {
-            let costs = Costs::with(&Codes::best(&Histogram::of(symbols(items, bytes))));
+            let costs = Costs::with(&Codes::best(&best));
             let whole = self.effort.whole;
             self.cheapest.find(&self.matches, block.start, bytes, &costs, whole, trial);
-            let bits = Codes::best(&Histogram::of(symbols(trial, bytes))).bits;
+            let histogram = Histogram::of(symbols(trial, bytes));
+            let bits = Codes::best(&histogram).bits;
             if bits >= least {
-                return;
+                break;
             }
             least = bits;
+            best = histogram;
             items.copy_from_slice(trial);
         }
+        best
     }
 }
 

@@ -1,6 +1,6 @@
 //! From matches to symbols: the first that come, or those that take least.
 
-use super::costs::Costs;
+use super::costs::{Costs, LENGTHS_HELD};
 use super::matches::Matches;
 use super::symbols::{Item, SHORTEST};
 
@@ -58,12 +58,14 @@ impl Cheapest {
         items: &mut [Item],
     ) {
         let count = bytes.len();
-        self.rest.resize(count + 1 + super::places::LONGEST, 0);
+        self.rest.resize(count + LENGTHS_HELD, 0);
         let rest = &mut self.rest[..];
         rest[count] = 0;
         rest[count + 1..].fill(Self::TOO_MUCH);
         for at in (0..count).rev() {
-            let mut least = rest[at + 1] + costs.literals[usize::from(bytes[at])];
+            let ahead: &[u32; LENGTHS_HELD] =
+                rest[at..at + LENGTHS_HELD].try_into().expect("it is as long");
+            let mut least = ahead[1] + costs.literals[usize::from(bytes[at])];
             let mut item = Item::LITERAL;
             let mut from = SHORTEST;
             for &candidate in matches.of(first + at) {
@@ -73,9 +75,10 @@ impl Cheapest {
                     from = longest;
                 }
                 let mut best = 0;
-                let costs = costs.lengths[from..=longest].iter();
-                for ((length, cost), rest) in (from..).zip(costs).zip(&rest[at + from..]) {
-                    let all = distance + cost + rest;
+                for length in from..=longest {
+                    let all = distance
+                        + costs.lengths[length % LENGTHS_HELD]
+                        + ahead[length % LENGTHS_HELD];
                     if all <= least {
                         (least, best) = (all, length);
                     }

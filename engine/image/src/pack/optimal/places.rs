@@ -29,19 +29,9 @@ pub(super) trait Finder {
     fn insert(&mut self, bytes: &[u8], at: usize, most: usize);
 
     /// The same, and hands `found` the length and the distance of matches of `most` bytes at
-    /// most: each longer than the one before, and than `known`.
-    fn find(
-        &mut self,
-        bytes: &[u8],
-        at: usize,
-        most: usize,
-        known: usize,
-        found: impl FnMut(usize, usize),
-    );
+    /// most: each longer than the one before.
+    fn find(&mut self, bytes: &[u8], at: usize, most: usize, found: impl FnMut(usize, usize));
 
-    /// Bytes from which on a match is worth being followed instead of looking for all others,
-    /// if there are such.
-    const FOLLOWED: usize;
     /// Whether not all positions in noise have to be looked at.
     const SKIPS: bool;
 }

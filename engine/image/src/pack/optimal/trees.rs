@@ -34,8 +34,6 @@ impl Trees {
 }
 
 impl Finder for Trees {
-    /// None: a tree has to be gone through anyway.
-    const FOLLOWED: usize = usize::MAX;
     const SKIPS: bool = false;
 
     fn restart(&mut self, at: usize) {
@@ -47,18 +45,11 @@ impl Finder for Trees {
     #[inline]
     fn insert(&mut self, bytes: &[u8], at: usize, most: usize) {
         // Beyond that, an order is of no use.
-        self.find(bytes, at, most.min(self.search.nice), 0, |_, _| ());
+        self.find(bytes, at, most.min(self.search.nice), |_, _| ());
     }
 
     #[inline]
-    fn find(
-        &mut self,
-        bytes: &[u8],
-        at: usize,
-        most: usize,
-        known: usize,
-        mut found: impl FnMut(usize, usize),
-    ) {
+    fn find(&mut self, bytes: &[u8], at: usize, most: usize, mut found: impl FnMut(usize, usize)) {
         let Self { of_three, roots, children, base, .. } = self;
         let number = base.number(at, |renumber| {
             renumber(&mut of_three[..]);
@@ -71,8 +62,8 @@ impl Finder for Trees {
         let near = std::mem::replace(&mut of_three[hash(word, 3, self.order)], number);
         let root = std::mem::replace(&mut roots[hash(word, 4, ORDER)], number);
         let (near, mut node) = (i32::from(near), i32::from(root));
-        let mut best = known.max(2);
-        if known < 3 && near > last {
+        let mut best = 2;
+        if near > last {
             let position = base.position(near);
             if (four(bytes, position) ^ word as u32) << 8 == 0 {
                 best = 3;
