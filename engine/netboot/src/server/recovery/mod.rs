@@ -211,7 +211,8 @@ impl Recovery {
             // As much again for what it still has to drop as it took beyond that.
             left = left.max(took.mul_f64((f64::from(batch.tried) / expected - 1.0).max(0.0)));
         }
-        self.drained = now + left.min(Self::SLED_TIMER);
+        // Two rounds must fit in before the sled's own timer: a choice, a quarter of that.
+        self.drained = now + left.min(Self::SLED_TIMER / 4);
         lost
     }
 
