@@ -90,3 +90,19 @@ fn sleds_that_stand_still_are_sent_two_batches_again_at_most() {
         assert_bound("pauses", &Scenario { seed, pause, ..rack });
     }
 }
+
+/// Ten such boots took up to 6.6 s, when one lost frame was enough to have each batch of a sled sent
+/// twice that was still dropping the one before.
+#[test]
+fn a_sled_with_a_slow_console_is_not_outrun_for_long() {
+    let image = image(8);
+    for seed in 1..=10 {
+        let rack = Scenario::new(1, image.clone(), GIGABIT);
+        let console = Duration::from_millis(1);
+        let faults = Faults::loss(0.0001);
+        let outcome = Scenario { seed, console, faults, pause: None, ..rack }.run();
+        assert_eq!(outcome.booted, 1, "seed {seed}");
+        assert!(outcome.early <= 1024, "seed {seed}: {} retransmits", outcome.early);
+        assert!(outcome.time < Duration::from_secs(2), "seed {seed}: {:?}", outcome.time);
+    }
+}

@@ -157,7 +157,8 @@ impl Recovery {
         } else if batch.tried == 0 {
             let waited = now.since(batch.sent);
             let late = now.since(batch.ready).saturating_sub(batch.rto);
-            self.spacing.settle(now.since(self.went_on), late, batch.rto);
+            let out = batch.sent.since(self.went_on);
+            self.spacing.settle(now.since(self.went_on), out, late, batch.rto);
             // What it still had to drop is no part of its answer.
             let waited = waited.min(now.since(batch.ready).max(self.answers.median()));
             self.answers.add(waited, 1.0);
@@ -200,8 +201,18 @@ impl Recovery {
         // if each batch needs a repair, nothing else would tell.
         let slower = if batch.rounds == 0 { 1.0 } else { Spacing::GROWTH };
         let all = self.spacing.cost().mul_f64(slower) * batch.tried;
-        let left = all.mul_f64(1.0 - lost) + all.saturating_sub(took).mul_f64(lost);
-        self.drained = now + left;
+        let mut left = all.mul_f64(1.0 - lost) + all.saturating_sub(took).mul_f64(lost);
+        // Where the last lost frame was to be expected in the first round, and how likely it was not
+        // found there because its retransmit was lost too.
+        let expected = frames * k / (k + 1.0);
+        let again = 1.0 - (1.0 - k / frames * batch.loss).powf(k);
+        let after = batch.rounds > 0 && took.as_secs_f64() > Spacing::GROWTH * round;
+        if lost >= 0.5 && self.spacing.outran(after, again) {
+            // As much again for what it still has to drop as it took beyond that.
+            left = left.max(took.mul_f64((f64::from(batch.tried) / expected - 1.0).max(0.0)));
+        }
+        // Two rounds must fit in before the sled's own timer: a choice, a quarter of that.
+        self.drained = now + left.min(Self::SLED_TIMER / 4);
         lost
     }
 

@@ -13,6 +13,12 @@ use std::time::Duration;
 /// The first bound is a delivery rate as BBR measures it (draft-cardwell-iccrg-bbr-congestion-
 /// control, section 4.1), and is used in the same way: at the start each round tries almost three
 /// times the rate until that gains nothing; from then on one round in eight tries a quarter more.
+///
+/// A sled that is outrun answers each batch late, because it still drops what came before, and is
+/// sent that much more: no batch is answered without retransmits, so nothing is measured. What
+/// tells is that its answers come only after a whole round. Then the gap is doubled, as a
+/// retransmission timer is (RFC 6298, section 5.5), until there is a measurement (Karn's algorithm),
+/// and made smaller again by answers within a round.
 #[derive(Clone, Debug)]
 pub(super) struct Spacing {
     gap: Duration,
@@ -25,6 +31,10 @@ pub(super) struct Spacing {
     /// Rounds in a row that showed a higher cost.
     dearer: u32,
     repair: Option<Repair>,
+    /// How likely it is that all retransmits were lost that would have been found in time.
+    chance: f64,
+    /// How many times longer the gap is made because retransmits seem to outrun the sled.
+    backoff: f64,
 }
 
 /// A repair whose cost is not known until the next batch is answered.
@@ -56,15 +66,18 @@ impl Spacing {
     const TELLING: u32 = 16;
     /// One answer may be late by chance, two in a row hardly.
     const SURE: u32 = 2;
+    /// What hardly happens by chance: a choice. Where 1% is lost, it takes three retransmits in a
+    /// row that were lost (2% each).
+    const CHANCE: f64 = 1e-4;
 
     /// The time to leave after each retransmit.
     pub(super) fn gap(&self) -> Duration {
-        self.gap
+        self.gap.mul_f64(self.backoff).min(Self::MOST)
     }
 
     /// What a dropped frame costs the sled, as far as is known.
     pub(super) fn cost(&self) -> Duration {
-        self.cost
+        self.cost.mul_f64(self.backoff).min(Self::MOST)
     }
 
     /// Whether that has been measured.
@@ -75,7 +88,7 @@ impl Spacing {
     /// The sled went on `took` after the first of `sent` retransmits, of which the last was `span`
     /// after the first; an answer by itself takes up to `rto`.
     pub(super) fn repaired(&mut self, took: Duration, sent: u32, span: Duration, rto: Duration) {
-        let limited = span > self.gap.mul_f64(Self::GROWTH) * sent.saturating_sub(1);
+        let limited = span > self.gap().mul_f64(Self::GROWTH) * sent.saturating_sub(1);
         self.repair = Some(Repair { took, sent, limited });
         let least = took.saturating_sub(rto) / sent.max(1);
         // It was waited for as long again: it was busy all that time.
@@ -92,14 +105,32 @@ impl Spacing {
         }
     }
 
+    /// A lost frame was found in time, or only well `after` the first round, which happens with the
+    /// probability `again` because its retransmit was lost too. Says whether the sled is too slow
+    /// for the pace, more likely.
+    pub(super) fn outran(&mut self, after: bool, again: f64) -> bool {
+        if !after {
+            self.chance = 1.0;
+            self.backoff = (self.backoff / Self::GROWTH).max(1.0);
+            return false;
+        }
+        self.chance *= again;
+        let outran = self.chance < Self::CHANCE;
+        if outran {
+            self.chance = 1.0;
+            self.backoff = (2.0 * self.backoff).min(Self::MOST.div_duration_f64(self.gap));
+        }
+        outran
+    }
+
     /// The next batch needed a repair too: nobody knows when the sled had dropped all of the last.
     pub(super) fn forget(&mut self) {
         self.repair = None;
     }
 
-    /// The next batch was answered `then` later, without repair; `late` by so much more than an
-    /// answer takes.
-    pub(super) fn settle(&mut self, then: Duration, late: Duration, rto: Duration) {
+    /// The next batch was `out` so much later, and answered `then` later, without repair; `late` by
+    /// so much more than an answer takes.
+    pub(super) fn settle(&mut self, then: Duration, out: Duration, late: Duration, rto: Duration) {
         let Some(Repair { took, sent, limited }) =
             self.repair.take().filter(|repair| repair.sent >= Self::TELLING)
         else {
@@ -111,7 +142,12 @@ impl Spacing {
         if limited && !gained {
             return;
         }
-        self.cost = self.cost.min(most);
+        // What was assumed is too little. Where other sleds' turns came first, `most` says nothing.
+        let outran = self.backoff > 1.0 && out <= took.mul_f64(Self::GROWTH - 1.0);
+        self.cost = if outran { most.min(Self::MOST) } else { self.cost.min(most) };
+        if outran {
+            self.backoff = 1.0;
+        }
         let least = (took + then).saturating_sub(rto) / sent;
         self.dearer = if !late.is_zero() && least > self.cost { self.dearer + 1 } else { 0 };
         if self.dearer == Self::SURE {
@@ -133,6 +169,7 @@ impl Spacing {
     fn raise(&mut self, least: Duration) {
         if least > self.cost.mul_f64(Self::GROWTH) {
             self.cost = least.min(Self::MOST);
+            self.backoff = 1.0;
             self.starting = None;
             self.set(self.cost);
         }
@@ -153,6 +190,8 @@ impl Default for Spacing {
             rounds: 0,
             dearer: 0,
             repair: None,
+            chance: 1.0,
+            backoff: 1.0,
         }
     }
 }
@@ -173,7 +212,7 @@ mod tests {
             let sent = ((took.as_secs_f64() / gap.as_secs_f64()) as u32).clamp(wanted, 128);
             spacing.repaired(took, sent, gap * (sent - 1), Duration::ZERO);
             let left = (sent * cost).saturating_sub(took);
-            spacing.settle(left.max(MS), left.saturating_sub(MS), MS);
+            spacing.settle(left.max(MS), MS, left.saturating_sub(MS), MS);
         }
     }
 
@@ -194,7 +233,7 @@ mod tests {
         repairs(&mut spacing, Duration::from_micros(150), 30);
         let cost = spacing.cost();
         spacing.repaired(64 * cost, 64, 63 * cost, Duration::ZERO);
-        spacing.settle(20 * MS, 19 * MS, MS);
+        spacing.settle(20 * MS, MS, 19 * MS, MS);
         assert_eq!(spacing.cost(), cost);
     }
 
