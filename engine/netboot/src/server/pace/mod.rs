@@ -173,7 +173,8 @@ impl Pacer {
         if self.rate.is_infinite() {
             return;
         }
-        let time = |frames: f64| Duration::from_secs_f64(frames / self.rate);
+        // A fifth of what `Duration::from_secs_f64` takes, which is for any number of seconds.
+        let time = |frames: f64| Duration::from_nanos((frames / self.rate * 1e9 + 0.5) as u64);
         let mut slack = time(Self::BURST);
         if !std::mem::take(&mut self.resting) {
             slack = slack.max(Self::LATE.min(time(Self::MOST_LATE)));
