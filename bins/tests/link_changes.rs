@@ -9,14 +9,20 @@ mod tool;
 
 use std::process::Command;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::lab::{Running, SOON, image, sledsim};
 use crate::netns::{FAR, NEAR, inside, ip, run, wait_for, wait_for_frames};
 use crate::tool::Desk;
 
-/// Longer than the server takes to look at its links: 200 ms.
-const LOOK: Duration = Duration::from_millis(800);
+/// Waits for what the server does when it next looks at its links.
+fn until(what: &str, mut happened: impl FnMut() -> bool) {
+    let end = Instant::now() + SOON;
+    while !happened() {
+        assert!(Instant::now() < end, "{what}");
+        sleep(Duration::from_millis(50));
+    }
+}
 
 /// A desk with an image, in a namespace with a second cable.
 fn with_two_cables(body: impl FnOnce(Desk) + Send) {
@@ -116,21 +122,19 @@ fn a_second_server_on_a_link_is_refused_unless_it_is_wanted() {
         let shared = desk.run(&format!("bootserver {line}"));
         let said = String::from_utf8(shared.stderr).unwrap();
         assert!(said.contains("serving every sled"), "{said}");
-        let sharing =
-            Running::start(&desk, "bootserver", &format!("--share-link {NEAR} zfs.img all"));
-        sleep(LOOK);
+        let line = format!("--share-link {NEAR} zfs.img all");
+        let mut sharing = Running::start(&desk, "bootserver", &line);
+        sharing.until_said(&["serving every sled"]);
         let other = desk.run("bootserver -t 0.3 near2 zfs.img all");
         assert!(String::from_utf8(other.stderr).unwrap().contains("serving every sled"));
         // Nothing stays behind of a server that was killed, but who shared its link is there.
         first.signal("-KILL");
         first.end(SOON);
-        sleep(LOOK);
-        let second = desk.run(&format!("bootserver {NEAR} zfs.img all"));
-        let said = String::from_utf8(second.stderr).unwrap();
-        assert!(
-            said.contains(&format!("{NEAR}: already served by process {} (", sharing.id())),
-            "{said}"
-        );
+        let holder = format!("{NEAR}: already served by process {} (", sharing.id());
+        until("who shared the link holds it now", || {
+            let second = desk.run(&format!("bootserver -t 0.1 {NEAR} zfs.img all"));
+            String::from_utf8(second.stderr).unwrap().contains(&holder)
+        });
         // It is not waited for, but takes a moment to end.
         sharing.signal("-TERM");
         let after = desk.run(&format!("bootserver -t 0.3 {NEAR} zfs.img all"));
@@ -234,8 +238,9 @@ fn boots_under_way_go_on_when_the_links_address_changes() {
             let (status, table, said) = rack.end(SOON);
             assert_eq!(status, 0, "{change}: {table}{said}");
             assert!(!said.contains("start over"), "{change}: {said}");
-            sleep(LOOK);
-            assert!(!is_promiscuous("bridge0"), "{change}: nobody needs the old address any more");
+            until(&format!("{change}: nobody needs the old address any more"), || {
+                !is_promiscuous("bridge0")
+            });
             server.signal("-TERM");
             let (status, _, log) = server.end(SOON);
             assert_eq!(status, 0, "{change}: {log}");

@@ -1,7 +1,7 @@
 complete -c bootserver -s t -l timeout -d 'Fail if no sled that is served has been heard from for this long, counted from the start and from each frame' -r
 complete -c bootserver -l image -d 'Another image, or a folder of images. Each sled is offered one after another until it takes one, starting with the one that it took last time' -r -F
 complete -c bootserver -l assign -d 'Offer the sled MAC the image PATH and no other. LINK/MAC=PATH applies to that sled on that link, and takes precedence' -r
-complete -c bootserver -l config -d 'Read from FILE, in TOML, what to serve to whom; what the command line says counts for more. SIGHUP reads it again' -r -F
+complete -c bootserver -l config -d 'Read from FILE, in TOML, what to serve to whom; the command line overrides it. SIGHUP reads it again' -r -F
 complete -c bootserver -l state -d 'Keep in FILE which sled, by link and address, took which image, and read it at the start' -r -F
 complete -c bootserver -l tx -d 'How frames leave: `auto` picks the cheapest path that works here, `mmsg` (sendmmsg) works everywhere, `uring` needs io_uring, `xdp` AF_XDP. Only `xdp` attaches an XDP program to a card that needs one for zero-copy, which resets most cards at the start and at the end. [default: auto]' -r
 complete -c bootserver -l workers -d 'Threads that serve each link; the kernel spreads the sleds among them. The default is half the number of cores, shared by the links, and 1 for a single sled' -r
@@ -15,7 +15,7 @@ complete -c bootserver -l refresh -d 'How often to look for something newer at e
 complete -c bootserver -l channel-key -d 'A minisign key that signs channels, or a file of one; may be given several times' -r
 complete -c bootserver -l log -d 'How the log looks: `text` for people, `json` for programs, a record per line. [default: text]' -r -f -a "text\t'Words for people'
 json\t'Records for programs'"
-complete -c bootserver -l log-level -d 'Log what is at least so grave. [default: info]' -r -f -a "error\t'The tool can\'t go on'
+complete -c bootserver -l log-level -d 'Log events of this level and graver ones. [default: info]' -r -f -a "error\t'The tool can\'t go on'
 warn\t'Somebody should look'
 info\t'What happens when all is well'
 debug\t'Every single thing, also what happens again and again'"

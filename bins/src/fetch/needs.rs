@@ -9,7 +9,7 @@ use crate::service::FetchOptions;
 /// What fetching needs.
 #[derive(Debug, Default)]
 pub struct Needs {
-    /// Files and folders that are read, also such as are not there.
+    /// Files and folders that are read, whether they exist or not.
     pub files: Vec<PathBuf>,
     /// Whether anything comes from the network.
     pub connects: bool,

@@ -18,7 +18,7 @@ pub struct Reporting {
     #[arg(long, value_name = "FORMAT", value_enum)]
     pub log: Option<LogFormat>,
 
-    /// Log what is at least so grave. [default: info]
+    /// Log events of this level and graver ones. [default: info]
     #[arg(long, value_name = "LEVEL", value_enum)]
     pub log_level: Option<Level>,
 

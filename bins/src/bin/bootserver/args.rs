@@ -59,7 +59,7 @@ pub(crate) struct Args {
     #[arg(long = "assign", value_name = "[LINK/]MAC=PATH")]
     pub(crate) assigned: Vec<Assignment>,
 
-    /// Read from FILE, in TOML, what to serve to whom; what the command line says counts for more.
+    /// Read from FILE, in TOML, what to serve to whom; the command line overrides it.
     /// SIGHUP reads it again
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "demo")]
     pub(crate) config: Option<PathBuf>,

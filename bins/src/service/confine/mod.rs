@@ -1,4 +1,4 @@
-//! Least privilege: once links and sockets are open, the process gives up what it needs no more.
+//! Least privilege: once links and sockets are open, the process drops what it no longer needs.
 //!
 //! Linux has privileges for each thread, and a new thread has those of the one that starts it. So
 //! all of this is done while there is only one thread:
@@ -31,7 +31,7 @@ use crate::stderr::record::Level;
 /// What is left to the process, and what is still to be taken from its workers.
 #[derive(Debug, Default)]
 pub(crate) struct Confined {
-    /// What is to be said of it.
+    /// What to log about it.
     news: Vec<(Level, String)>,
     /// The folders that it may read, if these are not all.
     readable: Option<Vec<PathBuf>>,
@@ -39,7 +39,7 @@ pub(crate) struct Confined {
     workers: Option<seccomp::Filter>,
 }
 
-/// Refuses a `--user` that there is not, or that the process can't become.
+/// Refuses a `--user` that does not exist, or that the process can't become.
 ///
 /// # Errors
 ///
@@ -48,7 +48,7 @@ pub(super) fn check(options: &ServeOptions) -> anyhow::Result<()> {
     options.user.as_deref().map(user::find).transpose().map(|_| ())
 }
 
-/// Gives up what is needed no more. There must be no other thread yet.
+/// Drops what is no longer needed. There must be no other thread yet.
 ///
 /// # Errors
 ///
@@ -78,7 +78,7 @@ impl Confined {
         let user = user::current();
         match capabilities::drop() {
             Ok(kept) => self.say(Level::Info, format!("runs as {user} {kept}")),
-            // A container or a unit of old may not permit it.
+            // A container or an older unit may not permit it.
             Err(error) => {
                 let text = format!("runs as {user} and can't give up its capabilities: {error}");
                 self.say(Level::Warn, text);
@@ -145,7 +145,7 @@ impl Confined {
         let _ = events;
     }
 
-    /// Whether images can be read from `path`, as far as it was not given up.
+    /// Whether images can still be read from `path`.
     pub(super) fn may_read(&self, path: &Path) -> bool {
         let Some(readable) = &self.readable else { return true };
         let folder = if path.is_dir() { Some(path) } else { path.parent() };
