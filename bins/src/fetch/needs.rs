@@ -11,6 +11,8 @@ use crate::service::FetchOptions;
 pub struct Needs {
     /// Files and folders that are read, whether they exist or not.
     pub files: Vec<PathBuf>,
+    /// Folders of shared file systems, which may come and go.
+    pub shares: Vec<PathBuf>,
     /// Whether anything comes from the network.
     pub connects: bool,
 }
@@ -56,13 +58,14 @@ pub fn needs<'a>(options: &FetchOptions, images: impl Iterator<Item = &'a Path>)
     let sources: Vec<Source> = images.filter_map(Source::of).flatten().collect();
     // Keys are read with each configuration, also if no image is fetched.
     let keys = options.channel_keys.iter().map(PathBuf::from);
-    let mut needs = Needs { files: keys.collect(), connects: options.cache.is_some() };
+    let connects = options.cache.is_some();
+    let mut needs = Needs { files: keys.collect(), shares: Vec::new(), connects };
     for source in sources {
         match (source.scheme, source.file()) {
-            (Scheme::File, Some(path)) if source.kind == Kind::Folder => needs.files.push(path),
+            (Scheme::File, Some(path)) if source.kind == Kind::Folder => needs.shares.push(path),
             // It may be a folder, and a channel names files beside it.
             (Scheme::File, Some(path)) => {
-                needs.files.extend(path.parent().map(Path::to_owned));
+                needs.shares.extend(path.parent().map(Path::to_owned));
             }
             _ => needs.connects = true,
         }
@@ -97,18 +100,20 @@ mod tests {
     #[test]
     fn only_what_comes_from_the_network_needs_names_and_certificates() {
         let key = PathBuf::from("/keys/ci.pub");
-        for (images, files) in [
-            (&["a.img"][..], vec![key.clone()]),
-            (&["file:///srv/a%20b/"], vec![key.clone(), "/srv/a b/".into()]),
-            (&["file:///srv/ci.channel"], vec![key.clone(), "/srv".into()]),
+        for (images, shares) in [
+            (&["a.img"][..], &[][..]),
+            (&["file:///srv/a%20b/"], &["/srv/a b/"]),
+            (&["file:///srv/ci.channel"], &["/srv"]),
         ] {
             let needs = of(images);
-            assert_eq!((needs.files, needs.connects), (files, false), "{images:?}");
+            assert_eq!((&needs.files, needs.connects), (&vec![key.clone()], false), "{images:?}");
+            assert_eq!(needs.shares, shares.iter().map(PathBuf::from).collect::<Vec<_>>());
         }
         assert!(of_cached(Some("/cache"), &["a.img"]).connects, "a URL may follow");
         let needs = of(&["https://ci.example/zfs.img", "file:///srv/a.img"]);
         assert!(needs.connects);
-        for file in ["/keys/ci.pub", "/srv", "/etc/resolv.conf", "/etc/ssl"] {
+        assert_eq!(needs.shares, [PathBuf::from("/srv")]);
+        for file in ["/keys/ci.pub", "/etc/resolv.conf", "/etc/ssl"] {
             assert!(needs.files.contains(&file.into()), "{file}: {needs:?}");
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -54,6 +55,7 @@ impl Files {
         let needs = fetch::needs(&options.fetch, options.paths().map(PathBuf::as_path));
         files.connects = needs.connects;
         files.read.extend(needs.files.into_iter().filter(|path| path.exists()));
+        files.read.extend(needs.shares.iter().filter_map(|share| lasting(share)));
         files
     }
 
@@ -74,6 +76,7 @@ impl Files {
         self.read.extend(folders_of(place));
         if place.is_dir() {
             self.read.insert(place.to_owned());
+            self.read.extend(lasting(place));
             for entry in fs::read_dir(place).into_iter().flatten().flatten() {
                 if entry.file_type().is_ok_and(|kind| kind.is_symlink()) {
                     self.read.extend(folders_of(&entry.path()));
@@ -81,6 +84,18 @@ impl Files {
             }
         }
     }
+}
+
+/// The folder that stays when a file system is mounted at `path`, or anew: the nearest one above it
+/// that is there and no mount point. The root, below which everything is, does not count.
+fn lasting(path: &Path) -> Option<PathBuf> {
+    let path = std::path::absolute(path).ok()?;
+    let device = |path: &Path| fs::metadata(path).map(|found| found.dev()).ok();
+    let lasts = |folder: &&Path| {
+        let own = device(folder);
+        own.is_some() && folder.parent().is_some_and(|parent| device(parent) == own)
+    };
+    path.ancestors().find(lasts).map(Path::to_owned)
 }
 
 /// The folder in which `path` is, and the one in which the file is that it leads to. Of a folder
@@ -139,5 +154,17 @@ mod tests {
     #[test]
     fn a_file_without_a_folder_is_in_this_one() {
         assert_eq!(folders_of(Path::new("no-such.img")), [PathBuf::from(".")]);
+    }
+
+    #[test]
+    fn a_share_that_is_still_to_come_is_read_from_where_it_will_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let here = folder.path().canonicalize().unwrap();
+        assert_eq!(lasting(&here.join("share/images")), Some(here.clone()));
+        fs::create_dir_all(here.join("share/images")).unwrap();
+        assert_eq!(lasting(&here.join("share/images")), Some(here.join("share/images")));
+        // A mount point, on every system that has it.
+        assert_eq!(lasting(Path::new("/proc")), None);
+        assert_eq!(lasting(Path::new("/no/such/folder")), None);
     }
 }
