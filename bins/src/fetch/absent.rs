@@ -67,6 +67,8 @@ pub fn check_key(_: &str) -> anyhow::Result<()> {
 pub struct Needs {
     /// Files and folders that are read.
     pub files: Vec<PathBuf>,
+    /// Folders of shared file systems.
+    pub shares: Vec<PathBuf>,
     /// Whether anything comes from the network.
     pub connects: bool,
 }
