@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use boot_benches::images::pack_file;
+use boot_benches::images::{pack_file, text};
 use boot_image::ImageFile;
 use libdeflater::{CompressionLvl, Compressor, Decompressor};
 use sha2::{Digest, Sha256};
@@ -74,21 +74,4 @@ fn compressed(part: &[u8]) -> Vec<u8> {
 fn verify(path: &Path) {
     let image = ImageFile::open(path).expect("it was prepared");
     image.unpack(&mut |_| Ok(())).expect("it is good");
-}
-
-/// Words as they come, which compress about as well as files do.
-fn text(length: usize) -> Vec<u8> {
-    let mut random = fastrand::Rng::with_seed(7);
-    let words: Vec<Vec<u8>> = (0..4000)
-        .map(|_| std::iter::repeat_with(|| random.u8(b'a'..=b'z')).take(9).collect())
-        .collect();
-    let mut bytes = Vec::with_capacity(length + 16);
-    while bytes.len() < length {
-        // Some words are much more frequent than others.
-        let index = random.usize(..4000).min(random.usize(..4000)).min(random.usize(..4000));
-        bytes.extend_from_slice(&words[index][..2 + index % 8]);
-        bytes.push(b" \n_.("[index % 5]);
-    }
-    bytes.truncate(length);
-    bytes
 }

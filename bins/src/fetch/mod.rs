@@ -157,7 +157,7 @@ pub fn is_url(image: &Path) -> anyhow::Result<bool> {
 ///
 /// # Errors
 ///
-/// If one makes no sense, there is no folder to keep it in, or a key is missing or is none.
+/// If a URL makes no sense, there is no cache folder, or a key is missing or invalid.
 pub fn check<'a>(
     options: &FetchOptions,
     images: impl Iterator<Item = &'a Path>,

@@ -2,6 +2,7 @@
 
 use std::hint::black_box;
 
+use boot_benches::images::text;
 use boot_image::deflate::walk;
 use boot_image::pack::internals::{Pieces, combine_adler, inflate, is_zero};
 use libdeflater::{CompressionLvl, Compressor};
@@ -76,21 +77,4 @@ fn optimal(level: u8) -> u64 {
         black_box(Pieces::new(level, [&text[..]].into_iter()));
     });
     64
-}
-
-/// Words as they come, which compress about as well as files do.
-fn text(length: usize) -> Vec<u8> {
-    let mut random = fastrand::Rng::with_seed(7);
-    let words: Vec<Vec<u8>> = (0..4000)
-        .map(|_| std::iter::repeat_with(|| random.u8(b'a'..=b'z')).take(9).collect())
-        .collect();
-    let mut bytes = Vec::with_capacity(length + 16);
-    while bytes.len() < length {
-        // Some words are much more frequent than others.
-        let index = random.usize(..4000).min(random.usize(..4000)).min(random.usize(..4000));
-        bytes.extend_from_slice(&words[index][..2 + index % 8]);
-        bytes.push(b" \n_.("[index % 5]);
-    }
-    bytes.truncate(length);
-    bytes
 }

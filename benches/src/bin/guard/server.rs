@@ -34,7 +34,7 @@ pub(crate) const WORKS: &[(&str, Work)] = &[
     ("stranger-read-full-table", strangers_read),
 ];
 
-/// Frames that are measured, whatever the number of sleds.
+/// Frames that are measured, whatever the number of sleds: a batch for each of the most.
 const FRAMES: u64 = 512 * SLOTS as u64;
 
 /// A rack whose server has found how fast the link is.

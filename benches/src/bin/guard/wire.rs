@@ -20,6 +20,7 @@ pub(crate) const WORKS: &[(&str, Work)] = &[
     ("emit-header", emit_header),
 ];
 
+/// Makes what happens once negligible.
 const TIMES: u64 = 10_000;
 const SLED: MacAddr = MacAddr::new([2, 0, 0, 0, 1, 0]);
 const SERVER: MacAddr = MacAddr::new([2, 0, 0, 0, 0, 1]);

@@ -98,8 +98,8 @@ fn lasting(path: &Path) -> Option<PathBuf> {
     path.ancestors().find(lasts).map(Path::to_owned)
 }
 
-/// The folder in which `path` is, and the one in which the file is that it leads to. Of a folder
-/// that is no symlink there is none.
+/// The folder of `path`, and that of the file to which it leads; nothing if it is itself a folder
+/// and no symlink.
 fn folders_of(path: &Path) -> Vec<PathBuf> {
     let is_link = path.is_symlink();
     if path.is_dir() {

@@ -62,7 +62,7 @@ impl Filter {
     ///
     /// # Errors
     ///
-    /// If there is none for this processor.
+    /// If this processor has no seccomp filters.
     pub(super) fn new(tx: TxPath) -> Result<Self, seccompiler::Error> {
         let filter = SeccompFilter::new(
             calls(tx)?,

@@ -180,9 +180,11 @@ impl Server {
 }
 
 /// Appends the DATA frame for `offset`: what the image has there, up to a block (P8), or nothing
-/// if it ends before (P17).
+/// if it ends before (P17). No sled's frames may end the server, so one without an image is sent
+/// nothing.
 pub(super) fn push_data(sled: &mut Sled, source: MacAddr, offset: u64, batch: &mut Batch) {
-    let image = sled.image.as_ref().expect("a sled that has asked was offered an image");
+    debug_assert!(sled.image.is_some(), "what a sled asks for is forgotten with its image");
+    let Some(image) = &sled.image else { return };
     push_block(image, sled.address, source, offset, batch);
     sled.frames += 1;
 }

@@ -7,7 +7,7 @@ use super::split::Grain;
 #[derive(Clone, Copy, Debug)]
 pub(super) enum FinderKind {
     Chains,
-    /// With hashes of three bytes of so many bits: where they meet, a match is not found.
+    /// With hashes of three bytes, of this many bits: a collision hides a match.
     Trees(u32),
 }
 

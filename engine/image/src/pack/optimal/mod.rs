@@ -182,8 +182,8 @@ impl Encoder {
         }
     }
 
-    /// Finds better symbols for a block, until it takes no less after so many `passes`. Returns how
-    /// often each occurs.
+    /// Finds better symbols for a block, in at most `passes` passes, until they save no more bits.
+    /// Returns how often each occurs.
     fn improve(&mut self, unit: &[u8], block: Range<usize>, passes: u32) -> Histogram {
         /// Bits less than which are no gain, and passes without one after which there is none.
         const GAIN: u64 = 8;

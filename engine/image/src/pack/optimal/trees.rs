@@ -20,7 +20,7 @@ pub(super) struct Trees {
 }
 
 impl Trees {
-    /// With hashes of three bytes of so many bits.
+    /// With hashes of three bytes, of `order` bits.
     pub(super) fn new(search: Search, order: u32) -> Self {
         Self {
             search,

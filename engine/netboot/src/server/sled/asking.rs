@@ -177,6 +177,8 @@ impl Sled {
     /// Lets go what it would have read from by now.
     fn drop_stale(&mut self, now: Instant) {
         if now.since(self.read_at) >= Self::LOST_AFTER {
+            // Without its image there is nothing to send.
+            self.forget_asked();
             self.image = None;
         }
         if now.since(self.offered) >= Self::LOST_AFTER {
