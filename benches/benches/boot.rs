@@ -23,7 +23,7 @@ mod linux {
     use boot_format::wire::{BLOCK, MacAddr};
     use boot_image::Contents;
     use boot_netboot::server::{Config, Serve, Server};
-    use boot_netboot::sled::{Rack, Sled, SledConfig};
+    use boot_netboot::sled::{Sled, SledConfig, Sleds};
     use boot_netboot::station::Station;
     use boot_netboot::time::Instant;
     use nix::sched::{CpuSet, sched_setaffinity};
@@ -226,7 +226,7 @@ mod linux {
                     ..SledConfig::new(first.nth_after(number))
                 })
             });
-            let mut rack = Rack::new(sleds.collect());
+            let mut rack = Sleds::new(sleds.collect());
             let mut fairness = None;
             let start = cpu();
             let end = clock.now() + Duration::from_mins(1);
@@ -254,7 +254,7 @@ mod linux {
     }
 
     /// Jain's fairness index of what the sleds have: 1 if all have the same.
-    fn jain(rack: &Rack) -> f64 {
+    fn jain(rack: &Sleds) -> f64 {
         let shares = rack.sleds().iter().map(|sled| sled.report().bytes as f64);
         let (sum, squares) =
             shares.fold((0.0, 0.0), |(sum, squares), share| (sum + share, squares + share * share));

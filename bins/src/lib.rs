@@ -5,6 +5,7 @@
 // They panic if the stream fails: `say!` does not.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod boot_table;
 pub mod columns;
 pub mod config;
 pub mod csum;
@@ -15,7 +16,6 @@ pub mod fetch;
 pub mod groups;
 pub mod output;
 pub mod patient;
-pub mod rack;
 pub mod service;
 pub mod shown;
 pub mod signals;

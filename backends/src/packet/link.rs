@@ -8,10 +8,10 @@ use boot_format::wire::{MacAddr, source_of};
 use boot_netboot::batch::Batch;
 use boot_netboot::time::Instant;
 
+use super::backoff::Backoff;
 use super::filter;
 use super::hold::Holding;
 use super::outage::Outage;
-use super::room::Room;
 use super::socket::{ReceiveScratch, Socket};
 use super::until::{Before, Until};
 use super::watch::Watch;
@@ -109,7 +109,7 @@ pub(super) struct PacketLink {
     path: Box<dyn Transmit>,
     described: String,
     receive: ReceiveScratch,
-    room: Room,
+    backoff: Backoff,
     blocked: Option<Stop>,
     /// Whether a wait for room has gone its full length since the last send.
     waited: bool,
@@ -138,7 +138,7 @@ impl PacketLink {
             path,
             described,
             receive: ReceiveScratch::new(),
-            room: Room::new(),
+            backoff: Backoff::new(),
             blocked: None,
             waited: false,
             outage: Outage::new(options.patience),
@@ -250,7 +250,7 @@ impl PacketLink {
         self.count(&round);
         self.late += round.sent;
         if mem::take(&mut self.waited) {
-            self.room.made(round.sent.taken);
+            self.backoff.made(round.sent.taken);
         }
         Ok(())
     }
@@ -342,7 +342,7 @@ impl Datalink for PacketLink {
             }
         }
         if mem::take(&mut self.waited) {
-            self.room.made(sent.taken);
+            self.backoff.made(sent.taken);
         }
         sent += mem::take(&mut self.late);
         Ok(sent)
@@ -357,7 +357,7 @@ impl Datalink for PacketLink {
         let late = self.path.pending() > 0;
         let runs = late && self.runs();
         let before = Before { late, runs, want_room, blocked: self.blocked };
-        let (until, pause) = (before.until(), self.room.pause());
+        let (until, pause) = (before.until(), self.backoff.pause());
         let timeout = until.limit(timeout, pause);
         self.wait(timeout, until == Until::Room)?;
         let received = self.take_frames(sink)?;

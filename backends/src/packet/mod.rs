@@ -2,12 +2,12 @@
 //! sending past it.
 
 mod attributes;
+mod backoff;
 mod filter;
 mod hold;
 mod link;
 mod mmsg;
 mod outage;
-mod room;
 mod socket;
 mod until;
 mod uring;

@@ -2,14 +2,14 @@
 //!
 //! `BOOT_SIM_SEEDS` says how many seeds are run, `BOOT_SIM_SEED` runs one alone.
 
-mod rack;
+mod trial;
 
 use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use self::rack::{Outcome, Rack};
+use self::trial::{Tally, Trial};
 
 const SEEDS: u64 = 2000;
 
@@ -19,39 +19,39 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 /// Runs a rack; a panic is a broken invariant too.
-fn boot(rack: &Rack) -> Result<Outcome, String> {
-    let run = catch_unwind(|| rack.boot());
+fn boot(trial: &Trial) -> Result<Tally, String> {
+    let run = catch_unwind(|| trial.boot());
     run.unwrap_or_else(|_| Err("panicked; its message is above".to_owned()))
 }
 
 #[test]
 fn every_sled_boots_whatever_happens() {
-    boot_all(Rack::from_seed);
+    boot_all(Trial::from_seed);
 }
 
 #[test]
 fn every_sled_boots_whatever_happens_to_it_or_to_others_in_step() {
-    boot_all(|seed| Rack::from_seed(seed).together());
+    boot_all(|seed| Trial::from_seed(seed).together());
 }
 
-/// Boots the racks that `rack` makes of seeds, each with the faults that follow from its seed.
-fn boot_all(rack: impl Fn(u64) -> Rack + Sync) {
+/// Boots the racks that `trial` makes of seeds, each with the faults that follow from its seed.
+fn boot_all(trial: impl Fn(u64) -> Trial + Sync) {
     let one = number("BOOT_SIM_SEED");
     let (first, count) = one.map_or((0, number("BOOT_SIM_SEEDS").unwrap_or(SEEDS)), |s| (s, 1));
     let began = Instant::now();
     let next = AtomicU64::new(first);
     let workers = thread::available_parallelism().map_or(1, usize::from);
     let work = || {
-        let mut total = Outcome::default();
+        let mut total = Tally::default();
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed - first >= count {
                 return Ok(total);
             }
-            total.add(&boot(&rack(seed)).map_err(|broken| (seed, broken))?);
+            total.add(&boot(&trial(seed)).map_err(|broken| (seed, broken))?);
         }
     };
-    let mut total = Outcome::default();
+    let mut total = Tally::default();
     thread::scope(|scope| {
         let running: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
         for worker in running {
@@ -60,7 +60,7 @@ fn boot_all(rack: impl Fn(u64) -> Rack + Sync) {
                 Err((seed, broken)) => panic!(
                     "seed {seed}: {broken}\n  {:?}\n  once more: BOOT_SIM_SEED={seed} cargo \
                      test -p boot-netboot --test sim_faults -- --nocapture",
-                    rack(seed)
+                    trial(seed)
                 ),
             }
         }

@@ -44,7 +44,7 @@ fn link(rate: u64, faults: Faults) -> Link {
 }
 
 /// A rack with its strangers.
-struct Rack {
+struct Setup {
     segment: Segment<Actor>,
     server: PlugId,
     sleds: Vec<PlugId>,
@@ -52,7 +52,7 @@ struct Rack {
     spoofer: Stranger,
 }
 
-impl Rack {
+impl Setup {
     fn new(random: &mut Rng, image: &Contents) -> Self {
         let mut segment = Segment::new(random.u64(..));
         let config = Config { max_sessions: SESSIONS, ..Config::new(SERVER, Serve::All) };
@@ -228,14 +228,14 @@ fn check(
 fn boot(seed: u64) -> Result<(), String> {
     let mut random = Rng::with_seed(seed);
     let (old, new) = (image(1), image(2));
-    let mut rack = Rack::new(&mut random, &old);
+    let mut setup = Setup::new(&mut random, &old);
     let swapped = Instant::ZERO + BEGUN + Duration::from_millis(random.u64(..1500));
-    rack.run(swapped, 1)?;
-    rack.set_image(&new);
-    rack.run(swapped + Duration::from_millis(random.u64(10..4000)), 2)?;
-    rack.set_image(&old);
-    rack.run(LIMIT, 2)?;
-    rack.judge()
+    setup.run(swapped, 1)?;
+    setup.set_image(&new);
+    setup.run(swapped + Duration::from_millis(random.u64(10..4000)), 2)?;
+    setup.set_image(&old);
+    setup.run(LIMIT, 2)?;
+    setup.judge()
 }
 
 #[test]

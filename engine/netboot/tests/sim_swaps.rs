@@ -34,14 +34,14 @@ fn link(faults: Faults) -> Link {
 }
 
 /// A rack whose sleds take whatever they are offered first, and hold it against its checksum.
-struct Rack {
+struct Setup {
     segment: Segment<Actor>,
     server: PlugId,
     sleds: Vec<PlugId>,
     random: Rng,
 }
 
-impl Rack {
+impl Setup {
     fn new(seed: u64) -> Self {
         let mut random = Rng::with_seed(seed);
         let mut segment = Segment::new(random.u64(..));
@@ -125,10 +125,10 @@ impl Rack {
 fn no_boot_mixes_two_images_however_often_they_are_replaced() {
     let images = [image(1), image(2), image(3)];
     for seed in 0..SEEDS {
-        let mut rack = Rack::new(seed);
-        let swaps = rack.run(&images);
+        let mut setup = Setup::new(seed);
+        let swaps = setup.run(&images);
         assert!(swaps > 0, "seed {seed}");
-        if let Err(broken) = rack.judge() {
+        if let Err(broken) = setup.judge() {
             panic!("seed {seed}: {broken}");
         }
     }

@@ -10,7 +10,7 @@ use boot_backends::{Clock, serve};
 use boot_format::wire::MacAddr;
 use boot_image::Contents;
 use boot_netboot::server::{Config, Counters, Serve, Server, Together};
-use boot_netboot::sled::{Rack, Sled, SledConfig};
+use boot_netboot::sled::{Sled, SledConfig, Sleds};
 
 use crate::knobs::{Count, Fault};
 use crate::links::{
@@ -42,7 +42,7 @@ fn have_a_bad_day(link: &CStr) {
 }
 
 /// Boots eight sleds, all of whose frames go over `sleds`, one by one.
-fn boot(servers: Vec<Link>, sleds: Link, image: &Contents, meanwhile: impl FnOnce()) -> Rack {
+fn boot(servers: Vec<Link>, sleds: Link, image: &Contents, meanwhile: impl FnOnce()) -> Sleds {
     boot_as(None, servers, sleds, image, meanwhile).0
 }
 
@@ -55,14 +55,14 @@ fn boot_as(
     mut sleds: Link,
     image: &Contents,
     meanwhile: impl FnOnce(),
-) -> (Rack, Vec<Counters>) {
+) -> (Sleds, Vec<Counters>) {
     let clock = Clock::new();
     let rack = (1..=SLEDS).map(|number| {
         let address = MacAddr::new([2, 0, 0, 0, 7, number]);
         let (wanted, power_on) = (Some(image.checksum()), clock.now());
         Sled::new(SledConfig { wanted, power_on, ..SledConfig::new(address) })
     });
-    let mut rack = Rack::new(rack.collect());
+    let mut rack = Sleds::new(rack.collect());
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         let mut threads = Vec::new();
@@ -106,7 +106,7 @@ fn boot_as(
     })
 }
 
-fn assert_booted(rack: &Rack) {
+fn assert_booted(rack: &Sleds) {
     for sled in rack.sleds() {
         let report = sled.report();
         println!("{}: {report:?}", sled.address());

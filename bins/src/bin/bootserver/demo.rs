@@ -12,12 +12,12 @@ use boot_backends::{Clock, serve};
 use boot_format::wire::MacAddr;
 use boot_image::Contents;
 use boot_netboot::server::{Config, Serve, Server};
-use boot_netboot::sled::{Rack, Sled, SledConfig};
+use boot_netboot::sled::{Sled, SledConfig, Sleds};
 use boot_tools::exit::Exit;
 use boot_tools::patient::Patient;
 use boot_tools::signals::Signals;
 use boot_tools::units::{Bytes, Plural};
-use boot_tools::{rack, say};
+use boot_tools::{boot_table, say};
 
 /// Bytes of the image that is made if none is given.
 const SIZE: usize = 64 << 20;
@@ -42,7 +42,7 @@ pub(crate) fn run(sleds: usize, image: Option<&Path>) -> anyhow::Result<Exit> {
     let segment = Segment::new();
     let mut link = segment.plug(address(0));
     let (stop, stopped) = crossbeam::channel::bounded::<()>(0);
-    let racks = thread::scope(|scope| {
+    let sleds = thread::scope(|scope| {
         let mut threads = Vec::new();
         for number in 1..=sleds {
             let address = address(number);
@@ -51,7 +51,7 @@ pub(crate) fn run(sleds: usize, image: Option<&Path>) -> anyhow::Result<Exit> {
             let sled = Sled::new(SledConfig { wanted, power_on, ..SledConfig::new(address) });
             let port = segment.plug(address);
             let signals = &signals;
-            threads.push(scope.spawn(move || boot(clock, port, Rack::new(vec![sled]), signals)));
+            threads.push(scope.spawn(move || boot(clock, port, Sleds::new(vec![sled]), signals)));
         }
         let server = scope.spawn(move || {
             let mut server = Server::new(Config::new(address(0), Serve::All));
@@ -66,16 +66,16 @@ pub(crate) fn run(sleds: usize, image: Option<&Path>) -> anyhow::Result<Exit> {
                 }
             })
         });
-        let racks: Vec<_> = threads.into_iter().map(thread::ScopedJoinHandle::join).collect();
+        let sleds: Vec<_> = threads.into_iter().map(thread::ScopedJoinHandle::join).collect();
         drop(stop);
         server.join().map_err(|_| anyhow!("the server panicked"))??;
-        racks
+        sleds
             .into_iter()
-            .map(|rack| rack.map_err(|_| anyhow!("a sled's thread panicked"))?)
+            .map(|booted| booted.map_err(|_| anyhow!("a sled's thread panicked"))?)
             .collect::<anyhow::Result<Vec<_>>>()
     })?;
-    let sleds = || racks.iter().flat_map(Rack::sleds);
-    let table = rack::table(sleds().map(|sled| (sled.address(), sled.report())));
+    let sleds = || sleds.iter().flat_map(Sleds::sleds);
+    let table = boot_table::table(sleds().map(|sled| (sled.address(), sled.report())));
     Patient(io::stdout().lock()).write_all(table.as_bytes())?;
     if signals.interrupted() {
         return Ok(Exit::Interrupted);
@@ -83,16 +83,16 @@ pub(crate) fn run(sleds: usize, image: Option<&Path>) -> anyhow::Result<Exit> {
     Ok(if sleds().all(Sled::is_booted) { Exit::Success } else { Exit::Failure })
 }
 
-fn boot(clock: Clock, mut port: Port, mut rack: Rack, signals: &Signals) -> anyhow::Result<Rack> {
+fn boot(clock: Clock, mut port: Port, mut sled: Sleds, signals: &Signals) -> anyhow::Result<Sleds> {
     let end = clock.now() + PATIENCE;
-    serve(clock, &mut port, &mut rack, |now, rack, _| {
-        if rack.is_booted() || now >= end || signals.interrupted() {
+    serve(clock, &mut port, &mut sled, |now, sled, _| {
+        if sled.is_booted() || now >= end || signals.interrupted() {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(now + TICK)
         }
     })?;
-    Ok(rack)
+    Ok(sled)
 }
 
 /// A locally administered address: the server's is number 0.

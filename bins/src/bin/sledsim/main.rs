@@ -3,14 +3,14 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod args;
-mod rack;
+mod play;
 mod simulate;
 
 use boot_tools::exit::{Exit, main_of};
 
 fn main() -> Exit {
     main_of(|args: args::Args| match &args.link {
-        Some(link) => rack::run(link, &args),
+        Some(link) => play::run(link, &args),
         None => simulate::run(&args),
     })
 }

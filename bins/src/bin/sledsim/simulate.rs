@@ -8,10 +8,10 @@ use boot_format::wire::BLOCK;
 use boot_image::Contents;
 use boot_netboot::server::Together;
 use boot_netboot::sim::{Faults, Outcome, PortConfig, Scenario, bounds, judged};
+use boot_tools::boot_table::table;
 use boot_tools::exit::Exit;
 use boot_tools::groups;
 use boot_tools::patient::Patient;
-use boot_tools::rack::table;
 use boot_tools::units::Bytes;
 
 use crate::args::Args;

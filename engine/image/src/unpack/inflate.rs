@@ -28,7 +28,7 @@ pub(super) fn inflate(
     check_header(image)?;
     let mut progress = Progress::new(image);
     match in_segments(image, done, &mut progress, emit)? {
-        Joining::Done => progress.check_end(image.header.data_size - ZLIB_TRAILER),
+        Joining::Complete => progress.check_end(image.header.data_size - ZLIB_TRAILER),
         Joining::Stuck => progress.go_on(emit),
     }
 }
@@ -72,7 +72,7 @@ pub(super) fn inflate_in(
 
 enum Joining {
     /// The whole stream has been inflated.
-    Done,
+    Complete,
     /// It has to be inflated sequentially from here on.
     Stuck,
 }
@@ -174,7 +174,7 @@ impl Joiner<'_> {
                     emit.emit(part)?;
                     self.spare.push(segment);
                     if is_last {
-                        return Ok(Joining::Done);
+                        return Ok(Joining::Complete);
                     }
                 }
                 None if is_last || count == Self::MOST_JOINED => return Ok(Joining::Stuck),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use boot_format::wire::{MacAddr, Read, SLOTS};
 
 use super::event::EventKind;
-use super::outcomes::{Answer, Answered};
+use super::sent_batch::{Answer, Answered};
 use super::sled::Hello;
 use super::sled_id::SledId;
 use super::{Serve, Server};

@@ -3,8 +3,8 @@
 
 mod answer_times;
 mod config;
-mod rack;
 mod report;
+mod sleds;
 mod slots;
 mod verdict;
 
@@ -23,8 +23,8 @@ use crate::time::Instant;
 
 pub use self::answer_times::AnswerTimes;
 pub use self::config::SledConfig;
-pub use self::rack::Rack;
 pub use self::report::{Event, Panic, Report};
+pub use self::sleds::Sleds;
 
 /// A sled.
 #[derive(Debug)]

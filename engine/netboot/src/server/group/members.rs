@@ -8,7 +8,7 @@ use boot_image::Contents;
 
 use super::choice::{Mean, Step};
 use super::event::Leaving;
-use crate::server::outcomes::{Answer, SentBatch};
+use crate::server::sent_batch::{Answer, SentBatch};
 use crate::server::sled::Sled;
 use crate::server::table::SledId;
 use crate::time::Instant;

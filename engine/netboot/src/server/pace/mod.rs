@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use self::bandwidth::Bandwidth;
 use self::cubic::Cubic;
-use super::outcomes::Answer;
+use super::sent_batch::Answer;
 use crate::time::Instant;
 
 /// How fast DATA frames may go out on a link.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Sled, Stage};
-use crate::server::outcomes::SentBatch;
+use crate::server::sent_batch::SentBatch;
 use crate::time::Instant;
 
 impl Sled {

@@ -12,7 +12,7 @@ use fastrand::Rng;
 
 /// A rack, its links, and what befalls it.
 #[derive(Debug)]
-pub(crate) struct Rack {
+pub(crate) struct Trial {
     pub(super) seed: u64,
     pub(super) sleds: u16,
     /// The images that the server has, by number.
@@ -76,7 +76,7 @@ pub(super) fn image(number: usize) -> Contents {
     MADE[number].clone()
 }
 
-impl Rack {
+impl Trial {
     pub(crate) fn from_seed(seed: u64) -> Self {
         let random = &mut Rng::with_seed(seed);
         let sleds: u16 = one_of(random, &[1, 1, 1, 2, 2, 2, 2, 8, 8, 32]);

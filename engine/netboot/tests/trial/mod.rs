@@ -13,12 +13,12 @@ use boot_netboot::sim::{Actor, Faults, Flood, FloodConfig, PlugId, Segment};
 use boot_netboot::sled::{Event, Panic, Sled, SledConfig};
 use boot_netboot::time::Instant;
 
-pub(crate) use self::plan::Rack;
+pub(crate) use self::plan::Trial;
 use self::plan::{Incident, UNWANTED, image};
 
 /// How a rack's boots went.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Outcome {
+pub(crate) struct Tally {
     boots: u64,
     panics: u64,
     frames: u64,
@@ -26,7 +26,7 @@ pub(crate) struct Outcome {
     slowest: Duration,
 }
 
-impl Outcome {
+impl Tally {
     pub(crate) fn add(&mut self, other: &Self) {
         self.boots += other.boots;
         self.panics += other.panics;
@@ -36,7 +36,7 @@ impl Outcome {
     }
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { boots, panics, frames, virtual_time, slowest } = self;
         write!(
@@ -60,9 +60,9 @@ struct Plugs {
     sleds: Vec<PlugId>,
 }
 
-impl Rack {
+impl Trial {
     /// Boots the rack and checks on the way and at the end that all is as it must be.
-    pub(crate) fn boot(&self) -> Result<Outcome, String> {
+    pub(crate) fn boot(&self) -> Result<Tally, String> {
         let mut segment = Segment::new(self.seed);
         let plugs = self.plug(&mut segment);
         for (at, incident) in &self.incidents {
@@ -196,8 +196,8 @@ impl Rack {
     }
 
     /// What must hold at the end.
-    fn judge(&self, segment: &mut Segment<Actor>, plugs: &Plugs) -> Result<Outcome, String> {
-        let mut outcome = Outcome { frames: segment.traffic(plugs.server).sent, ..<_>::default() };
+    fn judge(&self, segment: &mut Segment<Actor>, plugs: &Plugs) -> Result<Tally, String> {
+        let mut outcome = Tally { frames: segment.traffic(plugs.server).sent, ..<_>::default() };
         let reset = self.incidents.iter().any(|&(_, i)| i == Incident::ServerRestarts);
         let (now, flipped) = (segment.now(), segment.flipped());
         let server = segment.station_mut(plugs.server).server_mut().expect("a server stands there");

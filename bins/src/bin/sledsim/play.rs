@@ -7,11 +7,11 @@ use std::time::Duration;
 use anyhow::ensure;
 use boot_backends::{Clock, OpenOptions, serve};
 use boot_format::wire::MacAddr;
-use boot_netboot::sled::{Event, Rack, Sled, SledConfig};
+use boot_netboot::sled::{Event, Sled, SledConfig, Sleds};
+use boot_tools::boot_table::table;
 use boot_tools::csum;
 use boot_tools::exit::Exit;
 use boot_tools::patient::Patient;
-use boot_tools::rack::table;
 use boot_tools::signals::Signals;
 use boot_tools::units::{Bytes, Plural};
 use boot_tools::{say, stderr};
@@ -45,7 +45,7 @@ pub(crate) fn run(link: &str, args: &Args) -> anyhow::Result<Exit> {
             ..SledConfig::new(first.nth_after(number))
         })
     });
-    let mut rack = Rack::new(sleds.collect());
+    let mut sleds = Sleds::new(sleds.collect());
     say!(
         "sledsim: {} on {}, addresses from {first}",
         Plural(args.sleds.into(), "sled"),
@@ -55,14 +55,14 @@ pub(crate) fn run(link: &str, args: &Args) -> anyhow::Result<Exit> {
         say!("sledsim: {}: {path}", link.name());
     }
     let end = args.timeout.map(|timeout| clock.now() + timeout);
-    let exit = serve(clock, link.as_mut(), &mut rack, |now, rack, _| {
-        for sled in rack.sleds_mut() {
+    let exit = serve(clock, link.as_mut(), &mut sleds, |now, sleds, _| {
+        for sled in sleds.sleds_mut() {
             let address = sled.address();
             while let Some(event) = sled.poll_event() {
                 tell(address, &event);
             }
         }
-        if rack.is_booted() {
+        if sleds.is_booted() {
             ControlFlow::Break(Exit::Success)
         } else if signals.interrupted() {
             ControlFlow::Break(Exit::Interrupted)
@@ -73,7 +73,7 @@ pub(crate) fn run(link: &str, args: &Args) -> anyhow::Result<Exit> {
             ControlFlow::Continue(now + TICK)
         }
     })?;
-    let table = table(rack.sleds().iter().map(|sled| (sled.address(), sled.report())));
+    let table = table(sleds.sleds().iter().map(|sled| (sled.address(), sled.report())));
     Patient(io::stdout().lock()).write_all(table.as_bytes())?;
     Ok(exit)
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 /// A wait that grows and shrinks, so that each one makes room for a handful of frames: long enough
 /// that waiting costs hardly anything, short enough that the queue does not run dry.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct Backoff {
     pause: Duration,
 }
 
-impl Room {
+impl Backoff {
     const LEAST: Duration = Duration::from_micros(100);
     const MOST: Duration = Duration::from_millis(5);
     /// The least and the most frames that a wait should make room for. A link's queue rarely holds
@@ -42,12 +42,12 @@ mod tests {
 
     /// Waits until the pause has settled, and returns the frames that the last one made room for.
     fn settled(frames_per_second: usize, queue: usize) -> usize {
-        let mut room = Room::new();
+        let mut backoff = Backoff::new();
         let mut made = 0;
         for _ in 0..100 {
-            let micros = room.pause().as_micros() as usize;
+            let micros = backoff.pause().as_micros() as usize;
             made = (micros * frames_per_second / 1_000_000).min(queue);
-            room.made(made);
+            backoff.made(made);
         }
         made
     }
@@ -62,10 +62,10 @@ mod tests {
 
     #[test]
     fn a_queue_that_never_empties_is_looked_at_two_hundred_times_a_second() {
-        let mut room = Room::new();
+        let mut backoff = Backoff::new();
         for _ in 0..20 {
-            room.made(0);
+            backoff.made(0);
         }
-        assert_eq!(room.pause(), Duration::from_millis(5));
+        assert_eq!(backoff.pause(), Duration::from_millis(5));
     }
 }

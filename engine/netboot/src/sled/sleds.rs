@@ -11,13 +11,13 @@ use crate::time::Instant;
 
 /// Sleds behind one link: each gets the frames that are addressed to it, or to all.
 #[derive(Debug)]
-pub struct Rack {
+pub struct Sleds {
     sleds: Vec<Sled>,
     by_address: HashMap<MacAddr, usize>,
 }
 
-impl Rack {
-    /// A rack of `sleds`, whose addresses differ.
+impl Sleds {
+    /// Puts `sleds` behind one link. Their addresses must differ.
     pub fn new(sleds: Vec<Sled>) -> Self {
         let by_address = sleds.iter().enumerate().map(|(index, sled)| (sled.address(), index));
         Self { by_address: by_address.collect(), sleds }
@@ -39,7 +39,7 @@ impl Rack {
     }
 }
 
-impl Station for Rack {
+impl Station for Sleds {
     fn handle_frame(&mut self, now: Instant, frame: &[u8]) {
         let Some(destination) = frame.first_chunk::<6>() else {
             return;
