@@ -19,7 +19,7 @@ pub struct Batch {
     contents: Vec<Contents>,
     /// Bodies that are not bytes of an image: offers, and a sled's own frames.
     bodies: Vec<u8>,
-    /// Destinations of frames whose payload the system could not read.
+    /// Destinations of frames whose payload could not be read.
     unreadable: Vec<MacAddr>,
 }
 
@@ -85,7 +85,7 @@ impl Batch {
         }
     }
 
-    /// How many frames wait in the batch.
+    /// The number of frames that wait.
     pub fn len(&self) -> usize {
         self.slots.len() - self.taken
     }
@@ -95,18 +95,18 @@ impl Batch {
         self.len() == 0
     }
 
-    /// How many frames it holds at most.
+    /// The most frames that it holds.
     pub fn capacity(&self) -> usize {
         self.capacity
     }
 
-    /// How many more frames can be appended. The room of consumed frames is free again once the
-    /// last frame is consumed, so a batch is sent completely before the next is filled.
+    /// How many more frames can be appended. Space is freed only when the last frame is consumed,
+    /// so a batch is sent completely before the next is filled.
     pub fn room(&self) -> usize {
         self.capacity - self.slots.len()
     }
 
-    /// Appends a frame whose payload is `length` bytes of `contents` from byte `start` on.
+    /// Appends a frame whose payload is `length` bytes of `contents` from byte `start`.
     ///
     /// # Panics
     ///
@@ -170,7 +170,7 @@ impl Batch {
         }
     }
 
-    /// Removes those of the first `count` frames that `done` picks by their place, and keeps the
+    /// Removes those of the first `count` frames for whose index `done` returns true, and keeps the
     /// others at the front in order: for links that can refuse one frame and take the next.
     ///
     /// # Panics
@@ -188,8 +188,8 @@ impl Batch {
         self.consume(end - self.taken);
     }
 
-    /// Notes that the payload of the frame `index` places from the front can't be read: the file
-    /// that it is mapped from was cut short. The frame must still be consumed.
+    /// Notes that the payload of the frame `index` places from the front can't be read, because its
+    /// mapped file was truncated. The frame must still be consumed.
     ///
     /// # Panics
     ///

@@ -1,14 +1,14 @@
 //! The network boot protocol of rack-scale sleds, without I/O: the server, the sled, and a
 //! segment to try them on.
 //!
-//! Nothing here knows a socket, a clock or a sleep. Time comes in as an argument
+//! Nothing here uses a socket, reads a clock or sleeps. Time comes in as an argument
 //! ([`time::Instant`]), frames come in as byte slices, frames go out as descriptors
-//! ([`batch::Batch`]), and what happened comes out as event values. So a whole rack can be
-//! run in virtual time, from a seed, in a test ([`sim`]).
+//! ([`batch::Batch`]), and events come out as values. So a test can run a whole rack in virtual
+//! time, from a seed ([`sim`]).
 //!
-//! Data flows one way, and nothing later in this list is known to anything earlier:
-//! [`batch`] (frame descriptors over [`boot_image::Contents`]), [`server`] and [`sled`]
-//! (two [`station::Station`]s), [`sim`].
+//! Imports go one way, from later modules in this list to earlier ones: [`batch`] (frame
+//! descriptors over [`boot_image::Contents`]), [`server`] and [`sled`] (two [`station::Station`]s),
+//! [`sim`].
 //!
 //! ```
 //! use boot_format::wire::{Frame, FrameType, Head, MacAddr, Message};

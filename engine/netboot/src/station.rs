@@ -1,4 +1,4 @@
-//! What a boot server and a sled have in common, seen from the segment.
+//! The interface that boot servers and sleds share.
 
 use boot_format::wire::MacAddr;
 
@@ -8,11 +8,11 @@ use crate::time::Instant;
 /// One end on an Ethernet segment, as a state machine without I/O: the server of [`crate::server`]
 /// or the sled of [`crate::sled`].
 ///
-/// The caller hands in frames as they arrive, lets the station fill a batch whenever the link
-/// has room, and calls again at [`Station::poll_timeout`] if nothing arrives before. The real
-/// loop and the simulated segment drive every station through this trait alone.
+/// The caller hands in frames as they arrive, lets the station fill a batch whenever the link has
+/// room, and calls again at [`Station::poll_timeout`] if nothing arrives first. Both the real loop
+/// and the simulated segment drive stations through this trait alone.
 pub trait Station {
-    /// A frame arrived: all its bytes from the destination address on, without the FCS. Any bytes
+    /// Handles a frame: all its bytes from the destination address on, without the FCS. Any bytes
     /// are allowed; what is not a frame of the protocol is counted and dropped.
     fn handle_frame(&mut self, now: Instant, frame: &[u8]);
 
@@ -21,13 +21,13 @@ pub trait Station {
     /// not touched.
     fn poll_transmit(&mut self, now: Instant, batch: &mut Batch);
 
-    /// A frame to `destination` could not be sent, and never can be: the mapped file that has its
-    /// payload was cut short.
+    /// A frame to `destination` can never be sent: the mapped file that held its payload was
+    /// truncated.
     fn handle_unreadable(&mut self, destination: MacAddr) {
         let _ = destination;
     }
 
-    /// When to call [`Station::poll_transmit`] again if no frame arrives before; `None` if
-    /// only a frame can change anything. A moment that has passed means "at once".
+    /// When to call [`Station::poll_transmit`] again if no frame arrives first; `None` if only a
+    /// frame can change anything. A moment in the past means "at once".
     fn poll_timeout(&self) -> Option<Instant>;
 }

@@ -1,4 +1,4 @@
-//! Time as the engine sees it: a number that the caller hands in.
+//! Time in the engine: a number that the caller hands in.
 
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
@@ -6,8 +6,8 @@ use std::time::Duration;
 
 /// A moment, in nanoseconds since an epoch of the caller's choice.
 ///
-/// A real loop counts from its own start, a simulation from zero. Arithmetic saturates, so
-/// no deadline computed from a hostile or absurd duration can overflow.
+/// A real loop counts from its own start, a simulation from zero. Arithmetic saturates, so no
+/// deadline can overflow, however large the duration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(u64);
 

@@ -1,4 +1,4 @@
-//! The server on a link whose own address changes while sleds boot.
+//! The server on a link whose address changes while sleds boot.
 
 mod bench;
 
@@ -39,7 +39,7 @@ fn boots_under_way_go_on_at_the_former_address_and_are_answered_from_the_new_one
         assert_eq!(data(&frames).len(), 128);
         assert!(frames.iter().all(|frame| Frame::parse(frame).unwrap().source == later(1)));
     }
-    // It had been made its offer, and not read yet.
+    // It had its offer and had not read yet.
     assert_eq!(data(&bench.read(sled(2), &[0])).len(), 1);
     bench.finished(sled(1));
     let finished = |bench: &mut Bench| {
@@ -59,7 +59,7 @@ fn who_was_made_no_offer_from_a_former_address_asks_somebody_else_there() {
     bench.hello(sled(4));
     assert!(bench.read(sled(4), &[0]).is_empty(), "its offer came from the new address");
     assert_eq!(data(&bench.read_at(later(1), sled(4), &[0])).len(), 1);
-    // Another boot, from the new address.
+    // Another boot, at the new address.
     bench.now += 20 * SECOND;
     bench.hello(sled(1));
     let batch: Vec<_> = (0..128).map(|block| block * 1024).collect();
@@ -89,7 +89,7 @@ fn a_sled_that_can_not_be_heard_any_more_starts_over() {
     assert_eq!(resets, 1, "of the two, one was in the middle of its boot");
     let kinds: Vec<_> = bench.events().into_iter().map(|event| (event.sled, event.kind)).collect();
     assert!(kinds.contains(&(sled(1), EventKind::Unheard)), "{kinds:?}");
-    // Once more when it is given up: the first may have been lost.
+    // Once more when its boot is given up: the first may have been lost.
     assert_eq!(resets_in_a_minute(&mut bench), 1);
     assert_eq!(resets_in_a_minute(&mut bench), 0);
     bench.hello(sled(1));

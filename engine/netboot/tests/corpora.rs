@@ -1,5 +1,4 @@
-//! What fuzzing has found worth keeping, replayed: every file of every corpus; and random inputs of
-//! the same kind, from fixed seeds.
+//! Replays every file of every fuzz corpus, and random inputs of the same kind from fixed seeds.
 
 #[path = "../fuzz/netboot.rs"]
 mod netboot;
@@ -28,7 +27,7 @@ fn replay(target: &str, run: fn(&[u8])) {
     }
 }
 
-/// Pieces of the corpus one after another, with some bytes that are anything.
+/// Pieces of the corpus one after another, with some random bytes.
 fn mixture(random: &mut Rng, corpus: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for _ in 0..random.usize(1..8) {

@@ -196,7 +196,7 @@ fn a_caller_with_small_batches_is_served_after_a_loss_too() {
         sent
     };
     give(&mut server, MacAddr::BROADCAST, FrameType::Hello, b"hello", Duration::ZERO);
-    // The second answer is late, so that its batch is repaired; later ones are not.
+    // The second answer is late, so its batch is repaired; later ones are in time.
     for (batch, millis) in (0..7_u64).zip([1, 1, 400, 1, 1, 1, 1]) {
         let offsets = std::array::from_fn(|slot| (batch * 128 + slot as u64) * 1024);
         let body = emit_read(128, &offsets);
@@ -262,7 +262,7 @@ fn a_sled_whose_image_can_not_be_read_any_more_starts_over_and_is_told_so_once()
     let sent = bench.wait(Duration::from_millis(1));
     assert_eq!(count(&sent, FrameType::Reset), 1);
     assert_eq!(bench.events(), [Event { sled: sled(1), kind: EventKind::Unreadable }]);
-    // The other one goes on, and the first may come back.
+    // The other one continues, and the first may come back.
     assert_eq!(data(&bench.read(sled(2), &[3072])), [(3072, 1024)]);
     assert_eq!(count(&bench.hello(sled(1)), FrameType::Offer), 1);
 }

@@ -1,5 +1,5 @@
-//! What is sent again is bounded by what was lost: by what the simulation has dropped, not by what
-//! the server believes.
+//! Retransmits are bounded by losses: by what the simulation dropped, not by what the server
+//! believes.
 
 use std::time::Duration;
 

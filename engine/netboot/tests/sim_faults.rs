@@ -34,7 +34,7 @@ fn every_sled_boots_whatever_happens_to_it_or_to_others_in_step() {
     boot_all(|seed| Trial::from_seed(seed).together());
 }
 
-/// Boots the racks that `trial` makes of seeds, each with the faults that follow from its seed.
+/// Boots the rack that `trial` makes of each seed.
 fn boot_all(trial: impl Fn(u64) -> Trial + Sync) {
     let one = number("BOOT_SIM_SEED");
     let (first, count) = one.map_or((0, number("BOOT_SIM_SEEDS").unwrap_or(SEEDS)), |s| (s, 1));

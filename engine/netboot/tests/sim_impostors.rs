@@ -1,5 +1,5 @@
-//! Stations that do all that a sled does, under invented addresses: real sleds among them still
-//! boot, and those under way keep on.
+//! Stations that do everything that a sled does, under invented addresses: real sleds among them
+//! still boot, and boots under way continue.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -83,7 +83,7 @@ impl Station for Crowd {
             let offsets = std::array::from_fn(|slot| asks + (slot * BLOCK) as u64);
             let body = emit_read(SLOTS as u64, &offsets);
             batch.push_body(Head::new(SERVER, from, FrameType::Read, body.len()), &body);
-            // At the end it does not say FINISHED, but begins anew.
+            // At the end it starts over instead of saying FINISHED.
             let next = asks + (SLOTS * BLOCK) as u64;
             impostor.asks = Some(next).filter(|&next| next < SIZE as u64);
             impostor.due = now + self.gap;
@@ -137,8 +137,8 @@ fn link(rate: u64) -> Link {
     Link { up: line, trunk: None, down: line }
 }
 
-/// When each of the sleds that are on at `power_on` has booted, among `impostors` invented ones
-/// that read on each `gap`. The first sled is behind a slow port.
+/// When each sled has booted that is switched on at `power_on`, among `impostors` invented ones
+/// that read every `gap`. The first sled is behind a slow port.
 fn boots(impostors: usize, gap: Duration, power_on: &[u64], known: bool) -> Vec<Option<u128>> {
     let image = Contents::build(SIZE, 16 << 20, "", "rpool/ROOT/ramdisk", |bytes| {
         fastrand::Rng::with_seed(1).fill(bytes);
@@ -191,12 +191,12 @@ fn boots(impostors: usize, gap: Duration, power_on: &[u64], known: bool) -> Vec<
         .collect()
 }
 
-/// When the sleds come up: the first one long before the crowd has taken its place.
+/// When the sleds are switched on: the first long before the crowd could take its place.
 const POWER_ON: [u64; 6] = [0, 8, 8, 9, 20, 30];
 
 #[test]
 fn new_sleds_boot_among_invented_ones_that_hold_every_session() {
-    // Of many more addresses than sessions, all back in time, a new sled is one of as many.
+    // With many more addresses than sessions, all back in time, a new sled is one of many.
     for gap in [100, 300, 1000, 2900] {
         let boots = boots(SESSIONS, Duration::from_millis(gap), &POWER_ON, false);
         assert!(boots.iter().all(Option::is_some), "{gap} ms: {boots:?}");

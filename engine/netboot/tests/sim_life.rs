@@ -1,4 +1,4 @@
-//! Life and death in a rack: each of the things that go wrong there, one at a time.
+//! Each of the things that go wrong in a rack, one at a time.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -132,7 +132,7 @@ fn sleds_of_a_server_that_is_started_anew_are_told_to_start_over_and_boot() {
     lab.wait(Duration::from_millis(40));
     lab.segment.replace(lab.server, server(SERVER, &image));
     let time = lab.boot();
-    // A second until it asks again for what it lacks, and two until it has come up anew.
+    // A second until it asks again for what it lacks, and two until it has restarted.
     assert!(time < Duration::from_millis(3500), "{time:?}");
     for index in 0..4 {
         assert_eq!(lab.sled(index).report().panics, 1);

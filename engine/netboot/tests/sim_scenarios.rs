@@ -55,7 +55,7 @@ fn bursts_of_a_fast_server_into_small_queues_cost_a_few_percent() {
     for (queue, speed) in [(64, 0.91), (256, 0.94), (1024, 0.94)] {
         let port = PortConfig::new(GIGABIT, queue);
         let scenario = Scenario {
-            // What is lost until the rate is known weighs less in a long boot.
+            // Losses before the rate is known weigh less in a long boot.
             image: image(128),
             server_port: PortConfig::new(10 * GIGABIT, queue),
             trunk: port,
@@ -92,7 +92,7 @@ fn no_sled_waits_for_its_own_timer_behind_a_port_of_a_fraction_of_the_speed() {
         assert_eq!(outcome.timeouts(), 0, "{rate}, {micros}");
         speeds.push(outcome.efficiency());
     }
-    // Most of what is lost is lost until the rate is known, and this is a short boot.
+    // Most frames are lost before the rate is known, and this boot is short.
     speeds.sort_by(f64::total_cmp);
     assert!(speeds[0] > 0.75 && speeds[speeds.len() / 2] > 0.82, "{speeds:?}");
 }
@@ -254,8 +254,8 @@ fn a_sled_that_loses_nothing_is_as_fast_as_without_retransmission() {
     }
 }
 
-/// Once the server takes a dropped frame for a little cheaper than it is, every retransmit makes
-/// the next answer late, and each late answer draws retransmits.
+/// If the server takes a dropped frame for slightly cheaper than it is, every retransmit delays the
+/// next answer, and each late answer draws retransmits.
 #[test]
 fn no_boot_is_caught_between_late_answers_and_retransmits() {
     let image = image(16);

@@ -1,4 +1,4 @@
-//! The simulated segment itself: what a switch and its links do to frames.
+//! The simulated segment: what its switch and links do to frames.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use boot_netboot::sim::{Faults, Line, Link, PlugId, PortConfig, Segment};
 use boot_netboot::station::Station;
 use boot_netboot::time::Instant;
 
-/// Sends frames as fast as it may, and notes what it gets.
+/// Sends frames as fast as it may, and records what it receives.
 #[derive(Debug)]
 struct Host {
     address: MacAddr,
@@ -120,7 +120,7 @@ fn a_switch_learns_where_an_address_is() {
     // The broadcast; what came for an address that had not been seen yet; and no more.
     assert_eq!((got(plugs[0]), got(plugs[1])), (1, 10));
     assert!((1..4).contains(&got(plugs[2])), "{}", got(plugs[2]));
-    // Another with the same address speaks last, and has the frames from then on.
+    // Another station with the same address sends last, and receives the frames from then on.
     let mut twin = hosts(idle(1));
     twin[0].0.left = 1000;
     let mut segment = Segment::new(1);

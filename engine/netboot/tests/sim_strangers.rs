@@ -25,10 +25,10 @@ const SESSIONS: usize = 24;
 const GIGABIT: u64 = 1_000_000_000;
 /// At this rate a boot takes 2 seconds, and much can happen meanwhile.
 const SLOW: u64 = 20_000_000;
-/// When all sleds have begun that no flood holds back.
+/// When all sleds have begun that are not delayed by a flood.
 const BEGUN: Duration = Duration::from_millis(700);
 const SEEDS: u64 = 60;
-/// The floods end here, and the images come back long before.
+/// The floods end here, and the images are back long before.
 const LIMIT: Instant = Instant::from_nanos(90_000_000_000);
 
 fn image(seed: u64) -> Contents {
@@ -48,7 +48,7 @@ struct Setup {
     segment: Segment<Actor>,
     server: PlugId,
     sleds: Vec<PlugId>,
-    /// Its frames get to the server past the switch, which would take its port for the sleds'.
+    /// Its frames bypass the switch, which would learn its port as the sleds'.
     spoofer: Stranger,
 }
 
@@ -73,7 +73,7 @@ impl Setup {
         let flood = flood(random);
         let mut spoofer = spoofer(random, count);
         if flood.kinds.contains(&FrameType::Hello) {
-            // Who is back in time can't be told if others say HELLO in its name meanwhile.
+            // A sled's timing can't be judged if others say HELLO in its name.
             spoofer.kinds.retain(|&kind| kind != FrameType::Hello);
         }
         let spoofer = Stranger::new(spoofer, random.u64(..));
@@ -82,7 +82,7 @@ impl Setup {
         Self { segment, server, sleds, spoofer }
     }
 
-    /// Runs until `end` or until all have booted, and checks each step.
+    /// Runs until `end` or until all have booted, checking each step.
     fn run(&mut self, end: Instant, kept: usize) -> Result<(), String> {
         let mut batch = Batch::with_capacity(1);
         while self.segment.now() < end && !self.all_booted() {
@@ -131,7 +131,7 @@ impl Setup {
         for &plug in &self.sleds {
             let sled = self.segment.station_mut(plug).sled_mut().expect("a sled stands there");
             while let Some(event) = sled.poll_event() {
-                // RESETs follow READs in its name, and offers for others that a switch let it see.
+                // RESETs follow READs in its name, and flooded offers for others.
                 if let Event::Panicked(why) = event
                     && why != Panic::Reset
                 {
@@ -146,10 +146,10 @@ impl Setup {
     }
 }
 
-/// Speaks in the names of the sleds.
+/// Sends frames in the names of the sleds.
 fn spoofer(random: &mut Rng, sleds: u16) -> StrangerConfig {
-    // READs draw RESETs upon sleds that have not begun, which then come up anew: so either they
-    // are rare, or they end.
+    // READs draw RESETs to sleds that have not begun, which then restart: so they are rare, or they
+    // end.
     let (kinds, gap, end) = match random.u8(..4) {
         0 => (vec![FrameType::Read, FrameType::Hello], random.u64(3000..8000), LIMIT),
         1 => (
@@ -174,7 +174,7 @@ fn spoofer(random: &mut Rng, sleds: u16) -> StrangerConfig {
     }
 }
 
-/// Speaks in the names of sleds that do not exist.
+/// Sends frames in the names of sleds that do not exist.
 fn flood(random: &mut Rng) -> StrangerConfig {
     let kinds = match random.u8(..3) {
         0 => vec![FrameType::Hello],
@@ -183,10 +183,10 @@ fn flood(random: &mut Rng) -> StrangerConfig {
     };
     StrangerConfig {
         address: INVENTED,
-        // No more than a switch can learn, or it would let all sleds see their offers.
+        // No more than a switch can learn, or it would flood their offers to all sleds.
         addresses: *random.choice(&[100, 1000]).expect("there are some"),
         kinds,
-        // No boot of theirs begins.
+        // Their boots never begin.
         reads: BATCH..SIZE,
         start: Instant::ZERO,
         end: LIMIT,
@@ -195,7 +195,7 @@ fn flood(random: &mut Rng) -> StrangerConfig {
     }
 }
 
-/// What must hold whenever the server has done something.
+/// Invariants after each of the server's actions.
 fn check(
     segment: &mut Segment<Actor>,
     server: PlugId,
@@ -216,7 +216,7 @@ fn check(
     for event in events.iter().filter(|event| matches!(event.kind, EventKind::Finished(_))) {
         let sled = sleds.iter().filter_map(|&sled| segment.station(sled).sled());
         let sled = sled.into_iter().find(|sled| sled.address() == event.sled);
-        // Of the last batch it can be known only that it was sent.
+        // The last batch is known only to have been sent.
         let had = sled.map_or(0, |sled| sled.report().bytes);
         if had < SIZE - BATCH {
             return Err(format!("{} has had {had} bytes and counts as booted", event.sled));

@@ -1,4 +1,4 @@
-//! Racks whose images are replaced all the time, from seeds: no sled's boot is made of two images.
+//! Racks whose images are replaced all the time, from seeds: no boot mixes two images.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -33,7 +33,7 @@ fn link(faults: Faults) -> Link {
     Link { up: line, trunk: None, down: line }
 }
 
-/// A rack whose sleds take whatever they are offered first, and hold it against its checksum.
+/// A rack whose sleds take the first offer, and check its checksum.
 struct Setup {
     segment: Segment<Actor>,
     server: PlugId,
@@ -67,8 +67,8 @@ impl Setup {
         self.sleds.iter().filter_map(sled).all(Sled::is_booted)
     }
 
-    /// Replaces the image a random time after each OFFER, and now and then has somebody say HELLO
-    /// in a sled's name.
+    /// Replaces the image a random time after each OFFER; now and then a stranger says HELLO in a
+    /// sled's name.
     fn run(&mut self, images: &[Contents]) -> usize {
         let mut swaps = 0;
         while self.segment.now() < LIMIT && !self.all_booted() {

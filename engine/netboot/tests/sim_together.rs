@@ -1,4 +1,4 @@
-//! Racks that boot in step, in virtual time: what is gained, and what must not be lost.
+//! Racks that boot in step, in virtual time: the gain, and what must not suffer.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -27,7 +27,7 @@ fn image(mebibytes: usize) -> Contents {
         .expect("there is memory for an image")
 }
 
-/// Sleds that begin as soon as all are there.
+/// Sleds that begin as soon as all have said HELLO.
 fn rack(sleds: u16) -> Scenario {
     static IMAGE: LazyLock<Contents> = LazyLock::new(|| image(32));
     let together = Some(Together { expect: Some(sleds.into()), ..Together::default() });
@@ -86,7 +86,7 @@ fn with_losses_it_is_faster_in_step_where_it_is_served_in_step() {
 
 #[test]
 fn waiting_for_others_says_nothing_of_what_a_retransmit_costs() {
-    // Sleds that drop frames at no cost are found out, though each waits for the slowest.
+    // Sleds that drop frames at no cost are noticed, though each waits for the slowest.
     let faults = Faults::loss(1e-3);
     let scenario = Scenario { faults, console: Duration::ZERO, ..rack(32) };
     let (in_step, apart) = (scenario.run(), one_by_one(&scenario));
@@ -140,7 +140,7 @@ fn a_slow_member_leaves_and_boots_when_the_others_are_done() {
     let outcome = Scenario { slow: 1, ..rack(9) }.run();
     assert_eq!(outcome.booted, 9);
     assert_eq!(happened(&outcome, left), 1, "{:?}", outcome.groups);
-    // The others wait for it for as long as it takes to be sure.
+    // The others wait for it as long as it takes to be sure.
     assert!(outcome.time < 3 * quick.time, "{:?}, {:?}", outcome.time, outcome.groups);
 }
 
@@ -173,12 +173,12 @@ fn storm_control_is_noticed_and_named_and_costs_little() {
     let noticed =
         |event: &GroupEvent| matches!(event, GroupEvent::OneByOne { why: OneByOne::AllLose, .. });
     assert_eq!(in_step.booted, 8);
-    // Once more after some seconds, since the way may only have been too narrow at first.
+    // Once more after some seconds, since the path may only have been too slow at first.
     assert!((1..=2).contains(&happened(&in_step, noticed)), "{:?}", in_step.groups);
     assert!(in_step.time < apart.time.mul_f64(1.25), "{:?}, {:?}", in_step.time, apart.time);
 }
 
-/// A server on its own, to which frames are handed.
+/// A server alone, to which frames are handed.
 struct Bench {
     server: Server,
     now: Instant,
@@ -213,7 +213,7 @@ impl Bench {
         self.say(&Head::new(SERVER, sled(number), FrameType::Read, body.len()), &body);
     }
 
-    /// Where the frames go that are sent within the next millisecond, and how many are sent there.
+    /// The destinations of frames sent within the next millisecond, and their number.
     fn sent(&mut self) -> BTreeMap<MacAddr, usize> {
         let mut sent = BTreeMap::new();
         for _ in 0..100 {
@@ -248,7 +248,7 @@ fn an_invitation_is_open_until_the_offers_have_gone_out() {
         bench.hello(number);
         bench.sent();
     }
-    // Both were switched off and on again: their next OFFERs are a second after the first ones.
+    // Both were power-cycled: their next OFFERs come a second after the first ones.
     let again = bench.now + Duration::from_secs(1);
     while bench.now < again {
         bench.sent();

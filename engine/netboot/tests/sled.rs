@@ -22,7 +22,7 @@ struct Bench {
     now: Instant,
 }
 
-/// A sled whose console costs nothing and who answers at once: so that times are exact.
+/// A sled whose console costs nothing and that answers at once, so that times are exact.
 fn at_ease() -> SledConfig {
     let answers = AnswerTimes::Constant(Duration::ZERO);
     SledConfig { answers, console: Duration::ZERO, ..SledConfig::new(SLED) }
@@ -40,7 +40,7 @@ impl Bench {
         batch.iter().map(|frame| frame.to_vec()).collect()
     }
 
-    /// Lets time pass, waking the sled whenever it wants. Returns the frames, and when.
+    /// Lets time pass, waking the sled when it is due. Returns its frames with their times.
     fn wait(&mut self, time: Duration) -> Vec<(Instant, Vec<u8>)> {
         let end = self.now + time;
         let mut frames = Vec::new();
@@ -73,7 +73,7 @@ impl Bench {
         self.give(FrameType::Data, &[&offset.to_be_bytes(), bytes].concat())
     }
 
-    /// Answers READs until there are none, leaving out what `lose` says.
+    /// Answers READs until there are none, dropping the frames that `lose` picks.
     fn answer(
         &mut self,
         image: &Contents,
@@ -122,7 +122,7 @@ fn it_sends_what_the_real_sled_sent() {
         .collect();
     let image =
         Contents::build(1 << 20, 16 << 20, "", "rpool/ROOT/ramdisk", pcap::fill_raw).unwrap();
-    // Lost is what the real sled had to ask for again.
+    // The frames lost are those that the real sled had to ask for again.
     let mut lost: Vec<u64> = theirs
         .iter()
         .filter_map(|(_, frame)| match Frame::parse(frame).unwrap().message {

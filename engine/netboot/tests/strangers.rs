@@ -1,4 +1,4 @@
-//! The server among stations that speak in the name of others, or of none.
+//! The server among stations that send in others' names, or in invented ones.
 
 mod bench;
 
@@ -43,7 +43,7 @@ fn when_sessions_run_out_history_goes_first_then_who_has_not_read_then_who_has_j
     assert_eq!(evicted(&mut bench), [sled(1)], "it has booted");
     bench.hello(sled(6));
     assert_eq!(evicted(&mut bench), [sled(2)], "it has not read");
-    // Those that have just been offered an image, and boots, are not given up.
+    // Sleds that have just been made an offer, and boots, keep their sessions.
     let withheld = bench.server.counters().offers_withheld;
     assert_eq!(count(&bench.hello(sled(7)), FrameType::Offer), 0);
     assert_eq!(bench.server.counters().offers_withheld, withheld + 1);
@@ -65,7 +65,7 @@ fn after_a_month_of_addresses_all_of_a_rack_are_answered_at_once() {
         bench.read_batch(invented(number), 0);
         bench.wait(Duration::from_secs(30));
     }
-    // All of them say HELLO before the server gets to answer any.
+    // All of them say HELLO before the server answers any.
     for number in 0..32 {
         let head = Head::new(MacAddr::BROADCAST, sled(number), FrameType::Hello, 2);
         bench.server.handle_frame(bench.now, &[head.as_bytes(), b"hi"].concat());
@@ -129,7 +129,7 @@ fn a_new_image_is_for_boots_that_begin_after_its_offer() {
     assert_eq!(count(&bench.hello(sled(1)), FrameType::Offer), 1, "it may have lost power");
     let frames = bench.read_batch(sled(1), 2);
     assert_eq!(frames[0][34..], old.held().unwrap()[256 << 10..][..1024]);
-    // So it has not; and now it has.
+    // It has not; and now it has.
     bench.wait(Duration::from_millis(1500));
     bench.events();
     assert_eq!(count(&bench.hello(sled(1)), FrameType::Offer), 1);
@@ -182,7 +182,7 @@ fn images_are_let_go_when_the_last_boot_from_them_ends() {
         bench.wait(Duration::from_secs(1));
     }
     assert!(!kept(&bench));
-    // Whoever goes on nevertheless has to start over.
+    // One that goes on nevertheless must start over.
     let frames = bench.read_batch(sled(3), 1);
     assert_eq!((data(&frames).len(), count(&frames, FrameType::Reset)), (0, 1));
 }
@@ -237,7 +237,7 @@ fn resets_go_to_sleds_that_ask_each_second_whatever_others_invent() {
             resets += count(&bench.read(sled, &[4096]), FrameType::Reset);
         }
     }
-    // The first time anyone is as good as they are.
+    // The first time, any address counts as much as theirs.
     assert!(resets >= 75, "{resets} of 100");
     assert_eq!(bench.server.sessions(), 0);
 }
@@ -326,7 +326,7 @@ fn what_waits_to_be_sent_when_a_sled_is_given_up_counts_as_not_sent() {
         bench.read_batch(sled(1), number);
     }
     read_unanswered(&mut bench, sled(1), BATCHES as u64 - 1);
-    // The link is down for so long that nothing of the last batch can be sent.
+    // The link is down so long that nothing of the last batch can be sent.
     for _ in 0..40 {
         bench.now += Duration::from_secs(1);
         bench.server.poll_transmit(bench.now, &mut Batch::with_capacity(1));
@@ -340,7 +340,7 @@ fn what_waits_to_be_sent_when_a_sled_is_given_up_counts_as_not_sent() {
 fn a_finished_that_overtakes_repeats_is_believed() {
     let mut bench = small(4);
     bench.read_all(sled(1));
-    // It asks again for what was late, and has it before it is sent once more.
+    // It asks again for a late frame, and receives it before the retransmit.
     read_unanswered(&mut bench, sled(1), BATCHES as u64 - 1);
     bench.finished(sled(1));
     assert_eq!(finished(&mut bench), 1);

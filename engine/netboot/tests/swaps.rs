@@ -16,7 +16,7 @@ use self::bench::{BATCHES, Bench, SERVER, SIZE, are_of, contents, count, data, f
 #[derive(Clone, Copy, Debug)]
 enum Meanwhile {
     Nothing,
-    /// Somebody says HELLO in the sled's name, before the image is replaced or after that.
+    /// A stranger says HELLO in the sled's name, before or after the image is replaced.
     HelloBefore,
     HelloAfter,
     /// The first image comes back.
@@ -41,7 +41,7 @@ fn offered(images: [&Contents; 2], swapped: u64, meanwhile: Meanwhile) -> Bench 
     if matches!(meanwhile, Meanwhile::HelloBefore) {
         frames.extend(bench.hello(sled(1)));
     }
-    // As what serves frames does not stand still until the image is replaced.
+    // The server keeps running until the image is replaced.
     for _ in 0..swapped {
         frames.extend(bench.wait(Duration::from_millis(1)));
     }

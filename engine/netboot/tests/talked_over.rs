@@ -1,4 +1,4 @@
-//! Boots that go on although others speak in a sled's name.
+//! Boots that continue although strangers send frames in the sled's name.
 
 mod bench;
 
@@ -10,8 +10,8 @@ use boot_netboot::server::{Config, Serve};
 
 use self::bench::{BATCHES, Bench, SERVER, SIZE, are_of, contents, count, data, finished, sled};
 
-/// A boot of the first image that has gone on to this batch, when somebody else says in the sled's
-/// name that it begins anew, with the second image if there is one.
+/// A boot of the first image that has reached this batch when a stranger starts over in the sled's
+/// name, with the second image if there is one.
 fn talked_over(batches: usize, images: [&Contents; 2]) -> Bench {
     let mut bench = Bench::with(Config::new(SERVER, Serve::All), vec![images[0].clone()]);
     bench.hello(sled(1));
@@ -54,7 +54,7 @@ fn a_boot_that_has_begun_anew_goes_on_although_another_speaks_for_the_one_before
     for batch in 1..BATCHES {
         let frames = bench.read_batch(sled(1), batch);
         if count(&frames, FrameType::Reset) > 0 {
-            // Which of the two asks can't be told where the other one stands.
+            // A READ at the other boot's position could be from either.
             assert!(batch >= 5 && data(&frames).is_empty());
             return;
         }
@@ -85,7 +85,7 @@ fn a_finished_in_a_sleds_name_costs_it_no_frame_of_its_last_batch() {
     let (old, new) = (contents(SIZE, 0), contents(SIZE, 7));
     let mut bench = Bench::with(Config::new(SERVER, Serve::All), vec![old.clone()]);
     bench.read_all(sled(1));
-    // Nobody but the sled knows that the last frame has not arrived.
+    // Only the sled knows that the last frame has not arrived.
     bench.finished(sled(1));
     bench.server.set_images(vec![new]);
     for _ in 0..2 {

@@ -1,5 +1,5 @@
-//! The link's own address, and those that it had before: a sled sends all that it has to say to
-//! the one from which it was made the offer that it took.
+//! The link's own address, and its former ones: a sled sends every frame of a boot to the address
+//! that made the offer it took.
 
 use std::collections::VecDeque;
 
@@ -14,12 +14,12 @@ pub(super) struct AddressId(u32);
 pub(super) struct Addresses {
     own: MacAddr,
     id: AddressId,
-    /// Those that boots under way still need; what was given up last comes last.
+    /// Those that boots under way still need, the most recent last.
     former: VecDeque<(AddressId, MacAddr)>,
 }
 
 impl Addresses {
-    /// A bridge may change its own with each port that it gets while a boot is under way.
+    /// A bridge may change its address with each port that is added while a boot is under way.
     const MOST_FORMER: usize = 4;
 
     pub(super) fn new(own: MacAddr) -> Self {
@@ -30,12 +30,12 @@ impl Addresses {
         self.own
     }
 
-    /// Which of all addresses the own one is.
+    /// The number of the current address.
     pub(super) fn id(&self) -> AddressId {
         self.id
     }
 
-    /// The link's own address is another from now on.
+    /// Makes `own` the link's address.
     pub(super) fn change(&mut self, own: MacAddr) {
         self.former.retain(|(_, address)| *address != own);
         if self.former.len() == Self::MOST_FORMER {
@@ -46,7 +46,7 @@ impl Addresses {
         self.id.0 = self.id.0.wrapping_add(1);
     }
 
-    /// Which former address this is, if it is one.
+    /// The number of a former address, if `address` is one.
     pub(super) fn find_former(&self, address: MacAddr) -> Option<AddressId> {
         self.former.iter().find(|(_, former)| *former == address).map(|(id, _)| *id)
     }

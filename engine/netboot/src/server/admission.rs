@@ -1,4 +1,4 @@
-//! Who is answered when more ask than can be.
+//! Who is answered when there are more requests than the server can answer.
 
 use boot_format::wire::MacAddr;
 
@@ -6,21 +6,21 @@ use super::limit::Limit;
 use super::sightings::{Sighting, Sightings};
 use crate::time::Instant;
 
-/// How credible it is that an address is a sled's.
+/// How credible an address is as a sled's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Rank {
-    /// It is new, or asks at other times than sleds do.
+    /// It is new, or its timing is not a sled's.
     New,
-    /// It is back when a sled would be.
+    /// It came back when a sled would.
     Back,
     /// It is configured, or has booted.
     Known,
 }
 
-/// What one kind of answer may cost: each rank has a budget that no other can use up.
+/// What one kind of answer may cost: each rank has a budget of its own.
 ///
-/// Anyone can invent addresses. To come back at the right time, with the same address, costs an
-/// attacker a sled's time, and to have booted or to be configured is not within its reach.
+/// Anyone can invent addresses. Coming back at the right time with the same address costs an
+/// attacker as much time as a sled; being configured, or having booted, is out of its reach.
 #[derive(Debug)]
 pub(super) struct Admission {
     sightings: Sightings,
@@ -35,19 +35,21 @@ pub(super) struct Admission {
 impl Admission {
     /// As many sleds as a server remembers.
     const KNOWN: u32 = 4096;
-    /// New addresses that are offered an image at once: as many as there are sessions.
+    /// A burst of OFFERs to new addresses: as many as there are sessions.
     const NEW_HELLOS_AT_ONCE: u32 = 1024;
     /// The cost of OFFERs to invented addresses: 256 times 2 OFFERs of 202 bytes are 0.8 Mbit/s.
     const NEW_HELLOS: u32 = 256;
-    /// OFFERs of 202 bytes, one each, are 7 Mbit/s. The 100,000 addresses that can be back each
-    /// 4 s at 25,000 HELLOs a second are answered once in 25 s, and then a sled is alone.
+    /// OFFERs of 202 bytes, one each, are 7 Mbit/s. At 25,000 HELLOs a second, 100,000 addresses
+    /// can come back every 4 s; each is answered once in 25 s, and after that a sled competes with
+    /// none of them.
     const HELLOS_BACK: u32 = 4096;
-    /// Senders that were answered and ask again: the answer may be lost, or not what the sled
+    /// Senders that were answered and ask again: the answer was lost, or was not what the sled
     /// wants.
     const ANSWERED: u32 = 256;
     /// READs without an offer follow a restart, or are invented.
     const NEW_READS: u32 = 64;
-    /// A RESET is shorter than any READ. As many sleds as there are sessions ask each second.
+    /// A RESET is shorter than any READ. A sled without an answer asks once a second, and there may
+    /// be as many as sessions.
     const READS_BACK: u32 = 1024;
 
     /// Who is given a session.
@@ -74,8 +76,8 @@ impl Admission {
         }
     }
 
-    /// The rank at which `address` is answered at `now`, if it is; `known` says that it is
-    /// configured or has booted.
+    /// The rank at which `address` is answered at `now`, or `None`; `known` if it is configured or
+    /// has booted.
     pub(super) fn admits(&mut self, now: Instant, address: MacAddr, known: bool) -> Option<Rank> {
         let sighting = self.sightings.see(now, address);
         let back = match sighting {
@@ -118,8 +120,8 @@ mod tests {
         MacAddr::new([2, 0xaa, a, b, c, d])
     }
 
-    /// After how many tries a sled that comes back after `period` is answered, while `rate`
-    /// addresses a second ask, out of `addresses`. It comes when that has gone on for a period.
+    /// After how many tries a sled that comes back every `period` is answered while `rate` of
+    /// `addresses` invented ones ask each second. Its first try is one period into the flood.
     fn tries(mut admission: Admission, period: Duration, rate: u32, addresses: u32) -> usize {
         let sled = MacAddr::new([0xa8, 0x40, 0x25, 0, 0, 1]);
         let mut now = Instant::ZERO + Duration::from_secs(1);
@@ -149,7 +151,7 @@ mod tests {
             (60_000, 100_000, 3),
             (60_000, 1 << 23, 3),
             (400_000, 100_000, 3),
-            // All of the addresses are back when a sled would be, as many as it takes.
+            // Enough addresses that all of them come back when a sled would.
             (10_000, 40_000, 5),
             (25_000, 100_000, 8),
             (60_000, 240_000, 16),

@@ -11,7 +11,7 @@ pub(super) struct Agenda {
 }
 
 impl Agenda {
-    /// `sled` needs attention at `due`; `None` if never.
+    /// Sets when `sled` needs attention; `None` for never.
     pub(super) fn note(&mut self, sled: SledId, due: Option<Instant>) {
         self.moments.note(sled, due);
     }

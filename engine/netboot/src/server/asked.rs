@@ -4,27 +4,27 @@ use std::ops::Range;
 
 use boot_format::wire::{BLOCK, Read, SLOTS, UNANSWERABLE};
 
-/// The offsets that one sled has asked for and, as far as we know, not received.
+/// The offsets that one sled has asked for and, as far as is known, not received.
 ///
-/// A READ names everything that a sled still waits for, so it acknowledges every offset that was
-/// sent and is not named (P13). No offset is here twice.
+/// A READ names everything that a sled still lacks, so it acknowledges every offset that was sent
+/// and is not named (P13). No offset appears twice.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
-    /// Those before `next` have been sent, in this order.
+    /// `offsets[..next]` have been sent, in this order.
     offsets: Vec<u64>,
     next: usize,
-    /// All of them are less than this.
+    /// An upper bound of all offsets.
     end: u64,
-    /// The least offset that was given up before it was sent, because there were too many.
+    /// The lowest offset that was dropped unsent, because there were too many.
     given_up: Option<u64>,
 }
 
 /// What a READ says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Merged {
-    /// Offsets that were sent and are asked for again: lost on the way, or late.
+    /// Offsets that were sent and are asked for again: lost, or late.
     pub(super) again: usize,
-    /// Whether the READ named an offset that had not been asked for: so the sled has moved on.
+    /// Whether the READ named an offset for the first time: the sled has moved on.
     pub(super) fresh: bool,
 }
 
@@ -32,11 +32,11 @@ impl Asked {
     /// The most offsets kept: two READs' worth, for two sleds that share one address.
     const MOST: usize = 2 * Read::MAX_ENTRIES;
 
-    /// Takes in a READ. What is still to be sent stays before what the READ adds.
+    /// Merges a READ. What is still to be sent stays ahead of what the READ adds.
     pub(super) fn merge(&mut self, read: &Read<'_>) -> Merged {
         let sent = self.next;
         let held = self.offsets.len();
-        // P19. All in one go, since a sled that goes on asks for what can't be known yet.
+        // P19. Appended without a lookup: a sled that moves on asks only for new offsets.
         read.offsets().for_each(|offset| self.offsets.push(offset));
         let added = &self.offsets[held..];
         let merged = if ascends_from(self.end, added) {
@@ -57,7 +57,7 @@ impl Asked {
         merged
     }
 
-    /// Of the offsets after the first `held`, keeps those that are to be sent and do not wait yet.
+    /// Of the offsets after the first `held`, keeps those that may be sent and are not queued yet.
     fn sift(&mut self, held: usize) -> Merged {
         let mut merged = Merged::default();
         let mut newest = None;
@@ -92,7 +92,7 @@ impl Asked {
         Some(offset)
     }
 
-    /// Where the batch begins that waits to be sent, if that is one and all.
+    /// The start of the batch that waits to be sent, if exactly one whole batch waits.
     pub(super) fn batch(&self) -> Option<u64> {
         let &start = self.offsets.first()?;
         let consecutive = |(place, &offset): (u64, &u64)| offset == start + place * BLOCK as u64;
@@ -105,7 +105,7 @@ impl Asked {
         self.offsets.truncate(self.next);
     }
 
-    /// Takes all that waits to be sent for sent.
+    /// Marks everything that waits as sent.
     pub(super) fn send_all(&mut self) {
         self.next = self.offsets.len();
     }
@@ -120,12 +120,12 @@ impl Asked {
         self.pending() > 0
     }
 
-    /// The least offset that waits to be sent.
+    /// The lowest offset that waits to be sent.
     pub(super) fn least_pending(&self) -> Option<u64> {
         self.offsets[self.next..].iter().min().copied()
     }
 
-    /// The least offset that was given up unsent since the last call.
+    /// The lowest offset that was dropped unsent since the last call.
     pub(super) fn take_given_up(&mut self) -> Option<u64> {
         self.given_up.take()
     }
@@ -243,8 +243,7 @@ mod tests {
         assert!(!asked.reaches(3073));
     }
 
-    /// Some offsets, of which few are possible so that READs overlap; in order, or in none and
-    /// with some twice.
+    /// Offsets from a small range, so that READs overlap; ascending, or shuffled with duplicates.
     fn entries() -> impl Strategy<Value = Vec<u64>> {
         let offset = || prop_oneof![8 => (1..40_u64).prop_map(|block| block * 1024), 1 => Just(!0)];
         let ordered = btree_set(offset(), 0..12).prop_map(|set| set.into_iter().collect());

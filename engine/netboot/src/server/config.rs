@@ -11,7 +11,7 @@ use super::{Pace, Together};
 pub enum Serve {
     /// Every sled, at the same time.
     All,
-    /// The first that says HELLO, and no other.
+    /// The first sled that says HELLO, and no other.
     First,
     /// Those with these addresses.
     These(BTreeSet<MacAddr>),
@@ -28,18 +28,18 @@ pub struct Config {
     pub max_sessions: usize,
     /// How fast DATA frames may go out.
     pub pace: Pace,
-    /// Whether to send again what a silent sled has not asked for again. Without it, a lost frame
-    /// costs a sled the second that its own timer takes: to measure what retransmission costs.
+    /// Whether to retransmit to a silent sled. Without it a lost frame costs a sled a second, its
+    /// own timer; for measuring what retransmission costs.
     pub retransmit: bool,
-    /// Where in the server's memory an address has its place depends on this: a number that
-    /// nobody can guess keeps strangers from aiming at a sled's. Zero is for simulations.
+    /// The key of the hash that places addresses in the server's tables. A secret, random one keeps
+    /// strangers from aiming at a sled's place; zero is for simulations.
     pub key: u64,
     /// Whether sleds that want the same image boot in step, and how they are gathered for that.
     pub together: Option<Together>,
 }
 
 impl Config {
-    /// Sessions for several racks.
+    /// Enough for several racks.
     pub const MAX_SESSIONS: usize = 1024;
 
     /// A server at `address`.

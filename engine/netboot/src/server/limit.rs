@@ -1,4 +1,4 @@
-//! A token bucket for rare answers.
+//! A token bucket for answers that are rationed.
 
 use crate::time::Instant;
 
@@ -19,7 +19,7 @@ impl Limit {
         Self { per_second, most, level: u64::from(most) * Self::TOKEN, filled: Instant::ZERO }
     }
 
-    /// Whether one more is allowed at `now`; if so it is counted.
+    /// Takes a token, if there is one at `now`.
     pub(super) fn take(&mut self, now: Instant) -> bool {
         let nanos = u64::try_from(now.since(self.filled).as_nanos()).unwrap_or(u64::MAX);
         self.filled = now;

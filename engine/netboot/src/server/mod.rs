@@ -71,30 +71,30 @@ pub struct Server {
     turns: Turns,
     agenda: Agenda,
     pacer: Pacer,
-    /// Sleds that boot in step, if any may.
+    /// The groups that boot in step, if that is configured.
     groups: Option<Box<Groups>>,
     /// How often batches lose a frame on this link.
     loss: BaselineLoss,
     retransmit: bool,
-    /// Sleds to be told to start over, and what to say of it.
+    /// Sleds that are owed a RESET, and the event to report.
     resets: VecDeque<(MacAddr, EventKind)>,
-    /// Who of those without a session gets an offer, and who a RESET.
+    /// Which senders without a session get an OFFER, and which a RESET.
     hellos: Admission,
     reads: Admission,
     unserved: Unserved,
     last_heard: Option<Instant>,
     events: VecDeque<Event>,
     counters: Counters,
-    /// DATA frames that the link was handed: by these, not by time, batches are compared.
+    /// DATA frames handed to the link: batches are compared by this count, not by time.
     released: u64,
 }
 
 impl Server {
     const MOST_EVENTS: usize = 4096;
-    /// As many sleds as there are sessions.
+    /// One for each session.
     const MOST_RESETS: usize = 1024;
 
-    /// A server without images: it offers nothing until [`Server::set_images`].
+    /// A server without images: it makes no offers until [`Server::set_images`].
     pub fn new(config: Config) -> Self {
         Self {
             addresses: Addresses::new(config.address),
@@ -118,15 +118,15 @@ impl Server {
         }
     }
 
-    /// Puts `images` in service, for boots that begin from now on. Boots under way keep what
-    /// they were offered. Of images with equal checksums the first counts.
+    /// Puts `images` in service for boots that begin from now on. Boots under way keep the image
+    /// they were offered. Of images with equal checksums, the first is used.
     pub fn set_images(&mut self, images: Vec<Contents>) {
         self.offers.set_images(images);
         self.sleds.reconsider_all();
     }
 
-    /// Sends from `address` from now on, and listens there: the link's own has changed. A sled in
-    /// the middle of its boot goes on asking at the former one: see [`Server::former_addresses`].
+    /// The link's address has changed to `address`: sends from there, and listens there. A sled in
+    /// mid-boot keeps asking at the former one: see [`Server::former_addresses`].
     pub fn set_address(&mut self, address: MacAddr) {
         if address == self.addresses.own() {
             return;
@@ -137,9 +137,8 @@ impl Server {
         }
     }
 
-    /// The addresses that the link had before and that boots under way at `now` still need: the
-    /// link should let frames for them through. Sleds that can't be heard there are told to start
-    /// over.
+    /// The link's former addresses that boots under way at `now` still need: the link should accept
+    /// frames for them. A sled that can't be heard at any of them is sent a RESET.
     pub fn former_addresses(&mut self, now: Instant) -> Vec<MacAddr> {
         let sleds = &self.sleds;
         self.addresses.keep_former(|id| {
@@ -152,18 +151,19 @@ impl Server {
         self.offers.images()
     }
 
-    /// Which sleds are to have which image and no other, by checksum.
+    /// Assigns images to sleds, by checksum: an assigned sled is offered no other.
     pub fn assign(&mut self, assigned: HashMap<MacAddr, Checksum>) {
         self.offers.assign(assigned);
     }
 
-    /// Tells what a sled booted in an earlier life of the server, so that it is offered first.
+    /// Restores what a sled booted before this server was started, so that it is offered that
+    /// first.
     pub fn remember(&mut self, sled: MacAddr, image: Checksum) {
         self.offers.took(sled, image);
     }
 
-    /// Has a sled's next boot begin with the image that it booted `before` its last one, as if that
-    /// had not been; or with the first image.
+    /// Forgets a sled's last boot: its next offer is of the image that it booted `before`, or of
+    /// the first image.
     pub fn disregard_boot(&mut self, sled: MacAddr, before: Option<Checksum>) {
         match before {
             Some(image) => self.offers.took(sled, image),
@@ -174,50 +174,50 @@ impl Server {
         }
     }
 
-    /// Sends at `pace` from now on. What the link carries is found out anew.
+    /// Sends at `pace` from now on, and measures the link's rate again.
     pub fn set_pace(&mut self, pace: Pace) {
         self.pacer = Pacer::of_link(pace);
     }
 
-    /// Which sled booted which image last. What was learnt last comes last.
+    /// Which image each sled booted last, the most recent last.
     pub fn remembered(&self) -> impl Iterator<Item = (MacAddr, Checksum)> {
         self.offers.taken()
     }
 
-    /// While `held`, no image is offered: it is being checked, or gone. Sleds that say HELLO
-    /// meanwhile are offered one as soon as that ends.
+    /// While `held`, no offers are made: the image is being checked, or is gone. Sleds that say
+    /// HELLO meanwhile get their offer when that ends.
     pub fn hold_offers(&mut self, held: bool) {
         self.offers.hold(held);
         self.sleds.reconsider_all();
     }
 
-    /// The oldest event that has not been fetched.
+    /// Takes the oldest event.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
-    /// The oldest event of a group that has not been fetched.
+    /// Takes the oldest event of a group.
     pub fn poll_group_event(&mut self) -> Option<GroupEvent> {
         self.groups.as_deref_mut()?.poll_event()
     }
 
-    /// What the sleds do that boot in step, or wait to.
+    /// The state of the sleds that boot in step, or wait to.
     pub fn group(&self) -> Option<GroupStatus> {
         self.groups.as_deref()?.status()
     }
 
-    /// The counts so far.
+    /// The counters.
     pub fn counters(&self) -> Counters {
         Counters { data: self.released, ..self.counters }
     }
 
-    /// When a sled that is served was last heard from.
+    /// When any served sled was last heard from.
     pub fn last_heard(&self) -> Option<Instant> {
         self.last_heard
     }
 
-    /// The checksums of the images that sessions hold in memory, in service or not; one may come
-    /// more than once.
+    /// The checksums of the images that sessions hold in memory, in service or not, with
+    /// duplicates.
     pub fn kept_images(&self) -> impl Iterator<Item = Checksum> {
         self.sleds.iter().flat_map(|(_, sled)| sled.held().map(Contents::checksum))
     }
@@ -227,12 +227,12 @@ impl Server {
         self.sleds.len()
     }
 
-    /// Where the boot of each sled stands that has a session.
+    /// The status of each sled that has a session.
     pub fn sleds(&self) -> impl Iterator<Item = SledStatus> {
         self.sleds.iter().map(|(_, sled)| sled.status())
     }
 
-    /// How many boots are under way, or may begin any moment because an offer has been made.
+    /// How many boots are under way, or may begin at any moment because an offer is outstanding.
     pub fn booting(&self, now: Instant) -> usize {
         self.sleds.iter().filter(|(_, sled)| sled.is_booting(now)).count()
     }
@@ -242,8 +242,7 @@ impl Server {
         &self.serve
     }
 
-    /// Serves others than until now: sessions of sleds that are not among them end, without
-    /// another frame.
+    /// Changes which sleds are served. Sessions of other sleds end without a further frame.
     pub fn set_serve(&mut self, serve: Serve) {
         self.serve = serve;
         for id in self.sleds.ids() {
@@ -309,8 +308,8 @@ impl Station for Server {
         self.settle();
     }
 
-    /// The sled's image is lost to it, so it has to start over. It is told once, however many of
-    /// its frames come back.
+    /// The sled's image is lost, so it must start over. It is sent one RESET, however many of its
+    /// frames come back.
     fn handle_unreadable(&mut self, destination: MacAddr) {
         if destination == MacAddr::BROADCAST {
             let members = self.groups.as_deref().map_or_else(Vec::new, Groups::members);

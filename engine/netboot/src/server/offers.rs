@@ -12,7 +12,7 @@ use super::sled::Sled;
 /// The images in service, and which sled takes which.
 ///
 /// A sled says HELLO every 4 seconds (P10) until an OFFER has the checksum in its boot archive
-/// (P11). So offering another image at each HELLO finds the right one.
+/// (P11), so offering the next image at each HELLO finds the right one.
 #[derive(Debug, Default)]
 pub(super) struct Offers {
     /// No two have the same checksum.
@@ -42,7 +42,7 @@ impl Offers {
         self.held = held;
     }
 
-    /// Whether there is nothing to offer at the moment.
+    /// Whether no offers are made at the moment.
     pub(super) fn withheld(&self) -> bool {
         self.held || self.images.is_empty()
     }
@@ -69,13 +69,13 @@ impl Offers {
         self.images.iter().find(|image| image.checksum() == checksum)
     }
 
-    /// What the next OFFER to `sled` is of, if there is to be one.
+    /// The image of the next OFFER to `sled`, if it is owed one.
     pub(super) fn next<'a>(&'a self, sled: &'a Sled) -> Option<&'a Contents> {
         let chosen = || self.choose(sled).filter(|_| sled.awaits_offer());
         sled.offered_image().or_else(chosen)
     }
 
-    /// What to offer to `sled`, which waits for an offer.
+    /// Which image to offer to `sled`, which waits for an offer.
     fn choose(&self, sled: &Sled) -> Option<&Contents> {
         if self.withheld() {
             return None;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::sled_id::SledId;
 
-/// At most one key per sled, in order; of equal keys, the first sled's comes first.
+/// At most one key per sled, in order; equal keys are ordered by sled.
 #[derive(Debug)]
 pub(super) struct Order<K> {
     entries: BTreeSet<(K, SledId)>,

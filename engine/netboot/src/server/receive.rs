@@ -1,4 +1,4 @@
-//! What comes in: what sleds ask for, and what that says of the way to them.
+//! Incoming frames: what sleds ask for, and what that reveals about their paths.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use crate::time::Instant;
 pub(super) enum Handled {
     /// It is from a sled that is served.
     Served,
-    /// It is not for this server, or from nobody that is served.
+    /// It is not for this server, or not from a served sled.
     Ignored,
 }
 
@@ -53,7 +53,7 @@ impl Server {
         let sled = self.sleds.change(id);
         let crowded = self.turns.is_crowded();
         if self.groups.as_deref().is_some_and(|groups| groups.shuts_out(id)) {
-            // Nothing was sent of what it asked for before: all that it still lacks is in this READ.
+            // Nothing of its previous READ was sent, and this READ names everything that it lacks.
             sled.asked.drop_pending();
         }
         let before = sled.frontier;
@@ -78,18 +78,18 @@ impl Server {
         Handled::Served
     }
 
-    /// Feeds what a sled's answer says of its batch to the pacers. What all sleds suffer from is
-    /// the link's business, and the rest is that sled's.
+    /// Feeds the acknowledged batch to the pacers: losses that all sleds share to the link's, the
+    /// others to that sled's.
     fn learn(&mut self, now: Instant, id: SledId, answered: Answered, crowded: bool) {
         let in_step = self.learn_of_step(now, id, &answered);
         let Answered { batch, lost, .. } = answered;
-        // What strangers claim to have lost is no evidence about the link.
+        // An unverified sled's losses are no evidence about the link.
         if !self.sleds.get(id).known {
             return;
         }
         self.loss.add(lost);
-        // Of a batch that went to all, the pacer learns when all have answered; and the rest of a
-        // batch, a frame or two, tells little of the path.
+        // The pacer learns of a broadcast batch when all members have answered it; and a remainder
+        // of a frame or two reveals little about the path.
         if in_step || !self.pacer.learns() || batch.frames < SLOTS as u64 / 2 {
             return;
         }
@@ -118,7 +118,7 @@ impl Server {
         Handled::Served
     }
 
-    /// A sled is sent nothing more of what it has asked for.
+    /// Drops everything that a sled has asked for.
     pub(super) fn withdraw(&mut self, id: SledId) {
         self.turns.leave(id);
         if let Some(groups) = self.groups.as_deref_mut() {
@@ -126,7 +126,7 @@ impl Server {
         }
     }
 
-    /// A sled has booted: it is known from now on.
+    /// A sled has booted: remembers its image, and that it is a real sled.
     pub(super) fn remember_boot(&mut self, id: SledId) {
         let sled = self.sleds.get(id);
         if let Some(booted) = sled.boots {

@@ -9,13 +9,13 @@ use boot_format::wire::MacAddr;
 #[derive(Debug, Default)]
 pub(super) struct Remembered {
     sleds: HashMap<MacAddr, (Checksum, u64)>,
-    /// The sleds by when their image was learnt.
+    /// Sleds by when they booted.
     ages: BTreeMap<u64, MacAddr>,
     learnt: u64,
 }
 
 impl Remembered {
-    /// Sleds of many racks, at about 100 bytes each.
+    /// Enough for many racks, at about 100 bytes each.
     const MOST: usize = 4096;
 
     pub(super) fn learn(&mut self, sled: MacAddr, image: Checksum) {
@@ -41,7 +41,7 @@ impl Remembered {
         self.sleds.get(&sled).map(|&(image, _)| image)
     }
 
-    /// All of them, the latest last.
+    /// All entries, the most recent last.
     pub(super) fn iter(&self) -> impl Iterator<Item = (MacAddr, Checksum)> {
         self.ages.values().map(|sled| (*sled, self.sleds[sled].0))
     }

@@ -1,4 +1,4 @@
-//! What goes out: offers, what sleds have asked for, and repeats.
+//! Outgoing frames: offers, what sleds have asked for, and retransmits.
 
 use boot_format::wire::{BLOCK, FrameType, Head, MacAddr, Offer};
 use boot_image::Contents;
@@ -12,7 +12,7 @@ use crate::batch::Batch;
 use crate::time::Instant;
 
 impl Server {
-    /// Does for every sled what has become due: offers, repairs, conclusions from silence.
+    /// Does what has become due for each sled: offers, retransmits, timeouts.
     pub(super) fn attend_to_due(&mut self, now: Instant, batch: &mut Batch) {
         while batch.room() > 0
             && let Some(id) = self.next_due(now)
@@ -22,7 +22,7 @@ impl Server {
             if sled.is_silent(now) {
                 self.conclude_from_silence(now, id);
             } else if sled.recovery.due().is_some_and(|due| due <= now) {
-                // It is planned anew when it has had its turn.
+                // It is rescheduled after its turn.
                 self.turns.mend(id);
             } else {
                 self.sleds.reconsider(id);
@@ -36,7 +36,7 @@ impl Server {
         self.agenda.next(now)
     }
 
-    /// Notes anew when something has to be done for the sleds that have changed.
+    /// Reschedules the sleds that have changed.
     pub(super) fn settle(&mut self) {
         while let Some(id) = self.sleds.next_changed() {
             let due = self.sleds.get(id).due(self.withholds(id));
@@ -50,7 +50,7 @@ impl Server {
         let Some(silent) = sled.silent(now) else {
             return;
         };
-        // It may have booted, and then hears no RESET.
+        // It may have booted, in which case it ignores the RESET.
         if unheard && self.resets.len() < Self::MOST_RESETS {
             self.resets.push_back((address, EventKind::Unheard));
         }
@@ -105,7 +105,7 @@ impl Server {
                 continue;
             }
             let Some(id) = self.turns.next(now) else {
-                // A link with a pace must not stand idle for want of batches on their way.
+                // A paced link must not idle for want of batches in flight.
                 if self.turns.is_stuck() && (!self.pacer.is_open() || self.turns.is_holding()) {
                     self.turns.widen();
                     continue;
@@ -142,7 +142,7 @@ impl Server {
         }
     }
 
-    /// All that a sled has asked for has been sent.
+    /// Everything that a sled has asked for has been sent.
     fn batch_sent(&mut self, now: Instant, id: SledId) {
         let sled = self.sleds.change(id);
         let last = sled.batch_sent(now, self.loss.of_link());
@@ -156,13 +156,13 @@ impl Server {
         }
     }
 
-    /// The link is handed this many DATA frames.
+    /// Counts DATA frames that are handed to the link.
     pub(super) fn release(&mut self, now: Instant, frames: usize) {
         self.released += frames as u64;
         self.pacer.sent(now, frames);
     }
 
-    /// Sends again to a sled what is due.
+    /// Sends a sled the retransmits that are due.
     fn mend(&mut self, now: Instant, id: SledId, batch: &mut Batch) {
         let sled = self.sleds.change(id);
         let link = self.loss.of_link();
@@ -179,9 +179,8 @@ impl Server {
     }
 }
 
-/// Appends the DATA frame for `offset`: what the image has there, up to a block (P8), or nothing
-/// if it ends before (P17). No sled's frames may end the server, so one without an image is sent
-/// nothing.
+/// Appends the DATA frame for `offset`: what the image has there, up to a block (P8), or nothing if
+/// it ends before (P17). No sled may end the server, so one without an image is sent nothing.
 pub(super) fn push_data(sled: &mut Sled, source: MacAddr, offset: u64, batch: &mut Batch) {
     debug_assert!(sled.image.is_some(), "what a sled asks for is forgotten with its image");
     let Some(image) = &sled.image else { return };

@@ -1,44 +1,44 @@
-//! What became of the batches that were sent.
+//! Batches that were sent, and their answers.
 
 use crate::time::Instant;
 
-/// A batch on its way.
+/// A batch in flight.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SentBatch {
     /// When its first frame was handed out, and its last.
     pub(super) first: Instant,
     pub(super) last: Instant,
     pub(super) frames: u64,
-    /// How many frames the link had been handed before the first one, and up to the last.
+    /// Frames that had been handed to the link before the first one, and up to the last.
     pub(super) released: (u64, u64),
 }
 
-/// What a READ says of the batch before.
+/// What a READ reveals about the batch before it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Answered {
     pub(super) batch: SentBatch,
-    /// Frames that were sent again, because they had to be.
+    /// Retransmits that were needed.
     pub(super) repeats: u64,
     /// The probability that it had lost a frame.
     pub(super) lost: f64,
 }
 
 impl SentBatch {
-    /// What its answer says of a link.
+    /// What its answer reveals about a link.
     pub(super) fn answer(self, lossy: bool, alone: bool) -> Answer {
         let Self { first, last, released: (before, after), .. } = self;
         Answer { first, last, passed: after - before, lossy, alone }
     }
 }
 
-/// What an answer to a batch says of the path that it took.
+/// What the answer to a batch reveals about its path.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Answer {
-    /// When its first frame went out, and its last.
+    /// When its first and its last frame went out.
     pub(super) first: Instant,
     /// See `first`.
     pub(super) last: Instant,
-    /// Frames that took the same path from the batch's first to its last.
+    /// Frames that took this path between the batch's first and last frame.
     pub(super) passed: u64,
     /// Whether it had lost a frame.
     pub(super) lossy: bool,

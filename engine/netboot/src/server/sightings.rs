@@ -1,4 +1,4 @@
-//! When addresses were last seen: a guess in bounded memory.
+//! When addresses were last seen, approximately, in bounded memory.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::RangeInclusive;
@@ -7,25 +7,25 @@ use boot_format::wire::MacAddr;
 
 use crate::time::Instant;
 
-/// A table without keys: addresses that share a place are taken for each other, which only makes
-/// the guess worse. Its hash has a secret key, so no one can aim at a place.
+/// A table without stored keys: addresses that share a place are mistaken for each other, which
+/// only blurs the answer. The hash is keyed with a secret, so no one can aim at a place.
 #[derive(Debug)]
 pub(super) struct Sightings {
     places: Box<[Cell]>,
     key: u64,
-    /// The ages, in slices, at which a sighting is the next of a sled with a timer.
+    /// The ages, in slices, at which a sighting fits a sled's timer.
     timely: RangeInclusive<u8>,
 }
 
-/// What is known of the addresses that share a place: when one was last seen, in slices of time,
-/// zero for never; and whether one was answered, and has kept to a sled's times since. Plain zeros
-/// at first, so a new table takes no memory until it is used.
+/// What is known about the addresses that share a place: when one was last seen, in slices, zero
+/// for never; and whether one was answered and has kept a sled's timing since. All zeros at first,
+/// so a new table takes no memory until it is used.
 type Cell = [u8; 2];
 
-/// What a sighting says about an address.
+/// What a sighting reveals about an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sighting {
-    /// It is new, or comes at another time than a sled would.
+    /// It is new, or comes at a time when a sled would not.
     Untimely,
     /// It comes when a sled would, and has not been answered.
     Timely,
@@ -34,12 +34,11 @@ pub(super) enum Sighting {
 }
 
 impl Sightings {
-    /// Under 60,000 new addresses a second, a place is kept for the 4 s from HELLO to HELLO four
-    /// times out of five.
+    /// With 60,000 new addresses a second, four places in five survive the 4 s from HELLO to HELLO.
     const PLACES: usize = 1 << 20;
     /// An eighth of a second.
     const SLICE_NANOS: u64 = 125_000_000;
-    /// Slices until a sighting looks new again.
+    /// Slices after which a sighting counts as new again.
     const SLICES: u64 = u8::MAX as u64;
     /// A sled says HELLO every 4 seconds.
     const HELLOS: RangeInclusive<u8> = 28..=36;

@@ -31,7 +31,7 @@ use boot_image::Contents;
 /// Where a boot stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
-    /// It said HELLO and has not been offered anything since.
+    /// It said HELLO and has had no offer since.
     Waiting,
     /// It was offered an image and has not read.
     Offered,
@@ -39,7 +39,7 @@ pub enum Stage {
     Reading,
     /// It has booted.
     Finished,
-    /// It went silent for good in the middle.
+    /// It went silent in mid-boot.
     Lost,
 }
 
@@ -48,68 +48,67 @@ pub enum Stage {
 pub(super) struct Sled {
     pub(super) address: MacAddr,
     pub(super) stage: Stage,
-    /// As what it was given its session.
+    /// The rank with which it got its session.
     pub(super) rank: Rank,
     /// The image that it boots. Every READ is answered from it and from no other.
     pub(super) image: Option<Contents>,
-    /// The checksum of `image`, also when that has been let go.
+    /// The checksum of `image`, kept after the image is released.
     pub(super) boots: Option<Checksum>,
-    /// The boot that another one under its address has talked over; and whether the two boot
-    /// different images.
+    /// The other boot under the same address, and whether the two boot different images.
     other: Option<Claim>,
     contested: bool,
-    /// The image that it was offered last, until it boots that.
+    /// The image that it was offered last, until it reads.
     offer: Option<Contents>,
     /// The checksum of the last offer.
     pub(super) offers: Option<Checksum>,
-    /// From which address it was made the last offer, and the one that it boots.
+    /// The address from which the last offer was made, and the offer that it boots from.
     offer_from: AddressId,
     boots_from: AddressId,
-    /// Whether the link's address has changed since it was last heard from.
+    /// Whether the link's address has changed since its last frame.
     pub(super) unheard: bool,
-    /// Whether it was offered an image since its boot began; and whether since it last read.
+    /// Whether it was offered an image since its boot began, and since its last READ.
     renewed: bool,
     open: bool,
-    /// Whether it said HELLO in the middle of its boot.
+    /// Whether it said HELLO in mid-boot.
     asks_again: bool,
-    /// Whether it asks once more what was answered already.
+    /// Whether its last READ repeats one that has been answered.
     same: bool,
     /// Offers that it has refused since it last began a boot.
     refusals: u32,
     pub(super) asked: Asked,
     pub(super) recovery: Recovery,
     pub(super) pacer: Pacer,
-    /// The batch that is being sent, or waits for its answer.
+    /// The batch that is being sent, or awaits its answer.
     pub(super) batch: Option<SentBatch>,
-    /// Whether it has gone on as only a sled does, from the end of one batch to the next: an
-    /// invented one may ask for anything.
+    /// Whether it is verified: it has gone on from the end of one batch to the next, as only a sled
+    /// does; an invented one may ask for anything.
     pub(super) known: bool,
-    /// DATA frames that it has drawn since it said HELLO at this moment.
+    /// DATA frames sent to it since this moment, when it said HELLO.
     drawn: (u64, Instant),
-    /// An OFFER is due at this moment: the first one at once, later ones to wake the sled.
+    /// When an OFFER is due: the first one at once, later ones to wake the sled.
     pub(super) offer_due: Option<Instant>,
     /// When the last OFFER was sent.
     offered: Instant,
-    /// Whether the server has more to offer than it may: then each offer is sent once.
+    /// Whether OFFERs are rationed at the moment: then each is sent once.
     strained: bool,
-    /// OFFERs that may still be sent only to wake the sled.
+    /// OFFERs that may still be sent to wake the sled.
     nudges: u8,
-    /// It said HELLO again although it had been offered `image` and had time to read.
+    /// Whether it said HELLO again although it had an offer and time to read.
     pub(super) refused: bool,
     /// When it first asked the question that the last offer answers.
     hello: Instant,
     pub(super) heard: Instant,
     /// When it last read.
     read_at: Instant,
-    /// When all that it had asked for had gone out to it.
+    /// When everything that it had asked for had gone out.
     sent: Instant,
     started: Instant,
     stalled: bool,
-    /// Whether it has asked for something that was never sent to it.
+    /// Whether it has asked for something that was never sent.
     unsent: bool,
     /// Whether it read since its last HELLO.
     has_read: bool,
-    /// The end of what it has asked for, counted from the start and without a hole.
+    /// The contiguous offset: it has asked for every byte before it.
     pub(super) frontier: u64,
     told: (u64, Instant),
     pub(super) frames: u64,
@@ -119,15 +118,15 @@ pub(super) struct Sled {
 }
 
 impl Sled {
-    /// A second, equal OFFER wakes a sled that would otherwise wait for its 50 ms, and is dropped
+    /// An equal second OFFER wakes a sled that would otherwise sleep for 50 ms, and is dropped
     /// silently (P25).
     const NUDGE: Duration = Duration::from_millis(1);
-    /// Two steps lie between a sled's last DATA and its FINISHED (P24), which a frame each brings
-    /// about; as many again, since any may be lost.
+    /// A sled takes two steps from its last DATA to FINISHED (P24), each of which a frame triggers;
+    /// twice that, since any may be lost.
     const NUDGES_AT_THE_END: u8 = 4;
     const PROGRESS_EVERY: Duration = Duration::from_secs(1);
-    /// How often a boot may draw the image before it is slowed to a trickle: no loss at which a
-    /// sled boots at all makes it ask for so much.
+    /// How many times over a boot may draw the image before it is slowed to a trickle: at any loss
+    /// rate at which a sled boots at all, it asks for less.
     const ALLOWANCE: u64 = 8;
     /// Bytes that a sled's first READ asks for.
     const BATCH: u64 = wire::BATCH as u64;
@@ -181,7 +180,7 @@ impl Sled {
         }
     }
 
-    /// Whether a boot is under way, or may begin any moment.
+    /// Whether a boot is under way, or may begin at any moment.
     pub(super) fn is_booting(&self, now: Instant) -> bool {
         match self.stage {
             Stage::Reading => true,
@@ -191,19 +190,18 @@ impl Sled {
         }
     }
 
-    /// Whether it may have taken an offer that was made from this address.
+    /// Whether it may have taken an offer from this address.
     pub(super) fn asks_at(&self, address: AddressId) -> bool {
         self.offers.is_some() && self.offer_from == address
             || self.boots.is_some() && self.boots_from == address
     }
 
-    /// The image's size in bytes; zero while none has been offered.
+    /// The image's size in bytes; zero before the first offer.
     pub(super) fn size(&self) -> u64 {
         self.image.as_ref().map_or(0, |image| image.size() as u64)
     }
 
-    /// It asked for something. Returns what that tells of the batch before, and the event if
-    /// this began its boot.
+    /// A READ. Returns what it reveals about the batch before, and the event if it begins a boot.
     pub(super) fn read(
         &mut self,
         now: Instant,
@@ -213,7 +211,7 @@ impl Sled {
         let first = !self.has_read;
         if first {
             self.has_read = true;
-            // A sled that another one with its address talked over goes on where it was.
+            // A sled whose boot was interrupted by another with its address goes on where it was.
             if self.frontier == 0 {
                 self.started = now;
                 self.recovery.restart(size / BLOCK as u64);
@@ -230,7 +228,7 @@ impl Sled {
         }
         self.again += again as u64;
         self.early += u64::from(tried);
-        // Of what was sent early, a sled that had lost a frame needed one.
+        // A sled that had lost a frame needed one of the retransmits.
         self.needless += u64::from(tried.saturating_sub(u32::from(fresh && lost >= 0.5)));
         read.offsets().for_each(|offset| {
             if offset <= self.frontier {
@@ -256,7 +254,7 @@ impl Sled {
             batch,
             repeats: match again {
                 0 => (lost * f64::from(tried)).round() as u64,
-                // Nothing helped before its own timer.
+                // No retransmit helped before its own timer.
                 _ => u64::from(tried).max(batch.frames),
             },
             lost,
@@ -264,7 +262,7 @@ impl Sled {
         (answered, first.then_some(EventKind::Started { size }))
     }
 
-    /// This many frames were handed out to it, after `released` to all others.
+    /// Frames were handed out to it, after `released` others.
     fn sent(&mut self, now: Instant, frames: usize, released: u64) {
         let frames = frames as u64;
         let begun = SentBatch { first: now, last: now, frames: 0, released: (released, released) };
@@ -275,7 +273,7 @@ impl Sled {
         self.draw(now, frames);
     }
 
-    /// This many frames were handed out to it once more.
+    /// Retransmits were handed out to it.
     pub(super) fn sent_again(&mut self, now: Instant, frames: usize) {
         self.draw(now, frames as u64);
     }
@@ -289,8 +287,8 @@ impl Sled {
         }
     }
 
-    /// All that it asked for has been handed out, on a link of which a batch loses a frame with
-    /// probability `link`. Says whether that was the image's end: no further READ is to come.
+    /// Everything that it asked for has been handed out, on a link where a batch loses a frame with
+    /// probability `link`. Returns whether that was the image's end, after which no READ comes.
     pub(super) fn batch_sent(&mut self, now: Instant, link: f64) -> bool {
         self.unsent = false;
         let frames = self.asked.unacknowledged().len();
@@ -307,7 +305,7 @@ impl Sled {
         last
     }
 
-    /// It says that it has everything. That is believed only if it was sent everything.
+    /// FINISHED, which counts only if everything was sent to it.
     pub(super) fn finished(&mut self, now: Instant) -> Option<EventKind> {
         if self.stage != Stage::Reading
             || !self.has_had_everything() && !self.other_has_had_everything()
@@ -318,7 +316,7 @@ impl Sled {
         Some(self.finish(false))
     }
 
-    /// It gets nothing more.
+    /// Sends it nothing more.
     pub(super) fn dismiss(&mut self) {
         self.stage = Stage::Lost;
         self.let_go();
@@ -329,7 +327,7 @@ impl Sled {
         self.offer_due = None;
     }
 
-    /// News of progress, if it is time for some.
+    /// An event of its progress, if one is due.
     pub(super) fn progress(&mut self, now: Instant) -> Option<EventKind> {
         let size = self.size();
         let bytes = self.frontier.min(size);
@@ -342,14 +340,13 @@ impl Sled {
         Some(EventKind::Progress { bytes, size })
     }
 
-    /// When something has to be done for it next, unless a frame comes before. An OFFER that is
-    /// `withheld` waits.
+    /// When it next needs attention, unless a frame comes first. An OFFER that is `withheld` waits.
     pub(super) fn due(&self, withheld: bool) -> Option<Instant> {
         let offer = self.offer_due.filter(|_| !withheld);
         [offer, self.recovery.due(), self.silence_due()].into_iter().flatten().min()
     }
 
-    /// Repeats that still wait to be sent may not be needed any more.
+    /// Queued retransmits may no longer be needed.
     fn has_had_everything(&self) -> bool {
         self.frontier >= self.size() && !self.unsent
     }

@@ -1,6 +1,6 @@
 //! How sessions are named.
 
-/// A session's place in the table. It stays the same while the session lives.
+/// A session's index in the table, fixed while the session lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct SledId(usize);
 

@@ -1,4 +1,4 @@
-//! Who is served, and what becomes of frames from those that are not, or not yet.
+//! Who is served, and what happens to frames from others.
 
 use boot_format::wire::{MacAddr, Message, Read, SLOTS};
 
@@ -11,7 +11,7 @@ use super::{Serve, Server};
 use crate::time::Instant;
 
 impl Server {
-    /// A session for a sled that has none, if one is free.
+    /// A session for a sled that has none, if there is room.
     pub(super) fn admit(&mut self, now: Instant, source: MacAddr) -> Option<SledId> {
         let known = self.is_known(source);
         let rank = self.hellos.admits(now, source, known)?;
@@ -35,12 +35,12 @@ impl Server {
         Some(id)
     }
 
-    /// Whether it is certainly a real sled.
+    /// Whether it is known to be a real sled.
     pub(super) fn is_known(&self, sled: MacAddr) -> bool {
         matches!(self.serve, Serve::These(_)) || self.offers.knows(sled)
     }
 
-    /// The session that a READ belongs to, with an image to answer it from.
+    /// The session of a READ, with an image to answer from.
     pub(super) fn session(
         &mut self,
         now: Instant,
@@ -80,8 +80,8 @@ impl Server {
         sled.image.is_some().then_some(id)
     }
 
-    /// Tells a sled that reads without an offer to start over: it was served by another
-    /// life of this server.
+    /// Sends RESET to a sled that reads without an offer: it was served before this server was
+    /// restarted.
     pub(super) fn refuse(&mut self, now: Instant, source: MacAddr) -> Handled {
         if self.serve != Serve::First && !self.is_served(source) {
             return self.ignore(now, source);
@@ -105,14 +105,14 @@ impl Server {
         Handled::Ignored
     }
 
-    /// Whether `sled` has been made an offer from `address`, which the link does not have any more,
-    /// and so sends there. What others send there is for somebody else who has it now.
+    /// Whether `sled` was made an offer from the former `address`, and so sends there. Frames from
+    /// others are for the station that has that address now.
     pub(super) fn asks_at(&self, sled: MacAddr, address: MacAddr) -> bool {
         let former = self.addresses.find_former(address);
         former.zip(self.sleds.find(sled)).is_some_and(|(id, sled)| self.sleds.get(sled).asks_at(id))
     }
 
-    /// A frame that is for nobody here may tell of another server.
+    /// A frame that is not for this server may reveal another server.
     pub(super) fn note_stranger(
         &mut self,
         now: Instant,

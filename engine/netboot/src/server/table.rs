@@ -17,21 +17,21 @@ use crate::time::Instant;
 pub(super) struct Table {
     sleds: Vec<Sled>,
     by_address: HashMap<MacAddr, SledId>,
-    /// What each session is worth, or was: never more than it is. Who grows dearer is noted anew
-    /// only when it comes first, so that a READ costs nothing here.
+    /// A lower bound of what each session is worth. A session that has become worth more is updated
+    /// only when it comes first, so a READ costs nothing here.
     worths: Order<Worth>,
-    /// Sleds that have changed and are to be planned anew; one may come more than once.
+    /// Sleds that have changed and must be rescheduled, with duplicates.
     changed: Vec<SledId>,
     most: usize,
-    /// How often a boot gives way to a sled that is back in time, and to one that is known.
+    /// How often a boot gives way to a sled that came back in time, and to a known one.
     displacements: [Limit; 2],
 }
 
 impl Table {
-    /// So a boot is left alone for two minutes on average, whoever else wants its place: longer
-    /// than any takes on a link that its sleds do not share with strangers.
+    /// So a boot keeps its place for two minutes on average, whoever else wants it: longer than any
+    /// boot takes on a link without strangers.
     const LEFT_ALONE: usize = 128;
-    /// Known sleds of two racks can come up at once.
+    /// The known sleds of two racks can come up at once.
     const KNOWN_AT_ONCE: u32 = 64;
 
     pub(super) fn new(most: usize) -> Self {
@@ -62,36 +62,36 @@ impl Table {
         &self.sleds[id.index()]
     }
 
-    /// A sled, to change it: whatever changes, it is planned anew.
+    /// A sled, to change it. It is rescheduled whatever the change.
     pub(super) fn change(&mut self, id: SledId) -> &mut Sled {
         self.reconsider(id);
         &mut self.sleds[id.index()]
     }
 
-    /// A sled, to send to it what it has asked for.
+    /// A sled, to send it what it has asked for.
     pub(super) fn turn(&mut self, id: SledId) -> Turn<'_> {
         Turn::of(&mut self.sleds[id.index()])
     }
 
-    /// A sled is to be planned anew, since what it waits for has changed.
+    /// Reschedules a sled, because what it waits for has changed.
     pub(super) fn reconsider(&mut self, id: SledId) {
         if self.changed.last() != Some(&id) {
             self.changed.push(id);
         }
     }
 
-    /// All sleds are to be planned anew.
+    /// Reschedules all sleds.
     pub(super) fn reconsider_all(&mut self) {
         self.changed.clear();
         self.changed.extend((0..self.sleds.len()).map(SledId::new));
     }
 
-    /// Whether a sled is to be planned anew.
+    /// Whether a sled must be rescheduled.
     pub(super) fn has_changed(&self) -> bool {
         !self.changed.is_empty()
     }
 
-    /// Takes a sled that is to be planned anew. What it is worth has been noted.
+    /// Takes a sled that must be rescheduled. Its worth has been updated.
     pub(super) fn next_changed(&mut self) -> Option<SledId> {
         let id = self.changed.pop()?;
         self.worths.lower(id, self.get(id).worth());
@@ -106,7 +106,7 @@ impl Table {
         (0..self.sleds.len()).map(SledId::new)
     }
 
-    /// Puts `sled` at a place from [`Table::room`], and returns whose that was.
+    /// Puts `sled` at a place from [`Table::room`], and returns the evicted sled's address.
     pub(super) fn insert(&mut self, place: Vacancy, sled: Sled) -> (SledId, Option<Sled>) {
         let address = sled.address;
         let worth = sled.worth();
@@ -127,10 +127,10 @@ impl Table {
         (id, evicted)
     }
 
-    /// A place at `now` for a sled of this rank, if there is one. When all are taken, a session
-    /// that is over gives way first, then a sled that has not read, then one whose boot has only
-    /// begun, then a boot; of equals the one that has been silent for longest. If all of them would
-    /// be missed (see [`gives_way`]), the slowest boot gives way, but rarely.
+    /// A place at `now` for a sled of this rank, if there is one. When all are taken, a finished
+    /// session gives way first, then a sled that has not read, then a boot that has only begun,
+    /// then a boot; of equals, the one that has been silent longest. If all of them would be missed
+    /// (see [`gives_way`]), the slowest boot gives way, but rarely.
     pub(super) fn room(&mut self, now: Instant, rank: Rank) -> Option<Vacancy> {
         debug_assert!(!self.has_changed(), "what sessions are worth has not been noted");
         if self.sleds.len() < self.most {
@@ -143,9 +143,9 @@ impl Table {
         self.displaced(now, rank).map(Vacancy::Of)
     }
 
-    /// The boot that makes room for a sled of this rank although it goes on, since invented sleds
-    /// may have taken all places and read just enough to keep them: the slowest one. A sled that
-    /// boots is faster than who only holds a place, and if all boot, it is one of many.
+    /// The boot under way that makes room for a sled of this rank: the slowest. Invented sleds may
+    /// have taken all places and read just enough to keep them; a real boot is faster than that,
+    /// and if all are real, each is one of many.
     fn displaced(&mut self, now: Instant, rank: Rank) -> Option<SledId> {
         let [back, known] = &mut self.displacements;
         let limit = match rank {
@@ -163,8 +163,8 @@ impl Table {
         limit.take(now).then_some(slowest.1)
     }
 
-    /// The session that is worth least. Each one noted anew on the way has been heard from since it
-    /// was noted, so the work is bounded by the number of frames that arrived.
+    /// The session that is worth least. Each one updated on the way has been heard from since its
+    /// last update, so the work is bounded by the number of frames received.
     fn least(&mut self) -> SledId {
         loop {
             let (noted, id) = self.worths.first().expect("a table has at least one place");
@@ -180,18 +180,18 @@ impl Table {
 /// A place in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Vacancy {
-    /// Nobody's.
+    /// Not taken.
     Free,
-    /// That of this session.
+    /// Taken by this session.
     Of(SledId),
 }
 
-/// Whether a session makes room for a sled that has just said HELLO and will say so again: not
-/// if it would be asked for what it was given its place for, any moment.
+/// Whether a session makes room for a sled that has just said HELLO and will say it again: not if
+/// its own next frame is due at any moment.
 fn gives_way((loss, heard): Worth, now: Instant, newcomer: Rank) -> bool {
-    /// From HELLO to the first READ a sled takes 50 ms, and some lines on its console.
+    /// From HELLO to its first READ a sled takes 50 ms and some console lines.
     const ABOUT_TO_READ: Duration = Duration::from_millis(150);
-    /// Its own timer makes a sled that boots ask each second.
+    /// A sled in mid-boot asks at least once a second, by its own timer.
     const BOOTING: Duration = Duration::from_secs(3);
     let patience = match loss {
         Loss::Nothing => Duration::ZERO,
@@ -207,8 +207,7 @@ mod tests {
     use super::super::sled::Stage;
     use super::*;
 
-    /// Does to random sessions what can happen to one, and holds every eviction to a search
-    /// through all of them.
+    /// Random events on random sessions; every eviction is compared with an exhaustive search.
     #[test]
     fn the_evicted_session_is_the_one_worth_least_of_all() {
         for seed in 0..200 {
@@ -217,7 +216,7 @@ mod tests {
             let mut table = Table::new(most);
             let mut now = Instant::ZERO;
             for number in 0..2000 {
-                // Many things happen at the same moment.
+                // Several events share one moment.
                 now += Duration::from_millis(random.u64(0..3) * random.u64(0..1000));
                 if table.len() < most || random.u8(..4) == 0 {
                     let address = MacAddr::new([2, 0, 0, 0, 0, 0]).nth_after(number);

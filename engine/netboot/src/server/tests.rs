@@ -50,7 +50,7 @@ fn a_loss_that_a_sled_proves_counts_once_for_its_link() {
     assert!((lossy - 1.0 / 3.0).abs() < 1e-3, "{lossy}");
 }
 
-/// Whatever happens, in any order, every sled is attended to when it has to be.
+/// Whatever happens, in any order, every sled gets attention when it is due.
 #[test]
 fn every_sled_that_has_changed_is_planned_anew() {
     let images = [image(1), image(2)];
@@ -67,7 +67,7 @@ fn every_sled_that_has_changed_is_planned_anew() {
             server.poll_transmit(now, &mut Batch::with_capacity(random.usize(1..SLOTS)));
             for (id, sled) in server.sleds.iter() {
                 let (noted, due) = (server.agenda.noted(id), sled.due(server.withholds(id)));
-                // A look too early costs little.
+                // Attention that comes early costs little.
                 let in_time = due.is_none_or(|due| noted.is_some_and(|noted| noted <= due));
                 let in_line = noted.is_none() && sled.recovery.due().is_some_and(|due| due <= now);
                 assert!(in_time || in_line, "seed {seed}: {noted:?} is not {due:?}: {sled:?}");

@@ -1,4 +1,4 @@
-//! Whose frames go next.
+//! The scheduler: whose frames go next.
 
 #[cfg(test)]
 mod tests;
@@ -11,68 +11,68 @@ use crate::time::Instant;
 
 /// Sleds with something to send, in the order of their turns.
 ///
-/// Batches are begun one after another, and a limited number are on their way at a time: see
-/// [`Turns::next`]. Those that have been begun take turns of a few frames each.
+/// Batches are begun one after another, and a limited number are in flight at a time: see
+/// [`Turns::next`]. Those begun take turns of a few frames each (round robin).
 #[derive(Debug)]
 pub(super) struct Turns {
     /// By [`SledId::index`].
     standings: Vec<Standing>,
-    /// Batches that have been begun, in turn.
+    /// Batches that have been begun, in the order of their turns.
     begun: VecDeque<SledId>,
-    /// Batches to be begun, of sleds that have shown that they are some.
+    /// Batches to be begun, of verified sleds.
     known: VecDeque<SledId>,
-    /// Batches to be begun, of all others.
+    /// Batches to be begun, of unverified sleds.
     new: VecDeque<SledId>,
-    /// Sleds whose batch is to be sent again, in turn.
+    /// Sleds that are due a retransmit, in the order of their turns.
     mending: VecDeque<SledId>,
-    /// Sleds that have to keep a pace of their own, until their next frames may go.
+    /// Sleds held back by their own pacer, and until when.
     held: BinaryHeap<Reverse<(Instant, SledId)>>,
-    /// Batches that have been begun and not answered; and those of sleds not known.
+    /// Batches in flight: begun and not answered; and those of unverified sleds.
     flight: usize,
     flight_new: usize,
-    /// How many may be.
+    /// How many may be in flight.
     window: usize,
-    /// Batches of known sleds begun since one of others was.
+    /// Batches of verified sleds begun since the last one of an unverified sled.
     since_new: usize,
-    /// Batches that may be on their way to sleds not known: fewer, the less often those that were
-    /// sent turn out to be for sleds.
+    /// How many batches may be in flight to unverified sleds: fewer, the less often they turn out
+    /// to be real.
     trust: usize,
-    /// Whether the last turn was for mending.
+    /// Whether the last turn was a retransmit's.
     mended: bool,
 }
 
-/// Where a sled stands.
+/// A sled's state in the scheduler.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Standing {
-    /// Nowhere: nothing is to be sent to it.
+    /// It has nothing to send.
     #[default]
     Away,
-    /// In line, its batch is to be begun.
+    /// Queued; its batch has not begun.
     Waiting,
-    /// In line, its batch has been begun.
+    /// Queued; its batch has begun.
     Begun { known: bool },
-    /// All of its batch has been sent, and it has not answered.
+    /// Its whole batch has been sent, and not answered.
     Unanswered { known: bool },
-    /// In line for a repeat; `first` if that is of a batch of a sled not known.
+    /// Queued for a retransmit; `first` if that is of an unverified sled's batch.
     Mending { first: bool },
 }
 
 impl Turns {
-    /// Frames that a sled may send in one turn. Small, so that a sled with little to ask for
-    /// waits for a few frames of each other sled, not for their whole batches.
+    /// Frames that a sled may send in one turn. Small, so that a sled with a short request waits
+    /// for a few frames of each other sled, not for whole batches.
     pub(super) const QUANTUM: usize = 8;
-    /// Batches on their way to sleds that have not shown that they are some, while no others are,
-    /// or if most do.
+    /// Batches in flight to unverified sleds while there are no others, or if most turn out to be
+    /// real.
     const MOST_NEW: usize = 8;
-    /// Batches of known sleds for one of others, of those on their way and of those begun (these
-    /// a few less), if none of the others do: what a flood of invented sleds can draw is that share
-    /// of the link.
+    /// Batches of verified sleds for each one of an unverified sled, in flight and begun (slightly
+    /// fewer), if none turn out to be real: the inverse of the share of the link that a flood of
+    /// invented sleds can draw.
     const KNOWN_FIRST: usize = 16;
 
-    /// Sleds that are looked through before each turn, where that is done at all: in simulations.
+    /// The largest table that debug builds check before each turn: a check is linear.
     const MOST_CHECKED: usize = 64;
 
-    /// Nobody's turns; if `unlimited`, any number of batches may be on their way.
+    /// A scheduler without sleds; if `unlimited`, any number of batches may be in flight.
     pub(super) fn new(unlimited: bool) -> Self {
         Self {
             standings: Vec::new(),
@@ -90,7 +90,7 @@ impl Turns {
         }
     }
 
-    /// A sled has asked for something. One that stands in line already keeps its place.
+    /// A sled has asked for something. If it is queued already, it keeps its place.
     pub(super) fn ask(&mut self, sled: SledId, known: bool) {
         match self.standing(sled) {
             Standing::Waiting | Standing::Begun { .. } => return,
@@ -104,7 +104,7 @@ impl Turns {
         if known { &mut self.known } else { &mut self.new }.push_back(sled);
     }
 
-    /// A sled's batch is to be sent again, or to be taken for answered.
+    /// Queues a sled for a retransmit, or for being left to its own timer.
     pub(super) fn mend(&mut self, sled: SledId) {
         let first = match self.standing(sled) {
             Standing::Waiting | Standing::Begun { .. } | Standing::Mending { .. } => return,
@@ -121,8 +121,7 @@ impl Turns {
         self.mending.push_back(sled);
     }
 
-    /// Draws from a sled's answer, by which it is `known` or is not, whether others like it are to
-    /// be trusted.
+    /// Adjusts the trust in unverified sleds by an answer: it verified its sled if `known`.
     fn judge(&mut self, standing: Standing, known: bool) {
         match standing {
             Standing::Unanswered { known: false } if !known => self.distrust(),
@@ -133,13 +132,13 @@ impl Turns {
         }
     }
 
-    /// What was sent to a sled not known may have been for none.
+    /// A batch to an unverified sled went unanswered.
     fn distrust(&mut self) {
         self.trust = (self.trust - 1).max(1);
     }
 
     /// Takes the sled whose turn it is at `now`; [`Turns::resume`], [`Turns::hold`],
-    /// [`Turns::sent`] or [`Turns::leave`] must follow. Repeats get every second turn.
+    /// [`Turns::sent`] or [`Turns::leave`] must follow. Retransmits get every second turn.
     pub(super) fn next(&mut self, now: Instant) -> Option<SledId> {
         debug_assert!(self.standings.len() > Self::MOST_CHECKED || self.is_consistent());
         while self.held.peek().is_some_and(|Reverse((due, _))| *due <= now) {
@@ -154,7 +153,7 @@ impl Turns {
         if self.mended { self.mending.pop_front() } else { self.begun.pop_front() }
     }
 
-    /// Begins batches for as long as there may be more.
+    /// Begins batches while more may be in flight.
     fn begin(&mut self) {
         while self.flight < self.window {
             let new_may = self.new_may();
@@ -176,7 +175,7 @@ impl Turns {
         }
     }
 
-    /// Whether there is a batch of a sled not known that may be begun.
+    /// Whether an unverified sled's batch may begin.
     fn new_may(&self) -> bool {
         let known = self.flight - self.flight_new;
         let alone = known == 0 && self.known.is_empty();
@@ -184,7 +183,7 @@ impl Turns {
         self.flight_new < most.min(Self::MOST_NEW) && !self.new.is_empty()
     }
 
-    /// Gives a sled whose turn is over, and who has more to send, a place for its next turn.
+    /// Queues a sled that has more to send for its next turn.
     pub(super) fn resume(&mut self, sled: SledId) {
         match self.standing(sled) {
             Standing::Begun { .. } => self.begun.push_back(sled),
@@ -193,12 +192,12 @@ impl Turns {
         }
     }
 
-    /// Gives a sled whose frames may not go before `due` a place for its next turn.
+    /// Queues a sled whose frames may not go before `due`.
     pub(super) fn hold(&mut self, sled: SledId, due: Instant) {
         self.held.push(Reverse((due, sled)));
     }
 
-    /// All that a sled has asked for has been sent.
+    /// Everything that a sled has asked for has been sent.
     pub(super) fn sent(&mut self, sled: SledId) {
         match self.standing(sled) {
             Standing::Begun { known } => self.put(sled, Standing::Unanswered { known }),
@@ -207,32 +206,32 @@ impl Turns {
         }
     }
 
-    /// Whether a batch waits only because others are on their way.
+    /// Whether a batch waits only because too many are in flight.
     pub(super) fn is_crowded(&self) -> bool {
         self.flight >= self.window && !(self.known.is_empty() && self.new.is_empty())
     }
 
-    /// Whether nothing can be sent although there is something.
+    /// Whether nothing can be sent although something is queued.
     pub(super) fn is_stuck(&self) -> bool {
         self.begun.is_empty() && self.is_crowded()
     }
 
-    /// Whether a sled in line has to keep a pace of its own.
+    /// Whether a queued sled is held back by its own pacer.
     pub(super) fn is_holding(&self) -> bool {
         !self.held.is_empty()
     }
 
-    /// One more batch may be on its way.
+    /// Allows one more batch in flight.
     pub(super) fn widen(&mut self) {
         self.window = self.window.saturating_add(1);
     }
 
-    /// Only one batch may be on its way until that has gone well.
+    /// Allows only one batch in flight, until that has gone well.
     pub(super) fn narrow(&mut self) {
         self.window = 1;
     }
 
-    /// When the next turn comes, if any sled waits for one.
+    /// When the next turn is due, if a sled waits for one.
     pub(super) fn due(&self) -> Option<Instant> {
         let may_begin = self.flight < self.window && (!self.known.is_empty() || self.new_may());
         if may_begin || !self.begun.is_empty() || !self.mending.is_empty() {
@@ -241,7 +240,7 @@ impl Turns {
         self.held.peek().map(|Reverse((due, _))| *due)
     }
 
-    /// Takes a sled out of the line; what it was sent is of no interest any more.
+    /// Removes a sled; answers to what it was sent no longer matter.
     pub(super) fn leave(&mut self, sled: SledId) {
         match self.standing(sled) {
             Standing::Away => return,
@@ -271,8 +270,8 @@ impl Turns {
         self.standings[sled.index()] = standing;
     }
 
-    /// Whether each sled is in the one line where it stands, or in none, and as many batches are on
-    /// their way as have been begun and not answered.
+    /// Whether each sled is in exactly the queue that its state names, and the batches in flight
+    /// are those begun and not answered.
     fn is_consistent(&self) -> bool {
         let waiting = self.known.iter().chain(&self.new).map(|&sled| (sled, true));
         let others = self.begun.iter().chain(&self.mending).map(|&sled| (sled, false));

@@ -1,4 +1,4 @@
-//! Who is reported as not served: everyone, but not without end.
+//! Which unserved sleds are reported: each one, within limits.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -17,9 +17,9 @@ pub(super) struct Unserved {
 }
 
 impl Unserved {
-    /// A line each is enough to find one's own sled among them.
+    /// One line each is enough to find one's own sled.
     const MOST: usize = 1024;
-    /// Lines in a second once so many were told of: a log of a flood can be read nevertheless.
+    /// Lines per second beyond that, so that the log stays readable in a flood.
     const PER_SECOND: u32 = 1;
 
     pub(super) fn new() -> Self {
@@ -27,7 +27,7 @@ impl Unserved {
         Self { told: HashSet::new(), order: VecDeque::new(), limit }
     }
 
-    /// Whether it is to be told at `now` that `address` is not served.
+    /// Whether to report at `now` that `address` is not served.
     pub(super) fn is_news(&mut self, now: Instant, address: MacAddr) -> bool {
         if self.told.contains(&address) || !self.limit.take(now) {
             return false;

@@ -13,7 +13,7 @@ use crate::time::Instant;
 pub enum Actor {
     /// A boot server.
     Server(Server),
-    /// The boot server that this project replaces.
+    /// A model of the boot server that this project replaces.
     Naive(Naive),
     /// A sled.
     Sled(Sled),

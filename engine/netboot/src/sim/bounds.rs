@@ -1,4 +1,4 @@
-//! What sleds that boot in step are held to.
+//! Time limits for sleds that boot in step.
 
 use std::time::Duration;
 
@@ -13,26 +13,26 @@ use crate::sled::AnswerTimes;
 /// A scenario, and how long it may take.
 #[derive(Clone, Debug)]
 pub struct Bound {
-    /// What it is about.
+    /// Its name in reports.
     pub name: &'static str,
     /// The scenario.
     pub scenario: Scenario,
-    /// What its time is compared with.
+    /// The reference for its time.
     pub against: Against,
-    /// How many times as long it may take.
+    /// The most that it may take, in times of the reference.
     pub most: f64,
 }
 
-/// What a time is compared with.
+/// A reference time.
 #[derive(Clone, Copy, Debug)]
 pub enum Against {
     /// The same sleds, served one by one.
     OneByOne,
-    /// One of them, alone, and the READs of all others, one after another, for each batch.
+    /// One of them alone, plus the READs of all the others, one after another, for each batch.
     AloneAndReads,
-    /// Each batch on the wire, and so much for the slowest of all answers to it.
+    /// Each batch's time on the wire, plus this much for the slowest answer to it.
     Barrier(Duration),
-    /// The same sleds in step, none of them dead, and this much longer.
+    /// The same sleds in step, none of them dead, plus this much.
     NoneDead(Duration),
 }
 
@@ -62,8 +62,8 @@ fn batches(scenario: &Scenario) -> u32 {
     scenario.image.size().div_ceil(BATCH) as u32
 }
 
-/// When the last of all READs has arrived, in the mean: each leaves at its sled's answer time, and
-/// the server's port takes them one after another.
+/// The mean time at which the last READ has arrived: each leaves at its sled's answer time, and the
+/// server's port takes them one after another.
 fn last_read(sleds: u16, answers: AnswerTimes) -> Duration {
     const BATCHES: u32 = 2000;
     let mut random = Rng::with_seed(0);
@@ -75,9 +75,9 @@ fn last_read(sleds: u16, answers: AnswerTimes) -> Duration {
     (0..BATCHES).map(|_| last()).sum::<Duration>() / BATCHES
 }
 
-/// What sleds in step are held to, each with a name, booting `image` from `seed`.
+/// Limits for sleds that boot `image` in step, with runs from `seed`.
 ///
-/// The slowest of 32 and of 128 answers take 0.81 and 1.93 ms in the mean, and of 32 on a busy
+/// The slowest of 32 and of 128 answers take 0.81 and 1.93 ms on average, and of 32 on a busy
 /// machine 4.9 ms: `answer_times/quiet.txt` and `busy.txt`. Two rows count the READs too, which
 /// share the server's port: those of 32 sleds that answer at the same moment take 0.28 ms, those of
 /// 128 sleds 1.1 ms, whatever a server does.

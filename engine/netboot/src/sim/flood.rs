@@ -1,4 +1,4 @@
-//! A hostile station: READs without end.
+//! A hostile station that floods the server with READs.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ pub struct Flood {
 }
 
 impl Flood {
-    /// A flood; its offsets follow from `seed`.
+    /// A flood whose offsets follow from `seed`.
     pub fn new(config: FloodConfig, seed: u64) -> Self {
         let FloodConfig { address, addresses, gap, start: next, end, .. } = config;
         let timetable = Timetable { address, addresses, gap, next, end, sent: 0 };

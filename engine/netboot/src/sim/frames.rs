@@ -19,7 +19,7 @@ pub(super) struct FrameId(u32);
 #[derive(Debug, Default)]
 struct Slot {
     bytes: Vec<u8>,
-    /// How many have yet to receive it.
+    /// How many receivers have yet to take it.
     holders: u32,
 }
 

@@ -1,5 +1,5 @@
-//! What hostile stations have in common: they send on a timetable, from a range of addresses, and
-//! ignore the answers.
+//! What hostile stations share: they send at fixed intervals, from a range of addresses, and ignore
+//! answers.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub(super) struct Timetable {
     pub(super) gap: Duration,
     /// When the next frame goes out.
     pub(super) next: Instant,
-    /// No frame goes out from then on.
+    /// No frame goes out after this.
     pub(super) end: Instant,
     /// Frames so far.
     pub(super) sent: u64,
@@ -47,7 +47,7 @@ pub(super) fn push_hello(batch: &mut Batch, source: MacAddr) {
     batch.push_body(Head::new(MacAddr::BROADCAST, source, FrameType::Hello, 2), b"hi");
 }
 
-/// A READ for 128 blocks from byte `start` on.
+/// A READ for 128 blocks from byte `start`.
 pub(super) fn push_read(batch: &mut Batch, server: MacAddr, source: MacAddr, start: u64) {
     let offsets: [u64; SLOTS] =
         std::array::from_fn(|slot| start.saturating_add((slot * BLOCK) as u64));

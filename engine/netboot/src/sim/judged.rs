@@ -17,7 +17,7 @@ pub fn judged(sleds: u16, image: &Contents, rate: u64) -> Vec<(String, Scenario)
         let even = Scenario { server_port: port, trunk: port, sled_port: port, ..rack.clone() };
         let server_port = PortConfig::new(10 * rate, queue);
         let burst = Scenario { server_port, ..even.clone() };
-        // The trunk is fast too: the ports of the sleds overflow.
+        // The trunk is fast too, so the sleds' ports overflow.
         let ports = Scenario { server_port, trunk: server_port, ..even.clone() };
         scenarios.push((format!("queues of {queue}"), even));
         scenarios.push((format!("queues of {queue}, server 10 times as fast"), burst));

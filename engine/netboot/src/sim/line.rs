@@ -32,9 +32,9 @@ impl PortConfig {
 pub struct Line {
     /// The port.
     pub port: PortConfig,
-    /// How long a frame travels after it has left the port.
+    /// The propagation delay, from the port to the far end.
     pub delay: Duration,
-    /// What can happen to it on the way.
+    /// Faults on the way.
     pub faults: Faults,
 }
 
@@ -45,7 +45,7 @@ impl Line {
     }
 }
 
-/// What can happen to a frame on its way, each as a probability for one frame.
+/// Faults on the way, each as a probability per frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Faults {
     /// It vanishes.
@@ -103,8 +103,8 @@ pub(super) enum Fate {
     Arrives { twice: bool, late: Duration },
 }
 
-/// The bytes that a frame of `length` bytes takes on the wire: padded to 60, and with FCS,
-/// preamble and gap.
+/// The bytes that a frame of `length` bytes takes on the wire: padded to 60, plus FCS, preamble and
+/// gap.
 pub const fn wire_bytes(length: usize) -> u64 {
     const FCS: u64 = 4;
     const PREAMBLE_AND_GAP: u64 = 20;
@@ -121,7 +121,7 @@ pub fn wire_time(bytes: u64, rate: u64) -> Duration {
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
-/// A queue of frames that leave one after the other at a line's rate.
+/// A FIFO of frames that leave at a line's rate.
 #[derive(Debug)]
 pub(super) struct Queue {
     /// When each waiting frame will have left.
@@ -144,8 +144,8 @@ impl Queue {
         self.departures.len()
     }
 
-    /// Takes a frame of `bytes` on the wire, and says when it will have left. `None` if the queue
-    /// is full. Time must not go backwards between calls.
+    /// Queues a frame of `bytes` on the wire, and returns when it will have left, or `None` if the
+    /// queue is full. Time must not go backwards between calls.
     pub(super) fn take(&mut self, now: Instant, bytes: u64, port: PortConfig) -> Option<Instant> {
         let Some(rate) = port.rate else {
             return Some(now);
@@ -162,7 +162,7 @@ impl Queue {
         Some(departure)
     }
 
-    /// When only `left` frames will wait; in the past if that is so already.
+    /// When only `left` frames will wait; in the past if that is already so.
     pub(super) fn down_to(&self, left: usize) -> Instant {
         let index = self.departures.len().checked_sub(left + 1);
         index.and_then(|index| self.departures.get(index)).copied().unwrap_or(Instant::ZERO)

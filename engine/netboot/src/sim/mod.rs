@@ -1,8 +1,8 @@
-//! An Ethernet segment in virtual time: servers, sleds, and what frames meet between them.
+//! An Ethernet segment in virtual time: servers, sleds, and the queues and faults between them.
 //!
-//! Everything follows from the setup and its seed, so a run can be repeated exactly. A [`Segment`]
-//! joins any stations, an [`Actor`] is a station of any kind, and a [`Scenario`] is a whole rack,
-//! from a few parameters to its figures.
+//! A run is determined by its setup and seed, so it can be repeated exactly. A [`Segment`] joins
+//! any stations, an [`Actor`] is a station of any kind, and a [`Scenario`] is a whole rack, from a
+//! few parameters to its figures.
 //!
 //! ```text
 //! server -> its own port -> trunk -> switch -> the switch's port -> sled

@@ -17,7 +17,7 @@ use crate::time::Instant;
 /// A rack, its network, and what goes wrong there.
 #[derive(Clone, Debug)]
 pub struct Scenario {
-    /// What all chance follows from.
+    /// The seed of all random numbers.
     pub seed: u64,
     /// How many sleds there are.
     pub sleds: u16,
@@ -25,43 +25,43 @@ pub struct Scenario {
     pub image: Contents,
     /// The server's own port; its queue is the socket's and drops nothing.
     pub server_port: PortConfig,
-    /// What all frames from the server pass behind its port.
+    /// The port behind the server's own that all its frames pass.
     pub trunk: PortConfig,
     /// The port of the switch before each sled.
     pub sled_port: PortConfig,
-    /// From one end to the other, for a frame that meets no queue.
+    /// The end-to-end delay of a frame that meets no queue.
     pub delay: Duration,
-    /// What goes wrong on the way to each sled.
+    /// Faults on the way to each sled.
     pub faults: Faults,
-    /// What goes wrong on the way to the server.
+    /// Faults on the way to the server.
     pub faults_to_server: Faults,
     /// What a line on a sled's console costs.
     pub console: Duration,
-    /// Frames that wait in a sled while its console is busy.
+    /// The size of a sled's receive ring, in frames.
     pub ring: usize,
     /// From a batch's last frame at a sled to its next READ.
     pub answers: AnswerTimes,
-    /// How long a sled stands still now and then, and how often.
+    /// How long a sled pauses now and then, and how often.
     pub pause: Option<(Duration, Duration)>,
-    /// Whether the server sends again what was not asked for again.
+    /// Whether the server retransmits.
     pub retransmit: bool,
     /// Whether the sleds boot in step, and how they are gathered for that.
     pub together: Option<Together>,
-    /// What goes wrong on the trunk, for all sleds at once.
+    /// Faults on the trunk, which hit all sleds at once.
     pub trunk_faults: Faults,
     /// How many broadcast frames a second the switch passes on.
     pub storm_control: Option<u64>,
-    /// The sleds come up one after another, so long apart.
+    /// The time between two sleds' power-on.
     pub stagger: Duration,
-    /// This many of the sleds, the first ones, lose their power for good in the middle.
+    /// How many of the sleds, the first ones, lose power for good in mid-boot.
     pub dead: u16,
-    /// This many of the sleds, the last ones, are behind a port of a tenth of the rate.
+    /// How many of the sleds, the last ones, are behind a port of a tenth of the rate.
     pub slow: u16,
-    /// This many more stations do nothing but ask for random blocks, ten thousand times a second.
+    /// How many more stations ask for random blocks, ten thousand times a second each.
     pub flooding: u16,
     /// How many sleds each of these claims to be.
     pub claimed: u16,
-    /// Virtual time after which nothing more is awaited.
+    /// The virtual time after which the run ends.
     pub limit: Duration,
 }
 
@@ -69,15 +69,15 @@ impl Scenario {
     const SERVER: MacAddr = MacAddr::new([2, 0, 0, 0, 0, 1]);
     const FIRST_SLED: MacAddr = MacAddr::new([2, 0, 0, 1, 0, 0]);
     const FIRST_FLOOD: MacAddr = MacAddr::new([2, 0, 0, 2, 0, 0]);
-    /// The dead die so long after they were switched on.
+    /// When the dead die, after power-on.
     const DEATH: Duration = Duration::from_millis(200);
-    /// How long after the last boot the server is still listened to.
+    /// How long the run continues after the last boot.
     const FAREWELL: Duration = Duration::from_millis(10);
     const FLOOD_GAP: Duration = Duration::from_micros(100);
     /// The queue of ports that carry a READ for every 128 DATA frames.
     const BACK_QUEUE: usize = 1024;
 
-    /// A rack without any fault behind one switch, all of it at `rate` bits per second, with
+    /// A rack without faults behind one switch, with every port at `rate` bits per second and
     /// queues of 256 frames.
     pub fn new(sleds: u16, image: Contents, rate: u64) -> Self {
         let port = PortConfig::new(rate, 256);
@@ -128,9 +128,8 @@ impl Scenario {
         Self::FIRST_SLED.nth_after(sled)
     }
 
-    /// How long the wire alone would take: the port or trunk that all frames pass for all
-    /// frames, or a sled's port for one sled's, whichever is longer. Neither the dead nor the
-    /// slow count.
+    /// How long the wire alone would take: the shared port or trunk for all frames, or a sled's
+    /// port for its own, whichever is longer. The dead and the slow do not count.
     pub fn wire_time(&self) -> Duration {
         let sleds = u64::from(self.sleds.saturating_sub(self.dead + self.slow));
         let image = (self.image.size() / BLOCK) as u64 * wire_bytes(DATA_HEAD_LEN + BLOCK);
@@ -230,31 +229,31 @@ pub struct Outcome {
     /// From the first HELLO to the last boot of a sled that is neither dead nor slow; the
     /// scenario's limit if one of them did not boot.
     pub time: Duration,
-    /// What the wire alone would take for that.
+    /// What the wire alone would take.
     pub wire_time: Duration,
     /// Sleds that have booted.
     pub booted: u16,
     /// Jain's index over what the sleds, but for the dead and the slow, had received when the
     /// first one had booted.
     pub fairness: f64,
-    /// Frames that the server sent again before they were asked for.
+    /// Frames that the server retransmitted before they were asked for.
     pub early: u64,
-    /// Those of them that it thinks were not needed.
+    /// Of those, the ones that it believes were spurious.
     pub needless: u64,
-    /// What became of the server's frames on their way to the switch.
+    /// Counts of the server's frames on the way to the switch.
     pub server: Traffic,
-    /// What became of the frames between the switch and the sleds, in both directions.
+    /// Counts of the frames between the switch and the sleds, in both directions.
     pub ports: Traffic,
-    /// Each sled's own account.
+    /// Each sled's report.
     pub sleds: Vec<Report>,
-    /// DATA frames that went to all sleds at once.
+    /// DATA frames that were broadcast.
     pub broadcast: u64,
-    /// What happened to sleds that boot in step, or could.
+    /// Events of groups, with their times.
     pub groups: Vec<(Instant, GroupEvent)>,
 }
 
 impl Outcome {
-    /// Frames that sleds dropped because they had not asked for them, for each that they had.
+    /// Unwanted frames per wanted frame, over all sleds.
     pub fn unwanted_share(&self) -> f64 {
         let unwanted: u64 = self.sleds.iter().map(|report| report.unwanted).sum();
         let data: u64 = self.sleds.iter().map(|report| report.data).sum();
@@ -266,20 +265,20 @@ impl Outcome {
         self.sleds.iter().map(|report| report.timeouts).sum()
     }
 
-    /// The share of the wire's speed that was reached.
+    /// The share of the wire's capacity that was used.
     pub fn efficiency(&self) -> f64 {
         self.wire_time.as_secs_f64() / self.time.as_secs_f64().max(1e-9)
     }
 }
 
-/// What is noted while a scenario runs.
+/// Records what happens while a scenario runs.
 struct Watcher {
     server: PlugId,
     sleds: Vec<PlugId>,
     /// Those that are neither dead nor slow.
     sound: Vec<PlugId>,
     booted: Vec<PlugId>,
-    /// How many are to boot before all is over.
+    /// How many must boot before the run ends.
     awaited: usize,
     outcome: Outcome,
 }
@@ -310,7 +309,7 @@ impl Watcher {
             }
             self.booted.push(place);
         }
-        // What is on its way when the last one has booted is let go.
+        // Frames in flight when the last sled has booted are dropped.
         if self.booted.len() == self.awaited {
             ControlFlow::Break(())
         } else {

@@ -20,16 +20,15 @@ use crate::time::Instant;
 #[derive(Clone, Copy, Debug)]
 pub struct Link {
     /// From the station to the switch. Its queue is the station's own: while it is full, the
-    /// station is not asked for more.
+    /// station is not polled.
     pub up: Line,
-    /// A slower port on the way up, behind the station's back: its queue drops what it can't
-    /// hold.
+    /// A slower port behind it, whose queue drops what it can't hold.
     pub trunk: Option<Line>,
     /// From the switch to the station: the switch's port, whose queue drops what it can't hold.
     pub down: Line,
 }
 
-/// A station's place in the switch.
+/// The number of a station's port at the switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PlugId(usize);
 
@@ -41,14 +40,13 @@ pub struct Segment<S> {
     now: Instant,
     random: Rng,
     plugs: Vec<Plug<S>>,
-    /// Behind which plug an address was last seen.
+    /// The plug at which each address was last seen.
     learnt: BTreeMap<MacAddr, PlugId>,
     frames: Frames,
-    /// The switch's storm control: the time that a broadcast frame takes of it, and until when it
-    /// passes none on.
+    /// The switch's storm control: its time per broadcast frame, and until when it passes none on.
     storm_control: Option<(Duration, Instant)>,
     agenda: BinaryHeap<Reverse<Entry>>,
-    /// Entries made so far: what is due at the same time happens in the order of making.
+    /// Entries made so far: those due at the same time happen in the order in which they were made.
     entries: u64,
 }
 
@@ -60,7 +58,7 @@ struct Plug<S> {
     trunk: Queue,
     down: Queue,
     batch: Batch,
-    /// The earliest moment on the agenda at which the station is attended to.
+    /// The earliest moment on the agenda for this station.
     wake: Option<Instant>,
     traffic: Traffic,
 }
@@ -74,7 +72,7 @@ struct Entry {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum What {
-    /// A station's time has come, or its link has room.
+    /// A station is due, or its link has room.
     Wake(PlugId),
     /// A frame from this plug has reached the switch.
     Switch(PlugId, FrameId),
@@ -83,11 +81,12 @@ enum What {
 }
 
 impl<S: Station> Segment<S> {
-    /// Frames that a station hands over at once, as the real loop does.
+    /// Frames that a station hands over at once, as in the real loop.
     const BATCH: usize = 128;
     /// Addresses that the switch remembers.
     const MOST_LEARNT: usize = 8192;
-    /// The least time between two looks at a station that says "at once" and does nothing.
+    /// The least time between two calls to a station that asks for one "at once" and then sends
+    /// nothing.
     const TURN: Duration = Duration::from_micros(1);
 
     /// A segment without stations, at time zero.
@@ -104,7 +103,7 @@ impl<S: Station> Segment<S> {
         }
     }
 
-    /// Joins a station.
+    /// Plugs a station in.
     pub fn plug(&mut self, station: S, link: Link) -> PlugId {
         let id = PlugId(self.plugs.len());
         self.plugs.push(Plug {
@@ -131,8 +130,8 @@ impl<S: Station> Segment<S> {
         &self.plugs[id.0].station
     }
 
-    /// The station at `id`, to do something to it. If that may have given it something to
-    /// send, [`Segment::attend`] to it afterwards.
+    /// The station at `id`, to change it. If that may have given it something to send, call
+    /// [`Segment::attend`] afterwards.
     pub fn station_mut(&mut self, id: PlugId) -> &mut S {
         &mut self.plugs[id.0].station
     }
@@ -142,8 +141,8 @@ impl<S: Station> Segment<S> {
         self.plugs.iter().enumerate().map(|(index, plug)| (PlugId(index), &plug.station))
     }
 
-    /// Puts another station in the place of the one at `id`, which is returned. What it had
-    /// handed to its link is still sent, what it had not is lost.
+    /// Replaces the station at `id`, and returns the old one. Frames already handed to its link are
+    /// still sent; the rest are lost.
     pub fn replace(&mut self, id: PlugId, station: S) -> S {
         self.wake_at(id, self.now);
         let plug = &mut self.plugs[id.0];
@@ -151,7 +150,7 @@ impl<S: Station> Segment<S> {
         std::mem::replace(&mut plug.station, station)
     }
 
-    /// The link of the station at `id`, to change it while frames are on their way.
+    /// The link of the station at `id`, to change it while frames are in flight.
     pub fn link_mut(&mut self, id: PlugId) -> &mut Link {
         &mut self.plugs[id.0].link
     }
@@ -166,12 +165,12 @@ impl<S: Station> Segment<S> {
         self.plugs.iter().map(|plug| plug.traffic.flipped).sum()
     }
 
-    /// Frames that are on their way.
+    /// Frames in flight.
     pub fn in_flight(&self) -> usize {
         self.frames.len()
     }
 
-    /// Has the switch pass on no more than this many broadcast frames a second, and a few at once.
+    /// Limits the broadcast frames per second that the switch passes on, with a small burst.
     pub fn set_storm_control(&mut self, frames: Option<u64>) {
         let each = |frames: u64| Duration::from_secs(1) / u32::try_from(frames.max(1)).unwrap_or(1);
         self.storm_control = frames.map(|frames| (each(frames), Instant::ZERO));
@@ -191,8 +190,8 @@ impl<S: Station> Segment<S> {
         passes
     }
 
-    /// Runs until `end`, or until `watch` breaks, which is called after everything that
-    /// happens with the place where it happened. Returns what it breaks with.
+    /// Runs until `end`, or until `watch` breaks, which is called after each event with the plug
+    /// concerned. Returns its value.
     pub fn run<T>(
         &mut self,
         end: Instant,
@@ -242,13 +241,13 @@ impl<S: Station> Segment<S> {
         }
     }
 
-    /// Does for a station what the real loop does in a turn: sends what it has, and asks when
-    /// it wants to be called again.
+    /// Does for a station what one turn of the real loop does: sends what it has, and asks when to
+    /// call it again.
     pub fn attend(&mut self, id: PlugId) {
         let wake = loop {
             if !self.send(id) {
                 let plug = &self.plugs[id.0];
-                // As a socket does: a writer is woken when half of its room is free again.
+                // As with a socket, a writer is woken when half of the buffer is free.
                 break Some(plug.up.down_to(plug.link.up.port.queue / 2));
             }
             let plug = &mut self.plugs[id.0];
@@ -267,7 +266,7 @@ impl<S: Station> Segment<S> {
         }
     }
 
-    /// Hands a station's batch to its link. Returns whether all of it found room.
+    /// Hands a station's batch to its link. Returns whether all of it fitted.
     fn send(&mut self, id: PlugId) -> bool {
         loop {
             let plug = &mut self.plugs[id.0];
@@ -282,7 +281,8 @@ impl<S: Station> Segment<S> {
             plug.batch.consume(1);
             plug.traffic.sent += 1;
             if let Some(trunk) = &plug.link.trunk {
-                // Only this station feeds the trunk, and in order: no need to wait for `at`.
+                // Only this station feeds the trunk, in order, so there is no need to wait for
+                // `at`.
                 match plug.trunk.take(at, bytes, trunk.port) {
                     Some(left) => at = left + trunk.delay,
                     None => {
@@ -296,7 +296,7 @@ impl<S: Station> Segment<S> {
         }
     }
 
-    /// The switch passes a frame on: to where its destination was last seen, or everywhere.
+    /// The switch forwards a frame to where its destination was last seen, or floods it.
     fn switch(&mut self, from: PlugId, frame: FrameId) {
         let (destination, source) = self.frames.addresses(frame);
         let room = self.learnt.len() < Self::MOST_LEARNT;
@@ -337,8 +337,8 @@ impl<S: Station> Segment<S> {
         }
     }
 
-    /// A frame travels the line between the plug at `id` and the switch, having left its
-    /// queue at `at`.
+    /// Carries a frame over the line between the plug at `id` and the switch; it left its queue at
+    /// `at`.
     fn travel(&mut self, id: PlugId, up: bool, at: Instant, frame: FrameId) {
         let plug = &mut self.plugs[id.0];
         let line = if up { &plug.link.up } else { &plug.link.down };

@@ -41,7 +41,7 @@ pub struct Stranger {
 }
 
 impl Stranger {
-    /// A stranger; what it sends follows from `seed`.
+    /// A stranger whose frames follow from `seed`.
     pub fn new(config: StrangerConfig, seed: u64) -> Self {
         let StrangerConfig { address, addresses, gap, start: next, end, .. } = config;
         let timetable = Timetable { address, addresses, gap, next, end, sent: 0 };

@@ -1,21 +1,21 @@
-//! What became of frames.
+//! What happened to frames.
 
-/// What became of the frames of one link, or of a whole segment.
+/// What happened to the frames of one link, or of a whole segment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
     /// Frames that the station handed to its link.
     pub sent: u64,
     /// Frames handed to the station.
     pub delivered: u64,
-    /// Frames that found the trunk's queue full.
+    /// Frames dropped because the trunk's queue was full.
     pub trunk_drops: u64,
-    /// Frames that found the queue of the station's port full.
+    /// Frames dropped because the queue of the station's port was full.
     pub port_drops: u64,
     /// Frames lost by chance.
     pub lost: u64,
     /// Frames dropped because of a bad FCS.
     pub bad_fcs: u64,
-    /// Frames passed on with a flipped bit, because the FCS did not tell.
+    /// Frames passed on with a flipped bit that the FCS did not detect.
     pub flipped: u64,
 }
 

@@ -1,4 +1,4 @@
-//! How long a sled takes from a batch's last frame to its next READ.
+//! The time that a sled takes from a batch's last frame to its next READ.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,8 +10,8 @@ use fastrand::Rng;
 /// A distribution of answer times.
 ///
 /// The measured ones are 1,500 answers each of the real sled code over veth, nothing lost and
-/// nothing sent twice: `answer_times/quiet.txt` on a machine with nothing else to do,
-/// `answer_times/busy.txt` beside another program that takes the cores for a second at a time.
+/// nothing sent twice: `answer_times/quiet.txt` on an idle machine, `answer_times/busy.txt` beside
+/// another program that takes the cores for a second at a time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AnswerTimes {
     /// Always the same time.

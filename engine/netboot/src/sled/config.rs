@@ -1,4 +1,4 @@
-//! What a sled is made with.
+//! A sled's configuration.
 
 use std::time::Duration;
 
@@ -9,27 +9,27 @@ use boot_image::Contents;
 use super::AnswerTimes;
 use crate::time::Instant;
 
-/// What a sled is made with.
+/// A sled's configuration.
 #[derive(Clone, Debug)]
 pub struct SledConfig {
     /// Its Ethernet address.
     pub address: MacAddr,
     /// When it is switched on.
     pub power_on: Instant,
-    /// The checksum in its boot archive; without one it takes the first image that is offered.
+    /// The checksum in its boot archive; without one it takes the first offer.
     pub wanted: Option<Checksum>,
-    /// If set, what arrives is compared with these contents instead of being hashed: a tenth
-    /// of the work, for simulations that would otherwise do little else.
+    /// If set, received bytes are compared with these contents instead of being hashed: a tenth of
+    /// the work, which would otherwise dominate simulations.
     pub compare: Option<Contents>,
     /// What a line on the serial console costs: time in which the sled does nothing else (P15).
     pub console: Duration,
-    /// Frames that can wait while the sled is busy.
+    /// The size of its receive ring, in frames.
     pub ring: usize,
     /// From a batch's last frame to the next READ.
     pub answers: AnswerTimes,
-    /// How long it stands still now and then, and how often: another program has its core.
+    /// How long it pauses now and then, and how often: another program has its core.
     pub pause: Option<(Duration, Duration)>,
-    /// What its answer times follow from, beside its address.
+    /// The seed of its answer times, together with its address.
     pub seed: u64,
     /// From a panic to the next HELLO.
     pub reboot: Duration,

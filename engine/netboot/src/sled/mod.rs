@@ -1,5 +1,5 @@
 //! A sled that boots, as a state machine: as exact a model of a real one's loader as
-//! `docs/protocol.md` allows, with everything that a server can trip over.
+//! `docs/protocol.md` allows, with every quirk that a server can trip over.
 
 mod answer_times;
 mod config;
@@ -38,13 +38,13 @@ pub struct Sled {
     busy_until: Instant,
     /// When it wakes if no frame comes before.
     wake: Instant,
-    /// Whether the time that its answer takes has passed.
+    /// Whether its answer time has passed.
     answered: bool,
-    /// When it prints its status again, and stands still again.
+    /// When it next prints its status, and when it next pauses.
     status_due: Instant,
     pause_due: Instant,
     random: Rng,
-    /// READs and other frames on their way out.
+    /// Frames that wait to be sent.
     outgoing: VecDeque<(MacAddr, FrameType, Vec<u8>)>,
     events: VecDeque<Event>,
     report: Report,
@@ -52,13 +52,13 @@ pub struct Sled {
 
 #[derive(Debug)]
 enum State {
-    /// Switched off, until this moment.
+    /// Switched off until this moment.
     Off(Instant),
     /// It wants an image; the next HELLO is due at this moment.
     Wanting(Instant),
     /// It reads an image.
     Reading(Reading),
-    /// It has everything; this many steps remain until it says so.
+    /// It has everything; this many steps remain until FINISHED.
     Closing(Reading, u8),
     /// It has moved on.
     Booted,
@@ -115,17 +115,17 @@ impl Sled {
         &self.report
     }
 
-    /// Whether it has booted, has said so, and wants nothing more.
+    /// Whether it has booted and sent FINISHED.
     pub fn is_booted(&self) -> bool {
         matches!(self.state, State::Booted) && self.outgoing.is_empty()
     }
 
-    /// The oldest event that has not been fetched.
+    /// Takes the oldest event.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
-    /// Switches it off, and on again at `on`: it starts over.
+    /// Switches it off, and on again at `on`, so that it starts over.
     pub fn power_cycle(&mut self, on: Instant) {
         self.state = State::Off(on);
         self.wake = on;
@@ -139,7 +139,7 @@ impl Sled {
         matches!(self.state, State::Off(_) | State::Booted)
     }
 
-    /// Handles what waited while the sled was busy, and what the clock has made due.
+    /// Handles frames that waited while the sled was busy, and timers that are due.
     fn advance(&mut self, now: Instant) {
         while self.busy_until <= now {
             let at = self.wake.max(self.busy_until);
@@ -159,13 +159,13 @@ impl Sled {
         }
     }
 
-    /// Spends time in which it does nothing else; its next step follows.
+    /// Is busy for `time`; its next step comes after that.
     fn spend(&mut self, now: Instant, time: Duration) {
         self.busy_until = self.busy_until.max(now) + time;
         self.wake = self.busy_until;
     }
 
-    /// Prints a line.
+    /// Prints a console line.
     fn print(&mut self, now: Instant) {
         self.spend(now, self.config.console);
     }
@@ -179,7 +179,7 @@ impl Sled {
             Err(_) => return,
         };
         match frame.message {
-            // Accepting is this wake-up's step: the first READ is the next one's.
+            // Accepting is this wake-up's step; the first READ is the next one's.
             Message::Offer(offer) if self.accepts(&offer) => {
                 return self.accept(now, frame.source, &offer);
             }
@@ -234,7 +234,7 @@ impl Sled {
                 self.print(now);
             }
             Filled::Mark if data.bytes.is_empty() => reading.past_end = true,
-            // There is no such place in the ramdisk.
+            // The ramdisk has no such offset.
             Filled::Mark => self.panic(now, Panic::DataLength),
             Filled::Wanted => {
                 reading.past_end |= data.bytes.is_empty();
@@ -243,7 +243,7 @@ impl Sled {
         }
     }
 
-    /// The one step that a wake-up is good for.
+    /// The one step that a wake-up takes.
     fn step(&mut self, now: Instant) {
         self.wake = now + Self::WAKE_EVERY;
         if let Some((pause, every)) = self.config.pause

@@ -59,11 +59,11 @@ pub struct Report {
     pub bytes: u64,
     /// DATA frames received, wanted or not.
     pub data: u64,
-    /// DATA frames that were in no slot: each cost a line on the console (P15).
+    /// DATA frames that matched no slot: each cost a console line (P15).
     pub unwanted: u64,
     /// Frames lost because the console was busy and the receive ring full.
     pub overrun: u64,
-    /// READs sent by its own timer, for what had not come within a second (P18).
+    /// READs sent by its own timer, for frames that had not arrived within a second (P18).
     pub timeouts: u64,
     /// HELLOs sent.
     pub hellos: u64,

@@ -19,14 +19,14 @@ pub(super) struct Slots {
     start: u64,
 }
 
-/// What became of a DATA frame.
+/// What happened to a DATA frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Filled {
     /// It was waited for.
     Wanted,
-    /// It was in no slot: dropped, with a line on the console (P15).
+    /// It matched no slot and was dropped, with a console line (P15).
     Unwanted,
-    /// It was for the offset that marks an empty slot, and there was one.
+    /// It had the offset that marks an empty slot, and there was one.
     Mark,
 }
 
@@ -49,7 +49,7 @@ impl Slots {
         self.waiting == 0
     }
 
-    /// Waits for the next batch, which begins at `start`. Returns the READ's offsets.
+    /// Fills the slots with the batch at `start`. Returns the READ's offsets.
     pub(super) fn fill(&mut self, now: Instant, start: u64) -> &[u64; SLOTS] {
         debug_assert!(self.are_empty(), "a sled asks for no batch before the last is complete");
         self.start = start;
@@ -62,7 +62,8 @@ impl Slots {
         &self.offsets
     }
 
-    /// The offsets to ask for again, each at its slot's place among zeros (P18), and how many.
+    /// The offsets to ask for again, each at its slot's position among zeros (P18), and their
+    /// number.
     pub(super) fn overdue(&mut self, now: Instant) -> Option<(u64, [u64; SLOTS])> {
         let mut count = 0;
         let mut offsets = [0; SLOTS];
@@ -81,7 +82,7 @@ impl Slots {
         if offset == UNANSWERABLE {
             return if self.waiting < SLOTS { Filled::Mark } else { Filled::Unwanted };
         }
-        // Offsets are consecutive, so the place is known without a search.
+        // Offsets are consecutive, so the slot is known without a search.
         let slot = (offset.wrapping_sub(self.start) / BLOCK as u64) as usize;
         if slot >= SLOTS || self.offsets[slot] != offset {
             return Filled::Unwanted;

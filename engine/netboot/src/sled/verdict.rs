@@ -1,4 +1,4 @@
-//! Whether a sled has received what it was promised.
+//! Checks that a sled has received the image it was offered.
 
 use boot_format::Checksum;
 use boot_image::Contents;

@@ -54,14 +54,14 @@ const SECOND_SERVER: MacAddr = MacAddr::new([2, 0, 0, 0, 1, 1]);
 const FIRST_SLED: MacAddr = MacAddr::new([2, 0, 0, 0, 2, 0]);
 const FIRST_FLOOD: MacAddr = MacAddr::new([2, 0, 0, 0, 3, 0]);
 
-/// The places of the stations.
+/// The stations' plugs.
 struct Plugs {
     server: PlugId,
     sleds: Vec<PlugId>,
 }
 
 impl Trial {
-    /// Boots the rack and checks on the way and at the end that all is as it must be.
+    /// Boots the rack, checking invariants at each step and at the end.
     pub(crate) fn boot(&self) -> Result<Tally, String> {
         let mut segment = Segment::new(self.seed);
         let plugs = self.plug(&mut segment);
@@ -144,7 +144,7 @@ impl Trial {
         }
     }
 
-    /// Runs until `end`, or until all have booted that can, checking at each step.
+    /// Runs until `end`, or until all sleds that can have booted, checking at each step.
     fn run(&self, segment: &mut Segment<Actor>, plugs: &Plugs, end: Instant) -> Result<(), String> {
         let last = self.last();
         let broken = segment.run(end, |segment, _| {
@@ -220,8 +220,8 @@ impl Trial {
                     Event::Booted => outcome.boots += 1,
                     Event::Panicked(Panic::Reset) if reset => outcome.panics += 1,
                     Event::Panicked(_) if flipped > 0 => outcome.panics += 1,
-                    // One was offered another image while the other, of the same address, read:
-                    // whose a READ is, nobody can tell then.
+                    // One was offered another image while its twin, of the same address, read: a
+                    // READ could then be from either.
                     Event::Panicked(Panic::Checksum | Panic::Reset) if self.twins => {
                         outcome.panics += 1;
                     }

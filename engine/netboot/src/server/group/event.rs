@@ -1,19 +1,19 @@
-//! What happens to groups, as values.
+//! Events of groups.
 
 use std::time::Duration;
 
 use boot_format::Checksum;
 use boot_format::wire::MacAddr;
 
-/// Something that happened to the sleds that boot in step, or that could.
+/// Something that happened to sleds that boot in step, or could.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GroupEvent {
     /// A sled waits for others to boot with.
     Gathering {
-        /// How long at most.
+        /// The longest wait.
         window: Duration,
     },
-    /// Sleds wait until those that read have booted.
+    /// Sleds wait until those in mid-boot are done.
     Waiting {
         /// How many wait.
         sleds: usize,
@@ -31,9 +31,9 @@ pub enum GroupEvent {
     InStep {
         /// How many.
         members: usize,
-        /// Where they go on, in bytes.
+        /// The offset in bytes at which they continue.
         position: u64,
-        /// What speaks for it.
+        /// The expected times that decided it.
         expected: Expected,
     },
     /// Sleds are served one by one from now on.
@@ -42,10 +42,10 @@ pub enum GroupEvent {
         sleds: usize,
         /// Why.
         why: OneByOne,
-        /// What speaks for it.
+        /// The expected times that decided it.
         expected: Expected,
     },
-    /// A member does not keep in step: it gets its boot when the others are done.
+    /// A member does not keep in step; it boots when the others are done.
     Left {
         /// The member.
         sled: MacAddr,
@@ -54,7 +54,7 @@ pub enum GroupEvent {
         /// How many are left.
         members: usize,
     },
-    /// A sled that had left, or came late, may catch up.
+    /// A sled that had left, or came late, catches up.
     CaughtUp {
         /// The sled.
         sled: MacAddr,
@@ -89,9 +89,9 @@ pub struct Expected {
 /// Why a member leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leaving {
-    /// It was silent for so long.
+    /// It was silent for this long.
     Silent(Duration),
-    /// It holds up the others by so much with each batch.
+    /// It delays the others by this much with each batch.
     Slow(Duration),
     /// It started over, or its session has ended.
     Gone,
@@ -102,9 +102,9 @@ pub enum Leaving {
 pub enum OneByOne {
     /// It is expected to be faster.
     Faster,
-    /// All lose frames of each batch at once: broadcast may be capped.
+    /// All lose frames of each batch at once, so broadcast may be capped.
     AllLose,
-    /// Others read, and to wait for them takes longer than is gained.
+    /// Others are in mid-boot, and waiting for them takes longer than is gained.
     OthersRead,
     /// Another server serves sleds here.
     OtherServer,

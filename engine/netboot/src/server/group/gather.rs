@@ -1,4 +1,4 @@
-//! Who waits for whom, and when a group begins.
+//! Which sleds wait for which, and when a group begins.
 
 use std::time::Duration;
 
@@ -37,8 +37,8 @@ impl Server {
         groups.waiting.entry(id).or_insert(since);
     }
 
-    /// Another station of this segment has sent what only servers send, or was sent what is only
-    /// sent to servers.
+    /// Another station of this segment acts as a server: it sent, or was sent, what only servers
+    /// send or are sent.
     pub(in crate::server) fn note_server(&mut self, now: Instant, server: MacAddr) {
         let Some(groups) = self.groups.as_deref_mut().filter(|_| server.is_station()) else {
             return;
@@ -49,7 +49,7 @@ impl Server {
         groups.other_server = Some(now);
     }
 
-    /// When something has to be done for groups, but for sending.
+    /// When groups next need attention, other than for sending.
     pub(in crate::server) fn groups_due(&self) -> Option<Instant> {
         self.groups.as_deref()?.due(self.offers.withheld())
     }
@@ -88,7 +88,7 @@ impl Server {
         }
     }
 
-    /// Sleds have waited for others for long enough.
+    /// The gathering window is over.
     fn gathered(&mut self, now: Instant) {
         let Some(image) = self.most_wanted(now) else {
             return;
@@ -105,7 +105,7 @@ impl Server {
         let sleds = invited.len();
         let expected = groups.estimates.expected(sleds, self.loss.of_link());
         let batches = (image.size() as u64).div_ceil(BATCH);
-        // The time that they wait is bounded by what is gained, whatever those that read do.
+        // Their wait is bounded by what is gained, whatever the sleds in mid-boot do.
         let others = groups.estimates.time_of(left);
         let why = if groups.has_other_server(now) {
             Some(OneByOne::OtherServer)
@@ -137,10 +137,9 @@ impl Server {
         self.invite(all);
     }
 
-    /// The image that most of those want who wait; or the first one of them, who must not wait for
-    /// ever.
+    /// The image that most waiting sleds want; or that of the first, which must not wait forever.
     fn most_wanted(&mut self, now: Instant) -> Option<Contents> {
-        /// Several groups.
+        /// Enough for several groups.
         const PATIENCE: Duration = Duration::from_mins(1);
         let groups = self.groups.as_deref_mut()?;
         let mut wanted: Vec<(usize, Instant, Contents)> = Vec::new();
@@ -163,7 +162,7 @@ impl Server {
         wanted.into_iter().next().map(|(_, _, image)| image)
     }
 
-    /// Lets sleds have their OFFERs.
+    /// Releases the OFFERs of sleds.
     fn invite(&mut self, sleds: Vec<SledId>) {
         for id in sleds {
             if let Some(groups) = self.groups.as_deref_mut() {
@@ -174,19 +173,19 @@ impl Server {
         }
     }
 
-    /// How many sleds read, and how much is still to be sent to them.
+    /// How many sleds are in mid-boot, and how many bytes they still need.
     fn reading(&self, now: Instant) -> (usize, u64) {
         let reading = self.sleds.iter().filter(|(_, sled)| sled.reads(now));
         reading.fold((0, 0), |(count, left), (_, sled)| (count + 1, left + sled.left()))
     }
 
-    /// Whether OFFERs to invited sleds have still to go out: a second after the last frame that
-    /// woke a sled, or when images are no longer held, unless some read already.
+    /// Whether OFFERs to invited sleds are still outstanding: those due a second after the frame
+    /// that woke a sled, or when images are no longer held, unless some sleds read already.
     fn has_offers_to_make(&self, group: &Group) -> bool {
         let held = self.offers.withheld() && group.len() > 0;
         let is_due = |id: &SledId| {
             let sled = self.sleds.get(*id);
-            // One that has said HELLO again waits for the next group.
+            // A sled that has said HELLO again waits for the next group.
             let waits = self.groups.as_deref().is_some_and(|groups| groups.withholds(*id, sled));
             sled.stage == Stage::Waiting && sled.offer_due.is_some() && !waits
         };
@@ -201,7 +200,7 @@ impl Server {
         }
     }
 
-    /// Who has not read by now does not belong to the group.
+    /// Sleds that have not read by now do not belong to the group.
     fn close_invitation(&mut self, now: Instant) {
         let Some(groups) = self.groups.as_deref_mut() else {
             return;
@@ -223,8 +222,8 @@ impl Server {
         groups.phase = Phase::InStep(group);
     }
 
-    /// Nobody is in step any more: what sleds have asked for meanwhile is sent to each by itself,
-    /// and those that wait for an OFFER are gathered.
+    /// The group ends: members are sent what they have asked for one by one, and sleds that wait
+    /// for an OFFER are gathered.
     pub(super) fn disband(&mut self, now: Instant) {
         for id in self.sleds.ids() {
             let sled = self.sleds.get(id);
@@ -240,7 +239,7 @@ impl Server {
         self.sleds.reconsider_all();
     }
 
-    /// Sleds that read the same image one by one go on in step, if that is faster by far.
+    /// Sleds that read the same image one by one continue in step, if that is much faster.
     fn draw_together(&mut self, now: Instant) {
         let reading = self.sleds.iter().filter(|(_, sled)| sled.reads(now));
         let reading: Vec<_> = reading.map(|(id, _)| id).collect();
@@ -258,7 +257,7 @@ impl Server {
         if now < groups.apart || groups.has_other_server(now) {
             return;
         }
-        // Those that are done are repaired, and no more.
+        // Sleds that have asked for everything only need repairs.
         let Some(image) = self.sleds.get(first).image.clone() else {
             return;
         };
@@ -277,7 +276,7 @@ impl Server {
         let mut group = Group::new(image, now);
         group.position = position;
         let cost = groups.estimates.time_of(behind);
-        // The time in which they come together has to be worth it.
+        // The time in which they come together must pay off.
         if !expected.speaks_for_step() || 2 * cost >= expected.gain(group.batches_left()) {
             return;
         }

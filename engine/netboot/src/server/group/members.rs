@@ -20,27 +20,27 @@ pub(super) const BATCH: u64 = wire::BATCH as u64;
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) image: Contents,
-    /// Who was offered the image and has not read yet.
+    /// Sleds that were offered the image and have not read yet.
     pub(super) invited: BTreeSet<SledId>,
     members: BTreeMap<SledId, Member>,
-    /// Who has left, and how often.
+    /// Sleds that have left, and how often.
     left: BTreeMap<SledId, u32>,
     /// How many members are at the barrier.
     ready: usize,
-    /// Where the batch begins that is at the barrier, or is being sent.
+    /// The start of the batch that is at the barrier or is being sent.
     pub(super) position: u64,
-    /// How many of its frames have been handed out, while that goes on.
+    /// How many of its frames have been handed out, while it is being sent.
     sending: Option<usize>,
     lap: Lap,
     /// When the first batch began.
     began: Instant,
     /// Batches since the group was formed.
     pub(super) batches: u64,
-    /// From batch to batch, in seconds.
+    /// The time from batch to batch, in seconds.
     pub(super) period: Mean,
     /// The share of batches of which all members lost some.
     all_lost: Mean<16>,
-    /// What members usually take from a batch's first frame to their answers, in seconds.
+    /// The usual time from a batch's first frame to a member's answer, in seconds.
     usual: f64,
     /// How long a silent member is waited for.
     patience: Duration,
@@ -52,47 +52,46 @@ struct Member {
     ready: bool,
     /// From a batch's first frame to its answer, in seconds.
     takes: Mean<128>,
-    /// How often it takes far longer than is usual.
+    /// How often it takes much longer than usual.
     late: Mean<16>,
 }
 
-/// The batch that is out.
+/// The batch in flight.
 #[derive(Clone, Debug, Default)]
 struct Lap {
     begun: Instant,
-    /// Frames that the link had been handed before.
+    /// Frames handed to the link before it.
     released: u64,
-    /// When the first member answered, the last one that lost nothing, and the last of all.
+    /// When the first member answered, the last one without loss, and the last of all.
     first: Option<Instant>,
     clean: Instant,
     last: Option<Instant>,
     lossy: usize,
-    /// What was sent again to each member that has answered.
+    /// Retransmits to each member that has answered.
     repeats: Vec<u64>,
     /// When the last frame went out.
     sent: Instant,
-    /// Whether a member left meanwhile, so that its length tells nothing.
+    /// Whether a member left meanwhile, which makes its duration meaningless.
     disturbed: bool,
 }
 
 impl Group {
-    /// How long a silent member is waited for, once; half as long each time after that, but for
-    /// this long at least, and for the time of some repairs: a whole one at 250 us a frame takes
-    /// 32 ms.
+    /// How long the group waits for a silent member at first; half as long each further time, but
+    /// never less than this, nor than some repairs take: a whole one at 250 us a frame takes 32 ms.
     pub(super) const PATIENCE: Duration = Duration::from_millis(250);
     const LEAST_PATIENCE: Duration = Duration::from_millis(50);
     const REPAIRS: u32 = 4;
-    /// Batches without silence after which patience is twice as long again.
+    /// Batches without silence after which patience doubles again.
     const CALM: u64 = 256;
-    /// After so many batches each it is looked for one that is slow.
+    /// How many batches lie between two searches for a slow member.
     const TELLING: u64 = 16;
-    /// Chance makes nobody leave: it takes so many answers of which half are late, twice the time
-    /// that is usual among the members, and twice the loss to the others that leaving is to itself.
+    /// No member leaves by chance: that takes this many answers, half of them late, twice the usual
+    /// time among members, and twice the cost to the others that leaving is to itself.
     const ENOUGH: u32 = 16;
     const OFTEN: f64 = 0.5;
     const FAR: f64 = 2.0;
     const WORTH: f64 = 2.0;
-    /// A sled may come back this often.
+    /// How often a sled may come back.
     const MOST_RETURNS: u32 = 2;
 
     pub(super) fn new(image: Contents, now: Instant) -> Self {
@@ -142,7 +141,7 @@ impl Group {
         self.members.entry(id).or_default();
     }
 
-    /// A member is one no more. Says whether it was one.
+    /// Removes a member. Returns whether it was one.
     pub(super) fn leave(&mut self, id: SledId) -> bool {
         let Some(member) = self.members.remove(&id) else {
             return false;
@@ -152,13 +151,14 @@ impl Group {
         true
     }
 
-    /// A member has asked for something at `now`, and for more than before if it `goes_on`. Says
+    /// A member has asked for something at `now`, and for more than before if it `goes_on`. Returns
     /// whether that waits at the barrier.
     pub(super) fn asked(&mut self, now: Instant, id: SledId, sled: &Sled, goes_on: bool) -> bool {
         let Some(member) = self.members.get_mut(&id) else {
             return false;
         };
-        // One ahead of the others, as only two READs at once can make it, waits for them.
+        // A member that is ahead of the others, as only two READs at once can make it, waits for
+        // them.
         let waits = sled.asked.batch().is_some_and(|start| start >= self.position);
         if waits && !member.ready {
             member.ready = true;
@@ -177,8 +177,8 @@ impl Group {
         waits
     }
 
-    /// What a member's answer told: whether its batch had lost something, and how much was sent
-    /// again.
+    /// Records a member's answer: whether its batch had lost a frame, and how many frames were
+    /// retransmitted.
     pub(super) fn learn(&mut self, now: Instant, id: SledId, lost: bool, repeats: u64) {
         if self.has(id) {
             self.lap.repeats.push(repeats);
@@ -200,7 +200,7 @@ impl Group {
         self.sending.is_none() && self.is_due()
     }
 
-    /// A batch begins: what became of the one before, if that tells something.
+    /// A batch begins. Returns the timing of the one before, if it means something.
     pub(super) fn begin(&mut self, now: Instant, released: u64) -> Option<Step> {
         let before =
             std::mem::replace(&mut self.lap, Lap { begun: now, released, ..Lap::default() });
@@ -217,17 +217,18 @@ impl Group {
         })
     }
 
-    /// Whether of many batches all members lose some.
+    /// Whether all members lose frames of the same batches, often.
     pub(super) fn all_lose(&self) -> bool {
-        /// Batches that tell, as many as those after which one by one may be faster by far.
+        /// Batches needed to decide, the same number as for one by one being much faster.
         const ENOUGH: u32 = 8;
-        /// The share of them: a way to the switch that loses a frame in a thousand makes an eighth.
+        /// The share of them: a path to the switch that loses one frame in a thousand makes it an
+        /// eighth.
         const MANY: f64 = 0.25;
         self.all_lost.count() >= ENOUGH && self.all_lost.or(0.0) > MANY
     }
 
-    /// What became of the last batch, as if it had been for one sled: what most members needed is
-    /// the way's fault, and the rest that of the ways to single ones.
+    /// The last batch's answer, as if from one sled: retransmits that most members needed are the
+    /// shared path's fault, the rest that of single sleds' paths.
     pub(super) fn answer(&mut self) -> Option<(Instant, Answer)> {
         let Lap { begun, sent, first, .. } = self.lap;
         let first = first?;
@@ -239,7 +240,7 @@ impl Group {
         Some((first, batch))
     }
 
-    /// The next frames of the batch: where the first begins, and how many, up to `most`.
+    /// The next frames of the batch: the first one's offset, and how many, up to `most`.
     pub(super) fn take(&mut self, most: usize) -> (u64, usize) {
         let sent = self.sending.unwrap_or(0);
         let frames = most.min(SLOTS - sent);
@@ -247,10 +248,10 @@ impl Group {
         (self.position + (sent * BLOCK) as u64, frames)
     }
 
-    /// All of the batch has gone out at `now`: who asked for it, and what went out. The group goes
-    /// on to the next one.
+    /// The whole batch has gone out at `now`. Returns the sleds that asked for it, and the batch.
+    /// The group goes on to the next one.
     pub(super) fn sent(&mut self, now: Instant) -> Option<(SentBatch, Vec<SledId>)> {
-        // Who has left and asks for it all the same has it too.
+        // A former member that asks for it has it too.
         if self.sending != Some(SLOTS) {
             return None;
         }
@@ -268,7 +269,7 @@ impl Group {
         Some((batch, self.members.keys().chain(self.left.keys()).copied().collect()))
     }
 
-    /// A member was sent the batch: it has to ask for the next one.
+    /// A member was sent the batch and must ask for the next one.
     pub(super) fn expect(&mut self, id: SledId) {
         if let Some(member) = self.members.get_mut(&id)
             && std::mem::take(&mut member.ready)
@@ -277,13 +278,12 @@ impl Group {
         }
     }
 
-    /// When the members that have not answered are waited for no longer.
+    /// When the group stops waiting for members that have not answered.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.lap.last.filter(|_| !self.is_due()).map(|last| last + self.patience)
     }
 
-    /// Who has been silent for too long at `now`.
-    /// A repair takes about `repair`.
+    /// The members that have been silent too long at `now`. A repair takes about `repair`.
     pub(super) fn silent(&mut self, now: Instant, repair: Duration) -> Vec<(SledId, Leaving)> {
         if self.deadline().is_none_or(|deadline| deadline > now) {
             return Vec::new();
@@ -295,8 +295,8 @@ impl Group {
         silent.map(|(&id, _)| (id, why)).collect()
     }
 
-    /// Who is far slower than most, so that the others lose more by waiting for it than it would by
-    /// leaving: the time that they still need, and its own boot after that.
+    /// The member that is much slower than most, if the others lose more by waiting for it than it
+    /// would by leaving (the time that they still need, and its own boot after that).
     pub(super) fn slow(&mut self) -> Option<(SledId, Leaving)> {
         if self.batches == 0 || !self.batches.is_multiple_of(Self::TELLING) {
             return None;
@@ -317,10 +317,10 @@ impl Group {
             .then(|| (id, Leaving::Slow(Duration::from_secs_f64(excess))))
     }
 
-    /// A member leaves that does not keep in step. One that is slow is not to come back.
+    /// A member that does not keep in step leaves. A slow one may not come back.
     pub(super) fn expel(&mut self, id: SledId, why: Leaving) {
         if self.leave(id) {
-            // How long batches took with it tells nothing of those without it.
+            // How long batches took with it says nothing about those without it.
             self.period = Mean::default();
             let times = self.left.entry(id).or_default();
             *times += match why {
@@ -330,7 +330,7 @@ impl Group {
         }
     }
 
-    /// How many batches a sled is behind that reads the group's image and may come back, if the
+    /// How many batches behind a sled is that reads the group's image and may come back, if the
     /// others lose less by waiting for it than it loses otherwise.
     pub(super) fn behind(&self, id: SledId, sled: &Sled) -> Option<u64> {
         let least = sled.asked.least_pending()?;
@@ -342,12 +342,12 @@ impl Group {
         (same && credible && worth && returns <= Self::MOST_RETURNS).then_some(behind)
     }
 
-    /// How long the batches have taken until `now`.
+    /// The time from the first batch to `now`.
     pub(super) fn time(&self, now: Instant) -> Duration {
         now.since(self.began)
     }
 
-    /// The batches begin at `now`.
+    /// The first batch begins at `now`.
     pub(super) fn start(&mut self, now: Instant) {
         self.began = now;
     }

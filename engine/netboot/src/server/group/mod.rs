@@ -1,12 +1,12 @@
 //! Sleds that boot in step: each batch goes out once, to all of them. See `docs/together.md`.
 //!
-//! A sled takes a DATA frame whatever its destination, and asks for the next batch only when it
-//! has all of the last. So sleds that are offered an image at the same time can be sent each batch
-//! to the broadcast address, as soon as every one of them has asked for it. What one of them has
-//! lost is repaired for it alone, by [`super::recovery`].
+//! A sled takes a DATA frame whatever its destination, and asks for the next batch only when it has
+//! all of the last. So sleds that are offered an image at the same time can be sent each batch to
+//! the broadcast address, as soon as every one of them has asked for it. A member's losses are
+//! repaired for it alone, by [`super::recovery`].
 //!
-//! A broadcast frame costs a sled that reads something else a line on its console, so while a
-//! group is in step nobody else reads: others get their OFFERs when it is done.
+//! A broadcast frame costs a sled that reads something else a console line, so while a group is in
+//! step no other sled boots: others get their OFFERs when it is done.
 
 mod choice;
 mod event;
@@ -31,15 +31,15 @@ pub use self::event::{Expected, GroupEvent, Leaving, OneByOne};
 /// How sleds are gathered to boot in step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Together {
-    /// How long sleds wait for others, from the first HELLO on. Sleds say it every 4 s.
+    /// How long sleds wait for others, from the first HELLO. Sleds say it every 4 s.
     pub gather: Duration,
-    /// How many need not wait any longer.
+    /// The number of sleds at which waiting ends early.
     pub expect: Option<usize>,
 }
 
 impl Together {
-    /// Every sled that is there says HELLO within 4 s, and half as long again is left to those that
-    /// are switched on together.
+    /// Every sled that is on says HELLO within 4 s; half as much again is left for those that are
+    /// switched on together.
     pub const GATHER: Duration = Duration::from_secs(6);
 }
 
@@ -58,9 +58,9 @@ pub enum GroupStatus {
     InStep {
         /// How many.
         members: usize,
-        /// How many others wait until they are done.
+        /// How many others wait for them to finish.
         waiting: usize,
-        /// Bytes that they have been sent.
+        /// Bytes sent to them.
         bytes: u64,
         /// The image's size in bytes.
         size: u64,
@@ -74,46 +74,46 @@ pub(super) struct Groups {
     phase: Phase,
     /// Sleds that wait for an OFFER, and since when.
     waiting: BTreeMap<SledId, Instant>,
-    /// Sleds that may have their OFFER, and have not read since.
+    /// Sleds that may have their OFFER and have not read since.
     invited: BTreeSet<SledId>,
     estimates: Estimates,
-    /// Which image went out to all last, and how much of it.
+    /// The image that was broadcast last, and how much of it.
     carried: Option<(Checksum, u64)>,
-    /// One by one it is, until then.
+    /// Until when sleds are served one by one.
     apart: Instant,
-    /// How long that is when it is found next.
+    /// How long that lasts when it is decided next.
     apart_for: Duration,
-    /// When sleds that read one by one are looked at next; when they were last, and how many frames
-    /// had been sent by then.
+    /// When sleds that read one by one are next considered; when they last were, and how many
+    /// frames had been sent by then.
     next_look: Instant,
     looked: Option<(Instant, u64)>,
-    /// Another server was heard last at this moment.
+    /// When another server was last heard.
     other_server: Option<Instant>,
-    /// Whether it was said whom those who wait are waiting for.
+    /// Whether the reason for waiting was reported.
     told_waiting: bool,
     events: VecDeque<GroupEvent>,
 }
 
 #[derive(Debug)]
 enum Phase {
-    /// Nobody boots in step; some may wait to.
+    /// No sled boots in step; some may wait to.
     Apart,
-    /// Sleds were offered an image, and are to read by this moment.
+    /// Sleds were offered an image, and must read by this moment.
     Offered(Instant, Group),
     /// Sleds boot in step.
     InStep(Group),
 }
 
 impl Groups {
-    /// A sled reads 50 ms after its OFFER, and prints some lines before; as long as a silent member
-    /// is waited for.
+    /// A sled reads 50 ms after its OFFER and some console lines; the same time for which the group
+    /// waits for a silent member.
     const TO_READ: Duration = Group::PATIENCE;
-    /// How long another server is reckoned with: several boots.
+    /// How long another server is taken to be active: several boots.
     const OTHER_SERVER: Duration = Duration::from_mins(1);
-    /// For how long it is one by one at first, and at most, when that was faster.
+    /// How long sleds are served one by one when that was faster: at first, and at most.
     const APART: Duration = Duration::from_secs(2);
     const LONGEST_APART: Duration = Duration::from_mins(2);
-    /// How often sleds that read one by one are looked at.
+    /// How often sleds that read one by one are considered.
     const LOOK: Duration = Duration::from_millis(500);
     const MOST_EVENTS: usize = 1024;
 
@@ -135,7 +135,7 @@ impl Groups {
         }
     }
 
-    /// Whether an OFFER to a sled has to wait: it waits for others, or until a group is done.
+    /// Whether an OFFER to a sled must wait, for other sleds or for a group to finish.
     pub(super) fn withholds(&self, id: SledId, sled: &Sled) -> bool {
         if !sled.awaits_offer() || self.invited.contains(&id) {
             return false;
@@ -143,19 +143,19 @@ impl Groups {
         matches!(self.phase, Phase::InStep(_)) || self.waiting.contains_key(&id)
     }
 
-    /// A session has ended, or begun anew.
+    /// A session has ended, or started over.
     pub(super) fn forget(&mut self, id: SledId, sled: MacAddr) {
         self.waiting.remove(&id);
         self.invited.remove(&id);
         if let Phase::Offered(_, group) | Phase::InStep(group) = &mut self.phase {
             group.invited.remove(&id);
         }
-        // Others may have waited for it to be done.
+        // Others may have waited for it to finish.
         self.next_look = Instant::ZERO;
         self.begin(id, sled);
     }
 
-    /// A sled begins a boot: it belongs to no group any more.
+    /// A sled begins a boot, and leaves its group.
     pub(super) fn begin(&mut self, id: SledId, sled: MacAddr) {
         if let Phase::Offered(_, group) | Phase::InStep(group) = &mut self.phase
             && group.leave(id)
@@ -165,8 +165,7 @@ impl Groups {
         }
     }
 
-    /// When something has to be done for groups, but for sending; `withheld` if there is nothing to
-    /// offer.
+    /// When groups next need attention, other than for sending; `withheld` if no offers are made.
     pub(super) fn due(&self, withheld: bool) -> Option<Instant> {
         match &self.phase {
             Phase::Apart if withheld => None,
@@ -179,11 +178,11 @@ impl Groups {
         }
     }
 
-    /// When those that wait will have waited for long enough.
+    /// When the gathering window ends.
     fn gathered(&self) -> Option<Instant> {
         let since = self.waiting.values().min()?;
         let complete = self.how.expect.is_some_and(|expect| self.waiting.len() >= expect);
-        // Where another server serves, nobody waits for others.
+        // Where another server is active, no sled waits for others.
         Some(if complete || self.other_server.is_some() {
             *since
         } else {
@@ -196,8 +195,8 @@ impl Groups {
         matches!(&self.phase, Phase::InStep(group) if group.is_due())
     }
 
-    /// The offset, if all of `image` before it went out to all, so that a sled may have it that never
-    /// asked for it here. What another server has sent to all is not known.
+    /// The offset, if everything of `image` before it was broadcast, so that a sled may have it
+    /// without having asked for it here. What another server has broadcast is not known.
     pub(super) fn carried(
         &self,
         now: Instant,
@@ -209,7 +208,7 @@ impl Groups {
         (ours || self.has_other_server(now)).then_some(offset)
     }
 
-    /// Whether a sled is sent nothing because others are in step.
+    /// Whether a sled is sent nothing because a group is in step.
     pub(super) fn shuts_out(&self, id: SledId) -> bool {
         match &self.phase {
             Phase::Apart => false,

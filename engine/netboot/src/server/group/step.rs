@@ -14,8 +14,8 @@ use crate::server::turns::Turns;
 use crate::time::Instant;
 
 impl Server {
-    /// A sled has read, and asked for more than before if it `goes_on`. Says whether what it has
-    /// asked for has to wait: at the barrier, or until the group is done.
+    /// A sled has read, and asked for more than before if it `goes_on`. Returns whether that must
+    /// wait, at the barrier or for the group to finish.
     pub(in crate::server) fn holds(&mut self, now: Instant, id: SledId, goes_on: bool) -> bool {
         let Some(groups) = self.groups.as_deref_mut() else {
             return false;
@@ -45,7 +45,7 @@ impl Server {
         }
     }
 
-    /// What a member's answer tells of its batch. Says whether it is a member's.
+    /// Records an answer, if it is a member's. Returns whether it is.
     pub(in crate::server) fn learn_of_step(
         &mut self,
         now: Instant,
@@ -68,7 +68,7 @@ impl Server {
         }
     }
 
-    /// Those that were waited for in vain leave.
+    /// Members that did not answer in time leave.
     pub(super) fn attend_in_step(&mut self, now: Instant) {
         let Some(groups) = self.groups.as_deref_mut() else {
             return;
@@ -92,8 +92,8 @@ impl Server {
         self.groups.as_deref().is_some_and(Groups::is_sending)
     }
 
-    /// Sends a few frames of the group's batch, if all members have asked for it. Says whether
-    /// there were some.
+    /// Sends a few frames of the group's batch, if all members have asked for it. Returns whether
+    /// it sent any.
     pub(in crate::server) fn step(&mut self, now: Instant, batch: &mut Batch) -> bool {
         let Some(groups) = self.groups.as_deref_mut() else {
             return false;
@@ -141,7 +141,7 @@ impl Server {
         true
     }
 
-    /// A sled has been sent the batch, unless it was for others.
+    /// Notes that a sled has been sent the batch, unless it was only for others.
     fn note_step(&mut self, now: Instant, id: SledId, sent: SentBatch) {
         let Some(Phase::InStep(group)) = self.groups.as_deref_mut().map(|groups| &mut groups.phase)
         else {
@@ -162,9 +162,11 @@ impl Server {
         }
     }
 
-    /// Before a batch: who is too slow leaves, and if it is faster one by one, all are.
+    /// Before a batch: a member that is too slow leaves, and the group ends if one by one is
+    /// faster.
     fn stays_in_step(&mut self, now: Instant) -> bool {
-        /// Batches after which twice the time is too long, and after which a tenth more is.
+        /// Batches after which twice the expected time is too long, and after which a tenth more
+        /// is.
         const SOON: u64 = 8;
         const SURE: u64 = 32;
         const FAR: f64 = 2.0;
@@ -212,7 +214,7 @@ impl Server {
         self.turns.leave(id);
     }
 
-    /// Sleds that were in step go on one by one.
+    /// The members continue one by one.
     fn go_apart(&mut self, now: Instant, why: OneByOne) {
         let loss = self.loss.of_link();
         let Some(groups) = self.groups.as_deref_mut() else {
@@ -225,7 +227,7 @@ impl Server {
         let expected = groups.estimates.expected(sleds, loss);
         groups.tell(GroupEvent::OneByOne { sleds, why, expected });
         if why == OneByOne::AllLose && groups.apart_for > Groups::APART {
-            // It is not that more was sent than the way carries: that has been found out meanwhile.
+            // The cause is not a rate that the path can't carry: that has been found out meanwhile.
             groups.apart_for = Groups::LONGEST_APART;
         }
         groups.apart = now + groups.apart_for;
@@ -233,7 +235,7 @@ impl Server {
         self.disband(now);
     }
 
-    /// Ends a group of one, which goes on alone. Says whether it did.
+    /// Ends a group of one, whose member continues alone. Returns whether it did.
     fn end_if_alone(&mut self, now: Instant) -> bool {
         let groups = self.groups.as_deref();
         let alone = matches!(groups.map(|groups| &groups.phase), Some(Phase::InStep(group)) if group.len() < 2);

@@ -60,7 +60,7 @@ struct Outstanding {
     last_try: Instant,
 }
 
-/// What a READ says of the batch before.
+/// What a READ reveals about the batch before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Heard {
     /// Whether all of it had been sent, and it had not been answered.

@@ -1,4 +1,4 @@
-//! What a sled is offered, and when a boot of it begins and is let go.
+//! What a sled is offered, and when its boot begins and its images are released.
 
 use std::time::Duration;
 
@@ -13,25 +13,25 @@ use crate::time::Instant;
 /// What a HELLO means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::server) enum Hello {
-    /// It looks for an image; `again` if a boot was under way, which is given up.
+    /// It looks for an image; `again` if that ends a boot under way.
     Asks { again: bool },
-    /// A boot is under way, and goes on unless a READ says that it has begun anew.
+    /// A boot is under way, and goes on unless a READ shows that it has started over.
     GoesOn,
 }
 
 impl Sled {
     /// A HELLO this soon after another is the same question, not a refusal.
     const SAME_QUESTION: Duration = Duration::from_secs(3);
-    /// A sled says HELLO every 4 seconds (P10): saying it more often brings no more OFFERs.
+    /// A sled says HELLO every 4 seconds (P10); saying it more often earns no more OFFERs.
     const OFFERS_APART: Duration = Duration::from_secs(1);
-    /// A sled says FINISHED once (P20). If another station said it in its name, the sled asks
-    /// twice for what it lacks within this time (P18).
+    /// A sled says FINISHED once (P20). If a stranger said it in its name, the sled asks twice for
+    /// what it lacks within this time (P18).
     const FINISHED_LAPSES_AFTER: Duration = Duration::from_secs(2);
 
-    /// It looks for an image, or another one says so in its name.
+    /// A HELLO from the sled, or from a stranger in its name.
     pub(in crate::server) fn hello(&mut self, now: Instant) -> Hello {
         self.drop_stale(now);
-        // One that has refused the last offer, and waits for the next, asks nothing new.
+        // One that has refused the last offer and waits for the next repeats its question.
         let open = self.open && !self.refused;
         let same = open && now.since(self.hello) < Self::SAME_QUESTION;
         if open && !same {
@@ -39,7 +39,7 @@ impl Sled {
             self.refusals += 1;
         }
         self.same = same && self.offer.is_some();
-        // Two sleds with one address may take turns at asking: what counts is the first time.
+        // Two sleds with one address may ask in turn: the first time counts.
         if !same {
             self.hello = now;
         }
@@ -62,20 +62,20 @@ impl Sled {
         Hello::Asks { again: under_way }
     }
 
-    /// Whether it has asked for an OFFER, and not only is to be woken by one.
+    /// Whether it has asked for an OFFER, rather than only being owed one that wakes it.
     pub(in crate::server) fn awaits_offer(&self) -> bool {
         self.stage == Stage::Waiting || self.asks_again
     }
 
-    /// Has its next offer not go by its last one, unless it may still take that.
+    /// Makes its next offer independent of its last, unless it may still take that.
     pub(in crate::server) fn disregard_offer(&mut self) {
         if !matches!(self.stage, Stage::Offered | Stage::Reading) {
             self.offers = None;
         }
     }
 
-    /// What the next OFFER has to be of, whatever would suit it best now: it may have taken the
-    /// last one already.
+    /// The image that the next OFFER must repeat, because the sled may have taken the last one
+    /// already.
     pub(in crate::server) fn offered_image(&self) -> Option<&Contents> {
         match self.stage {
             Stage::Offered => self.offer.as_ref(),
@@ -84,7 +84,7 @@ impl Sled {
         }
     }
 
-    /// It is not to be sent the same OFFER twice.
+    /// Sends it no OFFER twice.
     pub(in crate::server) fn strain(&mut self) {
         self.strained = true;
     }
@@ -102,15 +102,15 @@ impl Sled {
         self.asks_again = false;
         if self.stage == Stage::Waiting {
             self.stage = Stage::Offered;
-            // One that wants another image prints a line for each.
+            // A sled that wants another image prints a line for each.
             self.nudges = if self.refusals > 0 || self.strained { 1 } else { 2 };
         }
         self.nudges = self.nudges.saturating_sub(1);
         self.offer_due = (self.nudges > 0).then(|| now + Self::NUDGE);
     }
 
-    /// Whether this READ begins a boot of the image that was offered last. One that goes on with
-    /// a boot, or repeats what that lacks of its first batch, does not.
+    /// Whether this READ begins a boot of the image that was offered last, rather than continuing a
+    /// boot or repeating what that lacks of its first batch.
     pub(in crate::server) fn begins(&self, read: &Read<'_>) -> bool {
         if !self.renewed {
             return false;
@@ -120,7 +120,7 @@ impl Sled {
         offsets.next() == Some(0) && (fresh || offsets.count() + 1 == SLOTS)
     }
 
-    /// It begins to boot the image that was offered last. Says whether a boot was under way.
+    /// It begins to boot the image that was offered last. Returns whether a boot was under way.
     pub(in crate::server) fn begin(&mut self, now: Instant, offers: &Offers) -> bool {
         let again = self.stage == Stage::Reading && self.has_read;
         self.forget_asked();
@@ -131,7 +131,7 @@ impl Sled {
         self.boots_from = self.offer_from;
         self.renewed = false;
         self.refusals = 0;
-        // Who begins more often than sleds do gets no more for it.
+        // Beginning more often than sleds do earns no more frames.
         if now.since(self.drawn.1) >= Self::SAME_QUESTION {
             self.drawn = (0, now);
             self.pacer.cap(f64::INFINITY);
@@ -144,7 +144,7 @@ impl Sled {
         again
     }
 
-    /// It goes on with a boot that seemed to be over: as long as its image is in service.
+    /// It goes on with a boot that seemed to be over, if its image is still in service.
     pub(in crate::server) fn go_on(&mut self, offers: &Offers) {
         if self.image.is_none() {
             self.image = self.boots.and_then(|checksum| offers.find(checksum)).cloned();
@@ -156,7 +156,7 @@ impl Sled {
         self.image.iter().chain(&self.offer).chain(self.other_image())
     }
 
-    /// When its images are let go, unless it is heard from.
+    /// When its images are released, unless it is heard from.
     pub(super) fn lapses(&self) -> Option<Instant> {
         let held = self.held().next().is_some();
         let patience = match self.stage {
@@ -174,7 +174,7 @@ impl Sled {
         self.let_other_go();
     }
 
-    /// Lets go what it would have read from by now.
+    /// Releases images that it would have read from by now.
     fn drop_stale(&mut self, now: Instant) {
         if now.since(self.read_at) >= Self::LOST_AFTER {
             // Without its image there is nothing to send.

@@ -1,5 +1,6 @@
-//! Two boots under one address: one that was under way when another began, in the sled's name or
-//! because it has started over. Which one a READ goes on with tells what it is answered from.
+//! Two boots under one address: the second began in mid-boot, because the sled started over or
+//! because a stranger spoke in its name. A READ is answered from the image of the boot that it
+//! continues.
 
 use boot_format::Checksum;
 use boot_format::wire::Read;
@@ -8,7 +9,7 @@ use boot_image::Contents;
 use super::{Sled, Stage};
 use crate::time::Instant;
 
-/// The boot that another one under its address has talked over.
+/// A boot that was under way when another began under its address.
 #[derive(Debug)]
 pub(super) struct Claim {
     image: Option<Contents>,
@@ -17,20 +18,20 @@ pub(super) struct Claim {
     heard: Instant,
 }
 
-/// Whose a READ is.
+/// Which boot a READ belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::server) enum Asks {
-    /// The boot's that was under way until now.
+    /// The boot that was under way until now.
     Same,
-    /// The other one's, which is the one under way from now on.
+    /// The other one, which is under way from now on.
     Other,
-    /// Either's, or neither's, and they boot different images: an answer could mix them.
+    /// It could be either's or neither's, and they boot different images: an answer could mix them.
     Unclear,
 }
 
 impl Sled {
-    /// A boot begins: keeps the one that is under way, unless an older one is kept that has got on
-    /// further. Strangers are quick to begin and slow to get on.
+    /// A boot begins: keeps the one under way, unless the one kept already is further on. Strangers
+    /// are quick to begin and slow to progress.
     pub(super) fn keep_claim(&mut self, under_way: bool) {
         let unfinished = self.frontier > 0 && self.stage != Stage::Finished;
         self.contested &= under_way;
@@ -43,14 +44,14 @@ impl Sled {
         }
     }
 
-    /// Whose this READ is; if it is the other boot's, that is under way from now on.
+    /// Which boot this READ belongs to; if it is the other one, that is under way from now on.
     pub(in crate::server) fn asks(&mut self, now: Instant, read: &Read<'_>) -> Asks {
         let Some(first) = read.offsets().next() else {
             return Asks::Same;
         };
-        // Its own timer would have made it ask again.
+        // Its own timer would have made it ask by now.
         self.other.take_if(|other| now.since(other.heard) >= Self::STALLED_AFTER);
-        // What a sled asks for is the batch that it waits for, or the next one.
+        // A sled asks for the batch that it waits for, or for the next one.
         let fits = |end: u64| (end.saturating_sub(Self::BATCH)..=end).contains(&first);
         let other = self.other.as_ref().is_some_and(|other| fits(other.frontier));
         match (fits(self.frontier), other) {
@@ -93,7 +94,7 @@ impl Sled {
         (self.other, self.contested) = (None, false);
     }
 
-    /// Lets the other boot's image go.
+    /// Releases the other boot's image.
     pub(super) fn let_other_go(&mut self) {
         if let Some(other) = &mut self.other {
             other.image = None;

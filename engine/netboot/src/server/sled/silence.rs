@@ -1,4 +1,4 @@
-//! What the silence of a sled means.
+//! What a sled's silence means.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ impl Sled {
     pub(super) const LOST_AFTER: Duration = Duration::from_secs(15);
     const FINISHED_AFTER: Duration = Duration::from_secs(5);
 
-    /// When its silence means something, and be it only that its images are let go.
+    /// When its silence next means something, if only that its images are released.
     pub(super) fn silence_due(&self) -> Option<Instant> {
         let patience = match self.stage {
             Stage::Reading if self.has_had_everything() => Self::FINISHED_AFTER,
@@ -50,7 +50,7 @@ impl Sled {
         Some(EventKind::Stalled { bytes, size })
     }
 
-    /// What it has asked for and not been sent is not sent unless it asks again.
+    /// Drops what it has asked for and not been sent.
     pub(super) fn forget_asked(&mut self) {
         if let Some(unsent) = self.asked.least_pending() {
             self.frontier = self.frontier.min(unsent);

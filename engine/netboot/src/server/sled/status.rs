@@ -1,4 +1,4 @@
-//! What others may know of a boot.
+//! A boot's status, for others.
 
 use boot_format::Checksum;
 use boot_format::wire::MacAddr;
@@ -6,12 +6,12 @@ use boot_format::wire::MacAddr;
 use super::{Sled, Stage};
 use crate::time::Instant;
 
-/// Where one sled's boot stands.
+/// The state of one sled's boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SledStatus {
     /// The sled.
     pub sled: MacAddr,
-    /// Where its boot stands.
+    /// The stage of its boot.
     pub stage: Stage,
     /// The checksum of the image that it boots; of the one that it was offered, until it reads.
     pub image: Option<Checksum>,

@@ -1,4 +1,4 @@
-//! What a sled is to others that may boot in step with it.
+//! A sled as a possible member of a group.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use crate::time::Instant;
 
 impl Sled {
     /// A sled that lacks something of its last batch asks for it within this time: its own timer,
-    /// and how often it looks at that.
+    /// and how often it checks that.
     const ASKS_AGAIN_WITHIN: Duration = Duration::from_millis(1250);
 
-    /// Whether it is in the middle of a boot at `now`: DATA frames for others are unwanted.
+    /// Whether it is in mid-boot at `now`, so that DATA frames for others are unwanted.
     pub(in crate::server) fn reads(&self, now: Instant) -> bool {
         let silent = now.since(self.heard.max(self.sent));
         let everything = self.has_had_everything();
@@ -27,8 +27,8 @@ impl Sled {
         (offered || again) && self.boots.is_none()
     }
 
-    /// It may have had all before `first`, the offset that it asks for first, with batches that were
-    /// sent to others; of that batch it asks for the `whole`, or for what it lacks.
+    /// It may have received everything before `first`, the first offset that it asks for, from
+    /// batches broadcast to others; it asks for the `whole` of that batch, or for what it lacks.
     pub(in crate::server) fn rode(&mut self, first: u64, whole: bool) {
         let start = first - first % Self::BATCH;
         if start > self.frontier || start == self.frontier && !whole {
@@ -36,18 +36,17 @@ impl Sled {
         }
     }
 
-    /// Bytes of its image that it has not asked for.
+    /// Bytes of its image that it has not asked for yet.
     pub(in crate::server) fn left(&self) -> u64 {
         self.size().saturating_sub(self.frontier)
     }
 
-    /// Since when it can have been said to wait for an OFFER: since its HELLO, or since it was made
-    /// one that it refused.
+    /// Since when it has waited for an OFFER: its HELLO, or the offer that it refused.
     pub(in crate::server) fn waits_since(&self, now: Instant) -> Instant {
         if self.refused { self.offered } else { now }
     }
 
-    /// All that it has asked for went out with a batch that went to others too.
+    /// Everything that it has asked for went out with a broadcast batch.
     pub(in crate::server) fn sent_in_step(&mut self, now: Instant, batch: SentBatch) {
         self.asked.send_all();
         self.frames += batch.frames;

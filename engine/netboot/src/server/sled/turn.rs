@@ -8,8 +8,8 @@ use crate::server::send::push_data;
 use crate::server::turns::Turns;
 use crate::time::Instant;
 
-/// A sled that is sent some of what it has asked for. That changes nothing about when it needs
-/// attention, so that it is not planned anew after each of its turns.
+/// A sled that is sent some of what it has asked for. That does not change when it needs attention,
+/// so it is not rescheduled after each turn.
 #[derive(Debug)]
 pub(in crate::server) struct Turn<'s>(&'s mut Sled);
 
@@ -18,8 +18,8 @@ impl<'s> Turn<'s> {
         Self(sled)
     }
 
-    /// Appends a few DATA frames from `source` to `batch`, which the link is handed after
-    /// `released` others. Returns how many there were.
+    /// Appends a few DATA frames from `source` to `batch`, which are handed to the link after
+    /// `released` others. Returns how many.
     pub(in crate::server) fn send(
         &mut self,
         now: Instant,
@@ -47,8 +47,8 @@ impl<'s> Turn<'s> {
         self.0.asked.is_pending()
     }
 
-    /// Whether it was sent more than a READ can ask for, and has not answered: no sled asks for more
-    /// before it has all that it asked for.
+    /// Whether it was sent more than a READ can ask for, unacknowledged: no sled asks for more
+    /// before it has everything that it asked for.
     pub(in crate::server) fn is_absurd(&self) -> bool {
         self.0.batch.is_some_and(|batch| batch.frames > Read::MAX_ENTRIES as u64)
     }

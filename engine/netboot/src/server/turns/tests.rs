@@ -2,19 +2,19 @@ use std::time::Duration;
 
 use super::*;
 
-/// What a sled does, as far as the scheduler is concerned.
+/// What a sled does, as the scheduler sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Does {
     Nothing,
-    /// This many turns until all that it has asked for has been sent.
+    /// It needs this many more turns.
     Waits(u8),
     /// It has been sent everything and has not answered.
     Owes,
-    /// Something is to be sent again.
+    /// It is due a retransmit.
     Lacks,
 }
 
-/// Random asking, mending, holding, sending and leaving, beside a model without queues.
+/// Random operations, compared with a model without queues.
 #[test]
 fn every_sled_stands_in_one_line_and_gets_its_turns() {
     for seed in 0..300 {
@@ -58,7 +58,7 @@ fn every_sled_stands_in_one_line_and_gets_its_turns() {
     }
 }
 
-/// The next sled has its turn, or is held for this many microseconds.
+/// Gives the next sled its turn, or holds it for this many microseconds.
 fn take_turn(turns: &mut Turns, sleds: &mut [Does], now: Instant, hold: Option<u64>) -> bool {
     let Some(id) = turns.next(now) else {
         return false;
@@ -85,7 +85,7 @@ fn take_turn(turns: &mut Turns, sleds: &mut [Does], now: Instant, hold: Option<u
     true
 }
 
-/// Takes turns until nobody waits for one; what is on its way is answered meanwhile.
+/// Takes turns until no sled waits; what is in flight is answered meanwhile.
 fn drain(turns: &mut Turns, sleds: &mut [Does], now: Instant) {
     let late = now + Duration::from_secs(1);
     for _ in 0..10_000 {
