@@ -63,7 +63,7 @@ impl Segment {
         }
     }
 
-    /// Delivers a bundle; says how many of its frames were lost to full queues.
+    /// Delivers a bundle; returns how many of its frames were lost to full queues.
     fn deliver(&self, source: MacAddr, destination: MacAddr, bundle: Bundle) -> usize {
         let sockets = self.sockets.read().unwrap_or_else(PoisonError::into_inner);
         let offer = |socket: &Socket, bundle: Bundle| match socket.frames.try_send(bundle) {
@@ -112,7 +112,8 @@ impl Datalink for Port {
         let (mut dropped, mut unreadable) = (0, 0);
         for index in 0..frames {
             let frame = batch.get(index).expect("there are this many");
-            // A mapped file: only the system may read it, and there is none on the way.
+            // A mapped file: only the kernel may read it, and frames on a cable do not pass through
+            // it.
             let Some(payload) = frame.payload.held() else {
                 batch.note_unreadable(index);
                 unreadable += 1;

@@ -31,21 +31,21 @@ pub trait Datalink {
     /// last sent: that of a bridge or bond can change.
     fn address(&self) -> MacAddr;
 
-    /// From now on, receives frames for these addresses, which the link had before, as well as
-    /// those for its own, as far as the system can. Most links never change their address.
+    /// From now on, also receives frames for these addresses, which the link had before, as far as
+    /// the system can. Most links never change their address.
     fn hear_also(&mut self, _former: &[MacAddr]) {}
 
-    /// Tells the time, at the start of each turn of the loop. A link reads no clock of its own: by
-    /// this one it counts how long it was down and how long frames wait for it. Links that are
-    /// never down have no use for it.
+    /// Hands in the time, at the start of each turn of the loop. A link reads no clock of its own:
+    /// it uses this time to count how long it was down and how long frames wait for it. Links that
+    /// are never down ignore it.
     fn tick(&mut self, _now: Instant) {}
 
     /// The most bytes that a frame can have after its 14-byte Ethernet header; as current as the
     /// address.
     fn mtu(&self) -> usize;
 
-    /// Sends frames from the front of `batch`, in order, without waiting for room or for a link
-    /// that is down, and consumes those that are done with; [`Sent`] says how many. A frame whose
+    /// Sends frames from the front of `batch`, in order, without waiting for space or for a link
+    /// that is down, and consumes those that are finished; [`Sent`] reports how many. A frame whose
     /// payload the system could not read is dropped and noted in the batch.
     ///
     /// # Errors
@@ -79,7 +79,7 @@ pub trait Datalink {
         None
     }
 
-    /// What has become of all frames since the link was opened.
+    /// What became of all frames since the link was opened.
     fn counters(&mut self) -> LinkCounters {
         LinkCounters::default()
     }
@@ -88,9 +88,9 @@ pub trait Datalink {
 /// What a link has done since it was opened, counted by the thread that owns it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LinkCounters {
-    /// Frames that the system took; what the link's own counter of sent frames shows, unless the
-    /// driver silently drops frames after a queueing discipline, or does not count those that it
-    /// sends without a copy (virtio_net).
+    /// Frames that the system took: as many as the link's own counter of sent frames shows, unless
+    /// the driver silently drops frames after a queueing discipline, or does not count those that
+    /// it sends without a copy (virtio_net).
     pub taken: u64,
     /// Frames that were refused for good: the link was down, the frame too long, its payload
     /// unreadable.
@@ -100,7 +100,7 @@ pub struct LinkCounters {
     pub held: u64,
     /// Dropped frames whose payload could not be read: a mapped file was cut short.
     pub unreadable: u64,
-    /// How often there was no room, so that a batch had to wait and was tried again.
+    /// How often there was no space, so that a batch had to wait and was tried again.
     pub full: u64,
     /// Waits for a queue after the socket's own buffer (ENOBUFS).
     pub queue_full: u64,
@@ -155,7 +155,7 @@ impl AddAssign for Sent {
     }
 }
 
-/// Why a link can't be used, or no longer.
+/// Why a link can't be used, or can no longer be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
     /// A call failed; the text says which call, on which link, and what may help.
@@ -173,7 +173,7 @@ pub enum LinkError {
     NoSuchLink {
         /// The name asked for.
         link: String,
-        /// The names there are, or "none".
+        /// The names of the existing links, or "none".
         known: String,
     },
     /// The process lacks the privilege to open raw sockets.
@@ -191,7 +191,7 @@ pub enum LinkError {
         link: String,
         /// The link's MTU in bytes.
         found: usize,
-        /// The least that works.
+        /// The least MTU that works.
         wanted: usize,
     },
     /// The link is not Ethernet.

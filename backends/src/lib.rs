@@ -1,11 +1,11 @@
 //! Datalinks: how batches of frames move between memory and one Ethernet link.
 //!
-//! A backend knows no protocol. It says how many frames the kernel took, and the name of its
-//! room says which kernel concept is at work: `packet` is Linux AF_PACKET, `dlpi` the links of
-//! illumos, [`cable`] a segment inside the process, which needs no privilege. The loop that joins
+//! A backend knows no protocol. It reports how many frames the kernel took, and each module is
+//! named after what it uses: `packet` is Linux AF_PACKET, `dlpi` the links of illumos, [`cable`] a
+//! segment inside the process, which needs no privilege. The loop that joins
 //! a clock, a link and a station is [`serve`].
 
-// A stream that fails would make them panic.
+// They panic when the stream fails.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod cable;
@@ -33,8 +33,8 @@ pub fn open(name: &str, options: OpenOptions) -> Result<Box<dyn Datalink + Send>
     Ok(workers.remove(0))
 }
 
-/// What the system calls the link `name` now, by whichever of its names: two names of one link give
-/// the same. On illumos a link has one name, and it is not looked for yet.
+/// The system's current name for the link `name`, which may be any of its names: two names of one
+/// link give the same result. On illumos a link has one name, which is not looked up yet.
 ///
 /// # Errors
 ///
@@ -42,7 +42,7 @@ pub fn open(name: &str, options: OpenOptions) -> Result<Box<dyn Datalink + Send>
 pub fn system_name(name: &str) -> Result<String, LinkError> {
     #[cfg(target_os = "linux")]
     return packet::system_name(name);
-    // No name of an illumos link has a comma or a blank in it.
+    // Names of illumos links contain neither commas nor blanks.
     #[cfg(not(target_os = "linux"))]
     if name.contains([',', ' ']) {
         Err(LinkError::NoSuchLink { link: name.to_owned(), known: "none of this kind".to_owned() })
@@ -51,9 +51,9 @@ pub fn system_name(name: &str) -> Result<String, LinkError> {
     }
 }
 
-/// Opens the Ethernet link `name` once for each of `workers` (none counts as one), which can
-/// then be threads of their own: every frame that arrives goes to one of them, and all frames
-/// from one address go to the same. With one worker nothing is spread and nothing is paid for it.
+/// Opens the Ethernet link `name` once for each of `workers` (zero counts as one), each of which
+/// can then run on its own thread: every frame that arrives goes to one of them, and all frames
+/// from one address go to the same one. With one worker nothing is spread, at no cost.
 /// On illumos no more than eight are opened.
 ///
 /// # Errors

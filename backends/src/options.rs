@@ -27,9 +27,9 @@ pub enum Sharing {
     #[default]
     Open,
     /// The link is refused if another process holds it, and held for as long as it is open. A
-    /// holder that may be about to end is waited for.
+    /// holder that may be about to exit is waited for.
     Sole {
-        /// How long.
+        /// How long to wait for it.
         patience: Duration,
     },
     /// The link is held as soon as no other process holds it: the current holder continues, and a

@@ -1,4 +1,4 @@
-//! Tells the tests where cargo puts the shared library: beside them.
+//! Passes the tests the path of the shared library: cargo puts it beside them.
 
 use std::env;
 use std::path::Path;

@@ -15,7 +15,7 @@ use std::mem::offset_of;
 
 pub(super) use self::stream::{Received, Stream, wait};
 
-/// Bytes of the longest physical address; what a buffer for one has to have, always.
+/// Bytes of the longest physical address, which every buffer for one must have space for.
 pub(super) const DLPI_PHYSADDR_MAX: usize = 64;
 const DLPI_LINKNAME_MAX: usize = 32;
 /// A flag of dlpi_open: frames with their Ethernet header, in both directions.
@@ -41,12 +41,12 @@ const DLPI_ENOTEIDINVAL: c_int = 10016;
 const DLPI_EIPNETINFONOTSUP: c_int = 10017;
 /// An address in a message is invalid.
 const DL_BADADDR: c_int = 1;
-/// The system refused; errno says why, or nothing if the link hung up.
+/// The system refused; errno says why, or is 0 if the link hung up.
 const DL_SYSERR: c_int = 4;
 
-/// Ethernet, as `di_mactype` tells it.
+/// Ethernet, in `di_mactype`.
 pub(super) const DL_ETHER: c_uint = 4;
-/// The same by its older name, 802.3.
+/// Ethernet by its older name, 802.3.
 pub(super) const DL_CSMACD: c_uint = 0;
 const DL_PROMISC_PHYS: c_uint = 1;
 const DL_NOTE_LINK_DOWN: c_uint = 0x0008;
@@ -155,7 +155,7 @@ type WalkFunction = unsafe extern "C" fn(*const c_char, *mut c_void) -> c_int;
 /// One function's address.
 struct Import(#[expect(dead_code, reason = "only that the linker finds it matters")] *const ());
 
-// SAFETY: nobody reads through it.
+// SAFETY: nothing is read through it.
 unsafe impl Sync for Import {}
 
 macro_rules! libdlpi {
@@ -232,12 +232,12 @@ impl Failure {
         matches!(self, Self::Dlpi(DLPI_ETIMEDOUT) | Self::System(libc::EAGAIN | libc::EINTR))
     }
 
-    /// Whether a broken message came: it is gone, and the next may be good.
+    /// Whether a broken message arrived: it has been discarded, and the next may be good.
     pub(super) fn is_broken_message(self) -> bool {
         matches!(self, Self::Dlpi(DLPI_EINVAL | DLPI_EBADMSG | DL_BADADDR))
     }
 
-    /// The failure in the library's words, and by the name that the manual has for it.
+    /// The failure in the library's words, with the manual's name for it.
     pub(super) fn into_error(self) -> io::Error {
         match self {
             Self::System(errno) => io::Error::from_raw_os_error(errno),
@@ -275,12 +275,12 @@ pub(super) fn link_names() -> Vec<String> {
     names
 }
 
-/// A text that the library hands out.
+/// A string from the library.
 fn text(of: *const c_char) -> String {
     if of.is_null() {
         return "unknown".to_owned();
     }
-    // SAFETY: the library's texts end in NUL, and are there until its next call at least.
+    // SAFETY: the library's strings end in NUL, and live until its next call at least.
     unsafe { CStr::from_ptr(of) }.to_string_lossy().into_owned()
 }
 
@@ -312,8 +312,8 @@ fn name_of(code: c_int) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    /// Which number means what, asked of the library itself. Of the two errors about
-    /// notifications, the real library has the texts the wrong way round.
+    /// Checks the numbers against the library itself. The real library has swapped the texts of the
+    /// two errors about notifications.
     #[test]
     fn the_library_means_the_same_by_its_results() {
         for (code, word) in [

@@ -14,7 +14,7 @@ use super::ffi::{
     DLPI_RAW, Failure, Stream, link_names, mac_type_name,
 };
 
-/// The handle that frames arrive on, and what the link says of itself.
+/// The handle that frames arrive on, and the link's properties.
 pub(super) struct Receiving {
     pub(super) stream: Stream,
     pub(super) address: [u8; 6],
@@ -38,11 +38,11 @@ pub(super) enum Trouble {
 
 /// How often to start over if an answer is lost, and the error after that.
 const ATTEMPTS: usize = 3;
-/// A quarter of the bytes that may wait in the read queue: room for the READs of a rack, or for
-/// the batches of a simulated one.
+/// A quarter of the read queue's capacity in bytes: enough for the READs of a rack, or for the
+/// batches of a simulated one.
 const CHUNK: u32 = 2 << 20;
-/// The ethertype that the sending handle is bound to, for it has to be bound: one of those for
-/// local experiments, so that no frame ever arrives there, and its queue holds only the driver's
+/// The ethertype that the sending handle is bound to, since it must be bound: one of those for
+/// local experiments, so no frame ever arrives there and its queue holds only the driver's
 /// notifications.
 const NOBODYS: u16 = 0x88b5;
 
@@ -94,7 +94,7 @@ pub(super) fn open_sending(link: &str, raw: bool) -> Result<Stream, Trouble> {
     })
 }
 
-/// The names of all links, for an error about a wrong one.
+/// The names of all links, for the error about an unknown one.
 pub(super) fn known_links() -> String {
     let mut names = link_names();
     names.sort();

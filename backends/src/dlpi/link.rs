@@ -33,7 +33,7 @@ pub(super) struct DlpiLink {
     own: HashSet<MacAddr>,
     incoming: Box<[u8; ETHERNET_LEN + INCOMING]>,
     outgoing: Vec<u8>,
-    /// The system had no memory for a frame; there is no notice when it has.
+    /// The system had no memory for a frame; it does not report when it has some again.
     starved: bool,
     counters: LinkCounters,
     /// Since when the link has been down.
@@ -42,15 +42,15 @@ pub(super) struct DlpiLink {
     now: Instant,
 }
 
-/// Bytes kept after the Ethernet header; no frame of the protocol has as many.
+/// Bytes kept after the Ethernet header; no frame of the protocol has more.
 const INCOMING: usize = 2048;
 /// The most frames received at once.
 const MOST: usize = 64;
-/// How long to wait where there is no notice.
+/// How long to wait where no notification comes.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// Which of the frames that arrive at all workers of a link belong to one worker: all from one
-/// address belong to the same.
+/// Which of the frames that arrive at all workers of a link belong to this one: all frames from one
+/// address belong to the same worker.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Share {
     pub(super) index: u32,
@@ -59,8 +59,8 @@ pub(super) struct Share {
 
 impl Share {
     fn has(self, source: MacAddr) -> bool {
-        /// 2^32 divided by the golden ratio: spreads addresses evenly, whatever the step that
-        /// their vendor hands them out in.
+        /// 2^32 divided by the golden ratio: spreads addresses evenly, whatever the step in which
+        /// their vendor assigns them.
         const SPREAD: u32 = 0x9e37_79b1;
         let [_, _, a, b, c, d] = source.octets();
         let spread = u32::from_be_bytes([a, b, c, d]).wrapping_mul(SPREAD) >> 16;
@@ -129,7 +129,7 @@ impl DlpiLink {
     fn take_notes(&mut self) -> Result<(), LinkError> {
         for _ in 0..MOST {
             match self.sending.take_note() {
-                // It says the same after a notification; if any is left, the next wait wakes at
+                // A notification ends in the same error; if any is left, the next wait wakes at
                 // once.
                 Err(failure) if failure.is_nothing() => return Ok(()),
                 Ok(()) => {}

@@ -16,7 +16,7 @@ use crate::{Datalink, LEAST_MTU, LinkError, OpenOptions};
 const MOST_WORKERS: usize = 8;
 
 /// Opens the link `name` once for each worker, of at most eight. Every frame arrives at all of
-/// them, and each worker takes its own; there are few.
+/// them, and each worker takes its own; incoming frames are few.
 ///
 /// There is one way to send here, whatever the options ask for. It gathers frames in this process,
 /// so those from a mapped image can't go out.

@@ -8,8 +8,8 @@ use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket,
 };
 
-/// Disciplines that only queue, such as the system's defaults: no one asked for shaping or sorting,
-/// so bypassing them loses nothing.
+/// Disciplines that only queue, such as the system's defaults: they neither shape nor sort, so
+/// bypassing them loses nothing.
 const PLAIN: [&str; 8] =
     ["noqueue", "noop", "mq", "pfifo_fast", "pfifo", "bfifo", "fq_codel", "fq"];
 
@@ -41,7 +41,7 @@ pub(super) fn has_xdp_program(link: i32) -> io::Result<bool> {
 ///
 /// If the kernel does not say: Linux does from 6.3 on.
 pub(super) fn has_zero_copy(link: i32) -> io::Result<bool> {
-    // Of linux/genetlink.h and linux/netdev.h.
+    // From linux/genetlink.h and linux/netdev.h.
     const CONTROL: u16 = 16;
     const GET_FAMILY: u8 = 3;
     const FAMILY_NAME: u16 = 2;
@@ -190,7 +190,7 @@ mod tests {
     fn the_loopback_has_a_plain_queue_no_program_and_no_zero_copy() {
         assert_eq!(shaping(1).unwrap(), None);
         assert!(!has_xdp_program(1).unwrap());
-        // Before Linux 6.3 nobody says.
+        // Before Linux 6.3 the kernel does not say.
         assert!(!has_zero_copy(1).unwrap_or(false));
     }
 

@@ -1,9 +1,9 @@
-//! How long to wait for room in a queue that cannot tell when it has some.
+//! How long to wait for space in a queue that does not report when it has some.
 
 use std::time::Duration;
 
-/// A wait that grows and shrinks, so that each one makes room for a handful of frames: long enough
-/// that waiting costs hardly anything, short enough that the queue does not run dry.
+/// A wait that grows and shrinks, so that each one makes room for a few frames: long enough that
+/// waiting costs little, short enough that the queue does not run dry.
 #[derive(Debug)]
 pub(super) struct Backoff {
     pause: Duration,

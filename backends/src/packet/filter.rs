@@ -7,7 +7,7 @@ use boot_format::wire::{ETHERTYPE, MAGIC, MacAddr};
 ///
 /// Frames with a VLAN tag are not for us: a tagged segment is served on its VLAN's own link. A tag
 /// with the VID 0 names no VLAN, only a priority. The kernel strips tags from frames; if a VID has
-/// no link here, it may say only that the frame is for another host, whatever its destination.
+/// no link here, it may report only that the frame is for another host, whatever its destination.
 pub(super) fn frames_for(own: MacAddr, former: &[MacAddr]) -> Vec<libc::sock_filter> {
     const DESTINATION: u32 = 0;
     const SOURCE: u32 = 6;
@@ -20,7 +20,7 @@ pub(super) fn frames_for(own: MacAddr, former: &[MacAddr]) -> Vec<libc::sock_fil
     boot_frames_and(&others)
 }
 
-/// Accepts frames that have `address` at this place, and continues with others.
+/// Accepts frames that have `address` at offset `at`, and continues with others.
 fn give_if(at: u32, address: MacAddr) -> [libc::sock_filter; 5] {
     let [a, b, c, d, e, f] = address.octets();
     [
@@ -32,8 +32,8 @@ fn give_if(at: u32, address: MacAddr) -> [libc::sock_filter; 5] {
     ]
 }
 
-/// Accepts frames of the boot protocol whatever their destination. Of those that the kernel
-/// says are for another host, frames for a group had a VLAN tag.
+/// Accepts frames of the boot protocol whatever their destination. A frame for a group that the
+/// kernel reports as being for another host had a VLAN tag.
 pub(super) fn frames_for_all() -> Vec<libc::sock_filter> {
     boot_frames_and(&[
         load(libc::BPF_B, 0),
@@ -43,9 +43,9 @@ pub(super) fn frames_for_all() -> Vec<libc::sock_filter> {
     ])
 }
 
-/// Accepts frames of the boot protocol in no VLAN; of those for other hosts, what `others` does.
+/// Accepts frames of the boot protocol in no VLAN; `others` decides about those for other hosts.
 fn boot_frames_and(others: &[libc::sock_filter]) -> Vec<libc::sock_filter> {
-    /// Of linux/if_packet.h.
+    /// From linux/if_packet.h.
     const OTHER_HOST: u32 = 3;
     const VID: u32 = 0xfff;
     let mut program = vec![
@@ -65,7 +65,7 @@ fn boot_frames_and(others: &[libc::sock_filter]) -> Vec<libc::sock_filter> {
     program
 }
 
-/// Where the kernel shows metadata of a frame.
+/// The offset at which the kernel shows metadata of a frame.
 fn ancillary(what: libc::c_int) -> u32 {
     (libc::SKF_AD_OFF + what).cast_unsigned()
 }

@@ -1,8 +1,9 @@
-//! One server on a link: a name that one process of a network namespace can have at a time.
+//! One server per link: an abstract socket name, which one process of a network namespace can have
+//! at a time.
 //!
-//! Every user can take such a name. So it counts only in the hands of a process that may use links
-//! for raw frames, as every server may at its start; or of the user who has opened a packet socket
-//! on that link, as servers have that gave up their privileges since.
+//! Any user can take such a name. So it counts only if its holder has the capability for raw
+//! frames, as every server has at its start, or if its user has opened a packet socket on that
+//! link, as a server has that gave up its privileges since.
 
 use std::fs;
 use std::io;
@@ -20,7 +21,7 @@ use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, UnixAddr, UnixCredentials, connect, getsockopt, socket,
 };
 
-/// The hold on a link, which goes with the last who has it, or with the process.
+/// The hold on a link, which is released with its last clone, or with the process.
 #[derive(Clone, Debug)]
 pub(super) struct Hold {
     name: Arc<UnixListener>,
@@ -29,7 +30,7 @@ pub(super) struct Hold {
 /// Why the hold cannot be taken.
 #[derive(Debug)]
 pub(super) enum Refusal {
-    /// Another has it: which process.
+    /// Another process has it: which one.
     Held(String),
     /// A process that serves nothing has taken the name: which one.
     Usurped(String),
@@ -37,24 +38,24 @@ pub(super) enum Refusal {
 }
 
 impl Hold {
-    /// Between two tries to take the hold: a twentieth of a second is not felt by whoever restarts
-    /// a server, and costs nothing.
+    /// Between two tries to take the hold: a twentieth of a second is not noticed when a server is
+    /// restarted, and costs nothing.
     const PAUSE: Duration = Duration::from_millis(50);
-    /// A server dismisses those who ask several times a second. If asking fails for this long, it
-    /// stays unknown who has the name.
+    /// A server empties its backlog several times a second. If asking fails for this long, it stays
+    /// unknown which process has the name.
     const UNCLEAR: Duration = Duration::from_secs(1);
 
-    /// Takes the hold on the link with this number as soon as its holder lets it go, waiting for
+    /// Takes the hold on the link with this number as soon as its holder releases it, waiting for
     /// `patience` at most.
     pub(super) fn take(link: i32, patience: Duration) -> Result<Self, Refusal> {
-        // Counted in pauses: no backend reads a clock, and a try takes no time to speak of.
+        // Counted in pauses: no backend reads a clock, and a try takes almost no time.
         let mut waited = Duration::ZERO;
         loop {
             if let Some(hold) = Self::try_take(link).map_err(Refusal::System)? {
                 return Ok(hold);
             }
             let (refusal, patience) = match ask(&name_of(link)) {
-                // Too many wait to be dismissed, or it does not listen yet, or not any more.
+                // Its backlog is full, or it does not listen yet, or no longer.
                 Err(error @ (Errno::EAGAIN | Errno::ECONNREFUSED)) => {
                     (unclear(error), Self::UNCLEAR)
                 }
@@ -72,7 +73,7 @@ impl Hold {
         }
     }
 
-    /// Takes the hold on the link with this number if nobody has it.
+    /// Takes the hold on the link with this number if no process has it.
     fn try_take(link: i32) -> io::Result<Option<Self>> {
         let name = match UnixListener::bind_addr(&SocketAddr::from_abstract_name(name_of(link))?) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Ok(None),
@@ -82,7 +83,7 @@ impl Hold {
         Ok(Some(Self { name: Arc::new(name) }))
     }
 
-    /// Dismisses those who came to see who has the hold, so that others can come.
+    /// Closes the connections of processes that asked who has the hold, so that others can ask.
     fn dismiss(&self) {
         /// The backlog of a listener of the standard library.
         const MOST: usize = 128;
@@ -100,7 +101,7 @@ pub(super) enum Holding {
 }
 
 impl Holding {
-    /// To be called several times a second: dismisses those who ask, or tries to take the hold.
+    /// To be called several times a second: empties the backlog, or tries to take the hold.
     pub(super) fn look(&mut self) {
         match self {
             Self::Nothing => {}
@@ -126,13 +127,13 @@ fn name_of(link: i32) -> String {
     format!("bootserver-link-{link}")
 }
 
-/// What follows if `peer` has the name for the link with this number.
+/// What it means that `peer` has the name for the link with this number.
 fn judge(peer: UnixCredentials, link: i32) -> Refusal {
     // The kernel reveals neither the number nor the privileges of a process in another container.
     if peer.pid() == 0 && peer.uid() == 0 {
         Refusal::Held("a process that is not visible from here".to_owned())
     } else if may_use_links(peer.pid()) || serves(peer.uid(), link) {
-        // Asked in this order: a server opens its sockets before it gives up the capability.
+        // Checked in this order: a server opens its sockets before it gives up the capability.
         Refusal::Held(process(peer.pid()))
     } else {
         Refusal::Usurped(format!("{} of user {}", process(peer.pid()), peer.uid()))
@@ -143,7 +144,8 @@ fn unclear(error: Errno) -> Refusal {
     Refusal::Usurped(format!("an unknown process ({error})"))
 }
 
-/// Who has the name: the kernel says so without the owner's help, unless too many ask at once.
+/// Which process has the name: the kernel answers without the owner's help, unless the backlog is
+/// full.
 fn ask(name: &str) -> nix::Result<UnixCredentials> {
     let address = UnixAddr::new_abstract(name.as_bytes())?;
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
@@ -163,13 +165,14 @@ fn may_use_links(process: i32) -> bool {
 }
 
 /// Whether a user has opened a packet socket for boot frames on the link with this number, which
-/// takes the capability. Both users are the ones of before a server became another.
+/// takes the capability. Both the name's user and the socket's are the one that the server started
+/// as, even if it has changed users since.
 fn serves(user: u32, link: i32) -> bool {
     let table = fs::read_to_string("/proc/thread-self/net/packet").unwrap_or_default();
     table.lines().skip(1).any(|socket| is_on(socket, user, link))
 }
 
-/// Whether a line of /proc/net/packet is of such a socket: address, references, type, protocol,
+/// Whether a line of /proc/net/packet describes such a socket: address, references, type, protocol,
 /// link, whether it runs, memory, user and inode.
 fn is_on(socket: &str, user: u32, link: i32) -> bool {
     let columns: Vec<_> = socket.split_whitespace().collect();
@@ -179,7 +182,7 @@ fn is_on(socket: &str, user: u32, link: i32) -> bool {
         && owner.parse() == Ok(user)
 }
 
-/// A process by its number and, as far as that fits a line, its command line.
+/// A process by its number and as much of its command line as fits.
 fn process(number: i32) -> String {
     /// Two rows of a terminal of 100 columns: enough to tell two servers apart.
     const LONGEST: usize = 200;

@@ -30,7 +30,7 @@ pub(super) trait Transmit: Send {
     /// From now on, frames may have `mtu` bytes after the Ethernet header.
     fn fit(&mut self, _mtu: usize) {}
 
-    /// Frames that were consumed but that the kernel has had no room for yet.
+    /// Frames that were consumed but not yet taken by the kernel.
     fn pending(&self) -> usize {
         0
     }
@@ -58,9 +58,9 @@ pub(super) struct Round {
 /// Why no more frames can go out now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
-    /// The socket's own buffer is full; polling tells when there is room.
+    /// The socket's own buffer is full; polling reports when there is space.
     BufferFull,
-    /// The queue behind the socket is full; nothing tells when there is room.
+    /// The queue behind the socket is full; nothing reports when there is space.
     QueueFull,
     /// The link is down.
     Down,
@@ -81,7 +81,7 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    /// What `error` means; an error that means none of these is the link's end.
+    /// What `error` means; any other error ends the link.
     pub(super) fn of(error: io::Error) -> io::Result<Self> {
         match error.raw_os_error() {
             Some(libc::EINTR) => Ok(Self::Interrupted),
@@ -120,7 +120,7 @@ pub(super) struct PacketLink {
 }
 
 impl PacketLink {
-    /// Sends over `path`, which `described` says in words.
+    /// Sends over `path`; `described` is its description.
     pub(super) fn new(
         name: &str,
         (watch, holding): (Watch, Holding),
@@ -155,8 +155,7 @@ impl PacketLink {
         }
     }
 
-    /// Takes the socket's pending error: that the link is down is not a failure, that it was
-    /// removed is.
+    /// Takes the socket's pending error: a link that is down is not a failure, a removed one is.
     fn take_error(&mut self) -> Result<(), LinkError> {
         let waiting =
             self.socket.take_error().map_err(|error| self.fail("look for errors", error))?;
@@ -178,7 +177,7 @@ impl PacketLink {
         }
     }
 
-    /// Takes in what has changed about the link; costs hardly anything if nothing has.
+    /// Takes in what has changed about the link; almost free if nothing has.
     fn look(&mut self) {
         self.watch.look();
         self.path.fit(self.watch.facts().mtu);
@@ -215,7 +214,7 @@ impl PacketLink {
         Ok(())
     }
 
-    /// Hands the frames that are there to `sink`, but for those that seem to be the link's own.
+    /// Hands the frames that have arrived to `sink`, except those that seem to be the link's own.
     /// Returns how many there were.
     fn take_frames(&mut self, sink: &mut dyn FnMut(&[u8])) -> Result<usize, LinkError> {
         let own = self.watch.facts().address;

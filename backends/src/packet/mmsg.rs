@@ -26,7 +26,8 @@ impl Transmit for Mmsg {
                 batch.consume(taken);
                 round.sent.taken = taken;
             }
-            // It concerns the first frame: for a later one, the call returns the number before it.
+            // It concerns the first frame: if a later one fails, the call returns the number before
+            // it.
             Err(error) => match Refusal::of(error)? {
                 Refusal::Interrupted => {}
                 refusal @ (Refusal::Lost | Refusal::Unreadable) => {

@@ -1,4 +1,4 @@
-//! Linux AF_PACKET: raw frames on an Ethernet link, for whoever has CAP_NET_RAW; and AF_XDP, for
+//! Linux AF_PACKET: raw frames on an Ethernet link, with CAP_NET_RAW; and AF_XDP, for
 //! sending past it.
 
 mod attributes;
@@ -40,7 +40,7 @@ const ETHERNET: u16 = 1;
 /// (timer_slack in prctl(2)), which is longer than most waits on a fast link.
 pub(crate) fn wake_on_time() {
     const SLACK_NS: u64 = 1;
-    // A kernel that refuses only is slower.
+    // If the kernel refuses, waits only end later.
     let _ = nix::sys::prctl::set_timerslack(SLACK_NS);
 }
 
@@ -64,8 +64,8 @@ pub(crate) fn open(
     for _ in 0..workers {
         let mut socket = new_socket(name)?;
         let watch = Watch::new(facts.clone()).map_err(fail("watch the link"))?;
-        // Nothing may wait in a socket before all workers are there: who gets a frame depends
-        // on their number.
+        // No frame may wait in a socket before all workers are there: which one gets a frame
+        // depends on their number.
         socket.attach_filter(&filter::nothing()).map_err(fail("attach a filter"))?;
         socket.ignore_outgoing().map_err(fail("ignore own frames"))?;
         socket.set_buffers(SEND_BUFFER, RECEIVE_BUFFER).map_err(fail("set buffer sizes"))?;
@@ -109,8 +109,8 @@ pub(crate) fn system_name(name: &str) -> Result<String, LinkError> {
     find(name).map(|facts| facts.name)
 }
 
-/// The first worker's part in the hold on a link, unless another server has it; and, in words, why
-/// there is none.
+/// The first worker's part in the hold on a link, unless another server has it; and if there is
+/// none, why.
 fn hold(name: &str, index: i32, sharing: Sharing) -> Result<(Holding, String), LinkError> {
     let patience = match sharing {
         Sharing::Open => return Ok((Holding::Nothing, String::new())),
@@ -127,7 +127,7 @@ fn hold(name: &str, index: i32, sharing: Sharing) -> Result<(Holding, String), L
         Err(Refusal::Held(holder)) => Err(LinkError::Held { link, holder }),
         Err(Refusal::Usurped(by)) => {
             let unheld = format!(
-                "; {by} has the name by which servers know each other and serves nothing: \
+                "; {by} has the name by which servers detect each other, but serves nothing: \
                  a second server would not be refused"
             );
             Ok((Holding::Nothing, unheld))
@@ -208,7 +208,7 @@ fn choose(
     (Box::new(Mmsg::new()), format!("AF_PACKET with sendmmsg{refused}"))
 }
 
-/// What the kernel means by refusing one of the faster ways.
+/// Why the kernel refuses one of the faster paths.
 fn why(error: &io::Error) -> String {
     let meaning = match error.raw_os_error() {
         Some(libc::EPERM | libc::EACCES) => "not permitted here",
@@ -222,7 +222,7 @@ fn why(error: &io::Error) -> String {
     format!("{meaning}: {error}")
 }
 
-/// The names of all links, for those who got one wrong.
+/// The names of all links, for the error about an unknown one.
 fn known_links() -> String {
     let Ok(links) = if_nameindex() else { return "none".to_owned() };
     let mut names: Vec<_> =

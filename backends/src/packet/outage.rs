@@ -6,8 +6,8 @@ use boot_netboot::time::Instant;
 
 /// The time during which a link carries nothing.
 ///
-/// It is counted from turn to turn of the loop ([`Outage::tick`]): what is found between two turns
-/// begins or ends with the second.
+/// It is counted from turn to turn of the loop ([`Outage::tick`]): a change that is found between
+/// two turns counts from the second.
 #[derive(Debug)]
 pub(super) struct Outage {
     /// How long frames wait, from the first that finds the link down.
@@ -32,7 +32,7 @@ enum State {
 }
 
 impl Outage {
-    /// There is no notice when a link is up again, so it is polled this often.
+    /// Nothing reports when a link is up again, so it is polled this often.
     pub(super) const PAUSE: Duration = Duration::from_millis(5);
 
     /// The link is up.
@@ -54,7 +54,7 @@ impl Outage {
         }
     }
 
-    /// The link has been found down. Says whether that is news.
+    /// The link has been found down. Returns whether that is news.
     pub(super) fn begin(&mut self) -> bool {
         let news = !self.is_on();
         match self.state {
@@ -65,8 +65,8 @@ impl Outage {
         news
     }
 
-    /// Frames have found the link down. Says whether they may wait, and whether they are the first
-    /// to.
+    /// Frames have found the link down. Returns whether they can wait, and whether they are the
+    /// first to.
     pub(super) fn wait(&mut self) -> (bool, bool) {
         let first = self.waiting.is_none();
         let waiting = self.waiting.get_or_insert(self.now);

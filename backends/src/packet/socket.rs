@@ -64,10 +64,10 @@ impl Socket {
         }
     }
 
-    /// How many frames the driver's receive ring of the link `name` has, of one queue. `None` if
-    /// it does not say.
+    /// The size in frames of one queue's receive ring of the link `name`. `None` if the driver does
+    /// not report it.
     pub(super) fn receive_ring(&self, name: &str) -> Option<usize> {
-        /// ETHTOOL_GRINGPARAM, and `ethtool_ringparam`, of linux/ethtool.h.
+        /// ETHTOOL_GRINGPARAM, and `ethtool_ringparam`, from linux/ethtool.h.
         const GET_RINGS: u32 = 0x10;
         const RECEIVE: usize = 5;
         let mut rings = [GET_RINGS, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -119,7 +119,7 @@ impl Socket {
         group: Option<u16>,
         program: &[libc::sock_filter],
     ) -> io::Result<u16> {
-        // Of linux/if_packet.h.
+        // From linux/if_packet.h.
         const PACKET_FANOUT: i32 = 18;
         const PACKET_FANOUT_DATA: i32 = 22;
         const CBPF: u16 = 6;
@@ -136,7 +136,7 @@ impl Socket {
 
     /// How many frames have been lost to a full buffer since the last call.
     pub(super) fn take_missed(&self) -> io::Result<u64> {
-        /// `tp_packets` and `tp_drops` of linux/if_packet.h.
+        /// `tp_packets` and `tp_drops` from linux/if_packet.h.
         const PACKET_STATISTICS: i32 = 6;
         let [_, missed] = self.get(libc::SOL_PACKET, PACKET_STATISTICS, [0_u32; 2])?;
         Ok(missed.into())
@@ -153,16 +153,16 @@ impl Socket {
         Ok(())
     }
 
-    /// The error that waits at the socket, such as ENETDOWN; taking it clears it.
+    /// The socket's pending error, such as ENETDOWN; taking it clears it.
     pub(super) fn take_error(&self) -> io::Result<Option<io::Error>> {
         let error = getsockopt(&self.fd, SocketError)?;
         Ok((error != 0).then(|| io::Error::from_raw_os_error(error)))
     }
 
     /// Waits until frames can be received, or sent too if `writable`, or `timeout` has passed.
-    /// A signal ends the wait. Returns whether an error waits at the socket.
+    /// A signal ends the wait. Returns whether the socket has a pending error.
     pub(super) fn wait(&self, timeout: Duration, writable: bool) -> io::Result<bool> {
-        /// No longer than the system's type can say.
+        /// No longer than the system's type can hold.
         const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
         let room = if writable { PollFlags::POLLOUT } else { PollFlags::empty() };
         let mut entries = [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN | room)];
@@ -201,7 +201,7 @@ impl Socket {
         Ok(sent.cast_unsigned() as usize)
     }
 
-    /// Receives the frames that are there, up to as many as the scratch has room for.
+    /// Receives the frames that have arrived, as many as fit the scratch.
     pub(super) fn receive(
         &self,
         scratch: &mut ReceiveScratch,
@@ -244,7 +244,7 @@ impl Socket {
     fn get<T: Copy>(&self, level: i32, option: i32, mut value: T) -> io::Result<T> {
         let mut length = size_of::<T>() as libc::socklen_t;
         let to = (&raw mut value).cast();
-        // SAFETY: `value` is valid for `length` bytes, and any bytes make numbers.
+        // SAFETY: `value` is valid for `length` bytes, and any bytes are valid numbers.
         check(unsafe {
             libc::getsockopt(self.fd.as_raw_fd(), level, option, to, &raw mut length)
         })?;
@@ -277,7 +277,7 @@ pub(super) struct SendScratch {
     vectors: Vec<libc::iovec>,
 }
 
-// SAFETY: the pointers inside are set anew by every call, before the kernel reads them.
+// SAFETY: every call sets the pointers inside before the kernel reads them.
 unsafe impl Send for SendScratch {}
 
 impl SendScratch {
@@ -296,13 +296,13 @@ pub(super) struct ReceiveScratch {
     bytes: Box<[u8]>,
 }
 
-// SAFETY: the pointers inside are set anew by every call, before the kernel reads them.
+// SAFETY: every call sets the pointers inside before the kernel reads them.
 unsafe impl Send for ReceiveScratch {}
 
 impl ReceiveScratch {
     /// The most frames in a call.
     pub(super) const MOST: usize = 64;
-    /// Bytes kept of a frame; no frame of the protocol is longer, and what is longer is cut.
+    /// Bytes kept of a frame; no frame of the protocol is longer, and longer ones are cut.
     const FRAME: usize = 2048;
 
     pub(super) fn new() -> Self {

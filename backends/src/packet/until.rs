@@ -10,10 +10,10 @@ use super::outage::Outage;
 pub(super) enum Until {
     /// Nothing.
     Frames,
-    /// Room in the socket's own buffer, of which polling tells.
+    /// Space in the socket's own buffer, which polling reports.
     Room,
-    /// Room in the queue behind the socket. The socket calls itself writable while that is full,
-    /// so a short time is waited instead.
+    /// Space in the queue behind the socket. The socket reports itself writable while that is full,
+    /// so the wait is a short pause instead.
     QueueRoom,
     /// A link that is up: it is looked at again after [`Outage::PAUSE`].
     Up,
@@ -84,7 +84,7 @@ mod tests {
             (Before { late: true, ..IDLE }, Until::QueueRoom),
             (Before { late: true, runs: false, ..IDLE }, Until::Up),
             (Before { late: true, blocked: Some(Stop::Down), ..full }, Until::Up),
-            // Nobody waits to send any more.
+            // Nothing waits to be sent any more.
             (Before { blocked: Some(Stop::Down), ..IDLE }, Until::Frames),
             (Before { blocked: Some(Stop::QueueFull), ..IDLE }, Until::Frames),
         ] {

@@ -150,7 +150,7 @@ impl Watch {
         }
     }
 
-    /// Whether the link is running, asked anew if it seems to be: the kernel reports a link that
+    /// Whether the link is running, asked again if it seems to be: the kernel reports a link that
     /// goes down a moment late.
     pub(super) fn runs_again(&mut self) -> bool {
         self.look();
@@ -161,11 +161,11 @@ impl Watch {
     }
 
     fn ask(&mut self) {
-        // What the kernel does not say now, it says next time.
+        // If this fails, it is asked again next time.
         let _ = self.facts.ask();
     }
 
-    /// Takes over all messages in the first `length` bytes. Says whether they are whole.
+    /// Takes over all messages in the first `length` bytes. Returns whether they are whole.
     fn take(&mut self, length: usize) -> bool {
         let mut rest = self.message.get(..length).unwrap_or_default();
         while let Some(head) = rest.first_chunk::<4>() {

@@ -75,7 +75,7 @@ pub(crate) const I_STR: c_int = 0x5308;
 pub(crate) const SBIOCSTIME: c_int = 0x4201;
 pub(crate) const SBIOCSCHUNK: c_int = 0x4204;
 pub(crate) const SBIOCSFLAGS: c_int = 0x4208;
-/// SB_NO_HEADER and SB_NO_PROTO_CVT: with less, what bufmod hands up is no frame to libdlpi.
+/// SB_NO_HEADER and SB_NO_PROTO_CVT: without both, libdlpi can't read what bufmod delivers.
 pub(crate) const HARMLESS: c_uint = 2 | 4;
 
 #[repr(C)]
@@ -148,7 +148,7 @@ pub(crate) type NotifyFunction =
     unsafe extern "C" fn(*mut Handle, *mut DlpiNotifyInfo, *mut c_void);
 pub(crate) type WalkFunction = unsafe extern "C" fn(*const c_char, *mut c_void) -> c_int;
 
-/// The result of a call that the system has refused, with what the error says in errno.
+/// The result of a call that the system has refused, with the error's number in errno.
 pub(crate) fn system_error(error: &io::Error) -> c_int {
     failed_with(error.raw_os_error().unwrap_or(libc::EIO))
 }

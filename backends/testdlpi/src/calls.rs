@@ -34,7 +34,7 @@ unsafe extern "C" fn dlpi_open(
     if link.is_null() {
         return ELINKNAMEINVAL;
     }
-    // SAFETY: a text.
+    // SAFETY: the caller passes a C string.
     let name = unsafe { CStr::from_ptr(link) };
     let bytes = name.to_bytes();
     let numbered = bytes.last().is_some_and(u8::is_ascii_digit);
@@ -57,7 +57,7 @@ unsafe extern "C" fn dlpi_open(
         Ok(opened) => opened,
         Err(error) => return system_error(&error),
     };
-    // It asks the link what it is.
+    // The real one asks the link what it is.
     or_fail!(opened.inner.control());
     modules::opened(&opened.inner.queue);
     // SAFETY: the place is the caller's.
@@ -175,7 +175,7 @@ unsafe extern "C" fn dlpi_disabmulti(
     address: *const c_void,
     length: usize,
 ) -> c_int {
-    // SAFETY: as for the other.
+    // SAFETY: both have the same contract.
     unsafe { dlpi_enabmulti(handle, address, length) }
 }
 
@@ -246,7 +246,7 @@ unsafe extern "C" fn dlpi_enabnotify(
     id: *mut *mut c_void,
 ) -> c_int {
     let work = |inner: &mut Inner| {
-        // It asks the link what it is, too.
+        // The real one asks the link what it is here too.
         or_fail!(inner.control());
         let Some(function) = function else { return EINVAL };
         if id.is_null() {

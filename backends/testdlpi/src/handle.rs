@@ -58,22 +58,22 @@ impl Handle {
         Ok(Self { busy: AtomicBool::new(false), inner })
     }
 
-    /// Does a call's work on the handle, which nobody else may use meanwhile.
+    /// Runs a call on the handle, which no other thread may use meanwhile.
     ///
     /// # Safety
     ///
-    /// The handle has to be an open one, or null; and no other reference may be held to it.
+    /// The handle must be open, or null; and no other reference to it may exist.
     pub(crate) unsafe fn with<T>(
         handle: *mut Self,
         work: impl FnOnce(&mut Inner) -> T,
     ) -> Option<T> {
-        // SAFETY: so the caller has promised; the flag may be looked at by any thread.
+        // SAFETY: the caller's promise; any thread may look at the flag.
         let busy = unsafe { handle.as_ref()? }.busy.swap(true, Ordering::Acquire);
         if busy {
             eprintln!("libdlpi: two threads use a handle at the same time");
             abort();
         }
-        // SAFETY: the flag keeps everybody else out.
+        // SAFETY: the flag keeps every other thread out.
         let result = work(unsafe { &mut (*handle).inner });
         // SAFETY: the handle is still open: only a call could have closed it.
         unsafe { (*handle).busy.store(false, Ordering::Release) };
@@ -82,7 +82,7 @@ impl Handle {
 }
 
 impl Inner {
-    /// A control call asks the driver for something and waits for its answer. By then the driver
+    /// A control call: asks the driver for something and waits for the answer. By then the driver
     /// has done it.
     pub(crate) fn control(&mut self) -> c_int {
         self.queue.eat_frames();
@@ -109,7 +109,7 @@ impl Inner {
         let pump = thread::spawn(move || {
             let mut buffer = vec![0; 1 << 16];
             while !stopped.load(Ordering::Relaxed) {
-                // Looked at for its effect: a write queue that has emptied tells who polls.
+                // Called for its effect: a write queue that has emptied wakes whoever polls.
                 queue.is_full();
                 let Some((length, destination)) = packet.receive(&mut buffer) else { continue };
                 let ours = match destination {
@@ -130,12 +130,12 @@ impl Inner {
         self.sap = None;
         if let Some((pump, stop)) = self.pump.take() {
             stop.store(true, Ordering::Relaxed);
-            // It has nothing to say.
+            // It returns nothing.
             let _ = pump.join();
         }
     }
 
-    /// Puts a frame on the link, or loses it without a word, as a driver does.
+    /// Puts a frame on the link, or silently loses it, as a driver does.
     pub(crate) fn transmit(&self, frame: &[u8], limit: usize) {
         if self.sap.is_none() {
             self.link.count(Count::Unbound, 1);

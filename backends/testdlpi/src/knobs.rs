@@ -13,7 +13,7 @@ pub enum Fault {
     LoseAcks,
     /// Every Nth call to receive is interrupted by a signal.
     InterruptReceive,
-    /// Every Nth call to receive finds nothing, although poll said that there is.
+    /// Every Nth call to receive finds nothing, although poll reported something.
     EmptyReceive,
     /// Every Nth call to send is interrupted by a signal.
     InterruptSend,
@@ -33,7 +33,7 @@ pub enum Fault {
     LoseOutgoing,
     /// Every Nth frame follows a message that is invalid.
     Stray,
-    /// The link is down if not 0, and says so.
+    /// The link is down if not 0, and reports it.
     Down,
     /// Every stream on the link hangs up.
     HangUp,

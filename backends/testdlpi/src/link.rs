@@ -68,21 +68,21 @@ impl Link {
     }
 }
 
-/// Asks for a fault on a link, by its place in [`Fault`].
+/// Asks for a fault on a link, by its index in [`Fault`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn testdlpi_fault(link: *const c_char, fault: u32, value: u64) {
-    // SAFETY: the caller hands over a text.
+    // SAFETY: the caller passes a C string.
     Link::named(&unsafe { name(link) }).set(fault, value);
 }
 
-/// What has been counted on a link, by its place in [`Count`].
+/// What has been counted on a link, by its index in [`Count`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn testdlpi_count(link: *const c_char, what: u32) -> u64 {
-    // SAFETY: the caller hands over a text.
+    // SAFETY: the caller passes a C string.
     Link::named(&unsafe { name(link) }).counts[what as usize].load(Ordering::Relaxed)
 }
 
-/// Forgets all links, so that the next test begins anew.
+/// Forgets all links, so that the next test starts from scratch.
 #[unsafe(no_mangle)]
 extern "C" fn testdlpi_forget() {
     lock(&LINKS).clear();
@@ -90,9 +90,9 @@ extern "C" fn testdlpi_forget() {
 
 /// # Safety
 ///
-/// The text has to end in NUL.
+/// `link` must end in NUL.
 unsafe fn name(link: *const c_char) -> String {
-    // SAFETY: so the caller has promised.
+    // SAFETY: the caller's promise.
     unsafe { CStr::from_ptr(link) }.to_string_lossy().into_owned()
 }
 

@@ -1,4 +1,4 @@
-//! Modules that are pushed onto a stream, by the system's ioctl: there is bufmod.
+//! Modules that are pushed onto a stream, by the system's ioctl: only bufmod exists.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::{Arc, Mutex, Weak};
@@ -19,22 +19,22 @@ pub(crate) fn closed(fd: c_int) {
     lock(&OPEN).retain(|(open, _)| *open != fd);
 }
 
-/// The system's ioctl, which knows the modules of a stream too if the descriptor is one's.
+/// The system's ioctl, which also handles a stream's modules if the descriptor is a stream's.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ioctl(fd: c_int, request: libc::Ioctl, argument: *mut c_void) -> c_int {
     let stream = lock(&OPEN).iter().find(|(open, _)| *open == fd).and_then(|(_, q)| q.upgrade());
     match (stream, c_int::try_from(request)) {
-        // SAFETY: these requests come with what stropts.h has for them.
+        // SAFETY: these requests carry the arguments that stropts.h defines for them.
         (Some(stream), Ok(I_PUSH)) => unsafe { push(&stream, argument.cast()) },
-        // SAFETY: these requests come with what stropts.h has for them.
+        // SAFETY: these requests carry the arguments that stropts.h defines for them.
         (Some(stream), Ok(I_STR)) => unsafe { tell_module(&stream, &*argument.cast()) },
-        // SAFETY: what the caller has promised, whatever it is.
+        // SAFETY: the caller's promise, whatever the request.
         _ => unsafe { system_ioctl(fd, request, argument) },
     }
 }
 
 unsafe fn push(stream: &ReadQueue, module: *const c_char) -> c_int {
-    // SAFETY: a text.
+    // SAFETY: the caller passes a C string.
     if unsafe { CStr::from_ptr(module) } != c"bufmod" || stream.has_no_bufmod() {
         return refused(libc::EINVAL);
     }
@@ -43,7 +43,7 @@ unsafe fn push(stream: &ReadQueue, module: *const c_char) -> c_int {
 }
 
 unsafe fn tell_module(stream: &ReadQueue, request: &StrIoctl) -> c_int {
-    // SAFETY: the data are the caller's, and as long as told.
+    // SAFETY: the data are the caller's, and as long as stated.
     let data = unsafe {
         std::slice::from_raw_parts(
             request.ic_dp.cast::<u8>(),

@@ -1,4 +1,4 @@
-//! The packet socket under a handle, and what Linux says of the link.
+//! The packet socket under a handle, and what Linux reports about the link.
 
 use std::ffi::{CString, c_int};
 use std::io;
@@ -46,7 +46,8 @@ impl Packet {
         Ok(Some(Self { fd, index: index.cast_signed(), name }))
     }
 
-    /// Has frames of this ethertype arrive; with none, of all, and those that are sent here too.
+    /// Has frames of this ethertype arrive; with `None`, those of all ethertypes, sent ones
+    /// included.
     pub(crate) fn bind(&self, ethertype: Option<u16>) -> io::Result<()> {
         // SAFETY: all zeros is a valid address.
         let mut address: libc::sockaddr_ll = unsafe { mem::zeroed() };
@@ -101,13 +102,13 @@ impl Packet {
         Ok(Facts { is_ethernet, address, mtu: usize::try_from(mtu).unwrap_or(0) })
     }
 
-    /// Sends a frame. What Linux has against it, it is lost, as the driver's queue loses it.
+    /// Sends a frame. If Linux refuses it, it is lost, as in a driver's queue.
     pub(crate) fn send(&self, frame: &[u8]) {
         // SAFETY: the frame is valid for its length.
         unsafe { libc::send(self.fd.as_raw_fd(), frame.as_ptr().cast(), frame.len(), 0) };
     }
 
-    /// Waits a little for a frame: its length, and where it was going, as `sll_pkttype` has it.
+    /// Waits briefly for a frame; returns its length and its `sll_pkttype`.
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> Option<(usize, u8)> {
         let fd = self.fd.as_raw_fd();
         let mut entry = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
@@ -126,17 +127,17 @@ impl Packet {
     }
 }
 
-/// The system's own ioctl, past the one of this library.
+/// The system's own ioctl, bypassing this library's.
 ///
 /// # Safety
 ///
-/// As the request has it.
+/// That of the request.
 pub(crate) unsafe fn system_ioctl(
     fd: c_int,
     request: libc::Ioctl,
     argument: *mut libc::c_void,
 ) -> c_int {
-    // SAFETY: so the caller has promised.
+    // SAFETY: the caller's promise.
     unsafe { libc::syscall(libc::SYS_ioctl, fd, request, argument) as c_int }
 }
 

@@ -1,4 +1,4 @@
-//! A stream's read queue, and the descriptor that tells what is in it.
+//! A stream's read queue, and the descriptor that shows whether anything is in it.
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
@@ -24,7 +24,7 @@ pub(crate) enum Message {
         bytes: Vec<u8>,
     },
     Note(u32),
-    /// Something that nobody waits for.
+    /// An invalid message.
     Stray,
 }
 
@@ -92,7 +92,7 @@ impl ReadQueue {
         }
     }
 
-    /// Has notes of these kinds come up.
+    /// From now on, delivers notes of these kinds.
     pub(crate) fn watch(&self, notes: u32) {
         lock(&self.inner).notes |= notes;
         self.note(self.link.is_set(Fault::Down));
@@ -111,7 +111,7 @@ impl ReadQueue {
         Some(message)
     }
 
-    /// What a control call does while it waits for its answer.
+    /// Discards frames, as a control call does while it waits for its answer.
     pub(crate) fn eat_frames(&self) {
         let mut kept = Vec::new();
         while let Some(message) = self.take() {
@@ -139,19 +139,19 @@ impl ReadQueue {
         lock(&self.inner).bufmod = Some(0);
     }
 
-    /// Sets bufmod's flags; says whether there is one.
+    /// Sets bufmod's flags; returns whether it is on the stream.
     pub(crate) fn set_flags(&self, flags: u32) -> bool {
         lock(&self.inner).bufmod.replace(flags).is_some()
     }
 
-    /// Sets the depth of the queue in the way of bufmod; says whether there is one.
+    /// Sets the queue's depth as bufmod does; returns whether it is on the stream.
     pub(crate) fn set_chunk(&self, chunk: u32) -> bool {
         let mut inner = lock(&self.inner);
         inner.high_water = 4 * chunk as usize + 512;
         inner.bufmod.is_some()
     }
 
-    /// Lets the write queue be full for a while, which shows at the descriptor.
+    /// Makes the write queue full for a while, which shows at the descriptor.
     pub(crate) fn fill_write_queue(&self) {
         let mut inner = lock(&self.inner);
         inner.full_until = Some(Instant::now() + FULL);
@@ -160,7 +160,7 @@ impl ReadQueue {
         while unsafe { libc::send(fd, junk.as_ptr().cast(), junk.len(), libc::MSG_DONTWAIT) } > 0 {}
     }
 
-    /// Whether the write queue is full still.
+    /// Whether the write queue is still full.
     pub(crate) fn is_full(&self) -> bool {
         let mut inner = lock(&self.inner);
         if inner.full_until.is_some_and(|until| Instant::now() >= until) {
@@ -177,7 +177,7 @@ impl Inner {
         if self.messages.is_empty()
             && let Some(far) = &mut self.far
         {
-            // A byte always fits: there is never more than the one.
+            // A byte always fits: there is never more than one.
             let _ = far.write(&[0]);
         }
         self.messages.push_back(message);

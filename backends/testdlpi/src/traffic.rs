@@ -40,7 +40,7 @@ unsafe extern "C" fn dlpi_send(
             let _ = wait_for(inner.queue.fd(), libc::POLLOUT, -1);
         }
         let limit = inner.packet.facts().map_or(0, |facts| facts.mtu) + ETHERNET;
-        // SAFETY: the message is the caller's, and as long as told.
+        // SAFETY: the message is the caller's, and as long as stated.
         let message = unsafe { std::slice::from_raw_parts(message.cast::<u8>(), length) };
         if inner.is_raw() {
             inner.transmit(message, limit);
@@ -60,7 +60,7 @@ unsafe extern "C" fn dlpi_send(
             None => inner.sap.unwrap_or(0),
         };
         let Ok(facts) = inner.packet.facts() else { return SUCCESS };
-        // SAFETY: the address is the caller's, and as long as told.
+        // SAFETY: the address is the caller's, and as long as stated.
         let to =
             unsafe { std::slice::from_raw_parts(destination.cast::<u8>(), destination_length) };
         let frame = [to, &facts.address, &sap.to_be_bytes(), message].concat();
@@ -98,7 +98,7 @@ unsafe extern "C" fn dlpi_recv(
         loop {
             match wait_for(inner.queue.fd(), libc::POLLIN | libc::POLLPRI, left) {
                 Ok(0) => return ETIMEDOUT,
-                // errno says nothing of this.
+                // errno is not set.
                 Ok(events) if events & libc::POLLHUP != 0 => return DL_SYSERR,
                 Ok(_) => {}
                 Err(error) => return system_error(&error),
@@ -115,7 +115,7 @@ unsafe extern "C" fn dlpi_recv(
                 }
                 Some(Message::Stray | Message::Frame { .. }) => {}
             }
-            // Something else than a frame has used up the time, be it none at all.
+            // Something other than a frame has used up the time, even a timeout of zero.
             if let Some(until) = until {
                 let rest = until.saturating_duration_since(Instant::now());
                 left = rest.as_millis() as c_int;
@@ -129,11 +129,11 @@ unsafe extern "C" fn dlpi_recv(
     unsafe { Handle::with(handle, work) }.unwrap_or(EINHANDLE)
 }
 
-/// Hands over a frame; it is gone, whatever comes of that.
+/// Hands over a frame, which is consumed whatever the result.
 ///
 /// # Safety
 ///
-/// Every place has to be as large as told, or null.
+/// Every pointer must be null, or lead to as much space as stated.
 unsafe fn deliver(
     inner: &Inner,
     frame: &[u8],
@@ -144,13 +144,13 @@ unsafe fn deliver(
     let Some((header, body)) = frame.split_at_checked(ETHERNET) else { return ETIMEDOUT };
     let body = if inner.is_raw() { frame } else { body };
     if !message.is_null() {
-        // SAFETY: so the caller has promised.
+        // SAFETY: the caller's promise.
         unsafe {
             *length = (*length).min(body.len());
             ptr::copy_nonoverlapping(body.as_ptr(), message.cast(), *length);
         }
     }
-    // SAFETY: so the caller has promised.
+    // SAFETY: the caller's promise.
     let info = unsafe { info.as_mut() };
     if inner.is_raw() {
         if let Some(info) = info {
@@ -165,7 +165,7 @@ unsafe fn deliver(
     }
     let kept = if inner.link.strikes(Fault::ShortAddress) { ADDRESS / 2 } else { ADDRESS };
     if !source.is_null() && !source_length.is_null() {
-        // SAFETY: so the caller has promised.
+        // SAFETY: the caller's promise.
         unsafe {
             if *source_length < PHYSADDR_MAX {
                 return EINVAL;
@@ -187,7 +187,7 @@ fn tell(handle: *mut Handle, watchers: &[Watcher], note: u32) {
     for watcher in watchers.iter().filter(|watcher| watcher.notes & note != 0) {
         let mut info =
             DlpiNotifyInfo { dni_note: note, dni_physaddr: [0; PHYSADDR_MAX], dni_physaddrlen: 0 };
-        // SAFETY: this is what the function was given to us for.
+        // SAFETY: the function was registered to be called like this.
         unsafe { (watcher.function)(handle, &raw mut info, watcher.argument) };
     }
 }

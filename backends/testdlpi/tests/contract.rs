@@ -1,7 +1,7 @@
-//! That the library holds its users to the contract: else no test over it would show that the
-//! backend keeps to it.
+//! Checks that the library enforces its contract: otherwise no test on it would show that the
+//! backend obeys it.
 #![cfg(target_os = "linux")]
-#![expect(unsafe_code, reason = "the library is one of C")]
+#![expect(unsafe_code, reason = "the library has a C interface")]
 
 #[path = "../src/knobs.rs"]
 mod knobs;
@@ -93,7 +93,7 @@ fn uses_a_handle_twice_at_once() {
             let wait = move || {
                 let (handle, none) = (ptr::with_exposed_provenance_mut(handle), ptr::null_mut());
                 let no_length = ptr::null_mut();
-                // SAFETY: the handle is open; that two do this is what the library is to stop.
+                // SAFETY: the handle is open; the library must stop two threads from doing this.
                 unsafe { dlpi_recv(handle, none, no_length, none, no_length, 1000, none) }
             };
             let other = thread::spawn(wait);
@@ -111,7 +111,7 @@ fn a_frame_that_is_too_long_is_lost_with_a_word_of_success() {
         let (before, lost) = (count(Count::Sent), count(Count::Oversize));
         for length in [1500, 1501] {
             let (to, message) = (to.as_ptr().cast(), message.as_ptr().cast());
-            // SAFETY: address and message are as long as told.
+            // SAFETY: address and message are as long as stated.
             let result = unsafe { dlpi_send(handle, to, 6, message, length, ptr::null()) };
             assert_eq!(result, SUCCESS);
         }
@@ -132,13 +132,13 @@ fn a_short_buffer_for_the_source_costs_the_frame() {
         let send = || {
             let (to, message) = ([0xff_u8; 6], [7_u8; 46]);
             let (to, message) = (to.as_ptr().cast(), message.as_ptr().cast());
-            // SAFETY: address and message are as long as told.
+            // SAFETY: address and message are as long as stated.
             assert_eq!(unsafe { dlpi_send(far, to, 6, message, 46, ptr::null()) }, SUCCESS);
         };
         let receive = |room: usize| {
             let (mut source, mut message) = ([0_u8; 64], [0_u8; 100]);
             let (mut source_length, mut length) = (room, message.len());
-            // SAFETY: the places are as large as told.
+            // SAFETY: the buffers are as large as stated.
             unsafe {
                 dlpi_recv(
                     handle,

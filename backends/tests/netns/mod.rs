@@ -15,7 +15,7 @@ pub(crate) const NEAR: &str = "near";
 /// What is sent on one end arrives at the other.
 pub(crate) const FAR: &str = "far";
 
-/// Longer than anything takes that goes well, on the busiest machine: it only ends a hang.
+/// Longer than any success takes on the busiest machine: it only ends a hang.
 pub(crate) const SOON: Duration = Duration::from_mins(1);
 
 /// Why [`inside`] would fail here, if it would.
@@ -29,8 +29,8 @@ pub(crate) fn denied() -> Option<String> {
 }
 
 /// Runs `body` on a thread of its own in a new network namespace, where a veth pair with
-/// `queues` queues joins [`NEAR`] and [`FAR`]. Both are up and silent of their own accord. The
-/// namespace goes with the thread and what it leaves open, also if `body` panics.
+/// `queues` queues joins [`NEAR`] and [`FAR`]. Both are up, and send nothing of their own accord.
+/// The namespace goes with the thread and what it leaves open, also if `body` panics.
 pub(crate) fn inside<T: Send>(queues: usize, body: impl FnOnce() -> T + Send) -> T {
     let run = || {
         unshare(CloneFlags::CLONE_NEWNET).expect("making a network namespace takes root");
@@ -58,7 +58,7 @@ pub(crate) fn wait_for(link: &str) {
         let shown =
             String::from_utf8_lossy(&shown.unwrap_or_else(|error| missing("ip", &error)).stdout)
                 .into_owned();
-        // Some drivers never say more than that the link is not down.
+        // Some drivers report only that the link is not down.
         if shown.contains("state UP") || shown.contains("state UNKNOWN") {
             return;
         }
@@ -72,7 +72,7 @@ pub(crate) fn ip(arguments: &str) {
     run("ip", arguments);
 }
 
-/// A test can't do without a program: says in which Debian package it is.
+/// A program that a test needs is missing: names its Debian package.
 pub(crate) fn missing(program: &str, error: &io::Error) -> ! {
     let package = match program {
         "ip" | "tc" => "iproute2",
@@ -90,7 +90,7 @@ pub(crate) fn run(program: &str, arguments: &str) {
     assert!(status.success(), "{program} {arguments}: {status}");
 }
 
-/// How many frames a link of the caller's namespace says that it has sent.
+/// How many frames a link of the caller's namespace reports as sent.
 pub(crate) fn sent_by(link: &str) -> u64 {
     let table = fs::read_to_string("/proc/thread-self/net/dev").expect("there are links");
     let line = table.lines().find_map(|line| line.trim().strip_prefix(&format!("{link}:")));

@@ -53,7 +53,7 @@ fn arrived(tap: &mut Tap, link: &mut Link) -> Vec<Vec<u8>> {
     frames
 }
 
-/// Has a link look until that is so.
+/// Has a link look until `is_so`.
 fn until(link: &mut Link, is_so: impl Fn(&mut Link) -> bool) {
     let until = Instant::now() + SOON;
     while !is_so(link) {
@@ -95,7 +95,7 @@ fn frames_of_somebody_who_sends_as_us_are_counted_and_our_own_are_not() {
         let own = link.address();
         tap.put(&frame(SLED, own, None));
         tap.put(&frame(MacAddr::BROADCAST, own, None));
-        // For somebody else, as a hub or a switch that learns would show it.
+        // For another host, as a hub or a switch that is still learning would deliver it.
         tap.put(&frame(SLED, SLED.nth_after(1), None));
         let mut batch = Batch::with_capacity(1);
         push(&mut batch, &image(1), 0);
@@ -121,14 +121,14 @@ fn a_link_is_served_on_when_it_is_renamed_and_another_takes_its_name() {
             let mut batch = Batch::with_capacity(1);
             let mut listener = far();
             push(&mut batch, &image(1), 0);
-            // What is down is the other one.
+            // It is the other link that is down.
             send_all(&mut link, &mut batch, &mut taken);
             assert_eq!(taken, 1, "{tx}");
             frames_at(&mut listener, 1);
             assert_eq!((link.name(), link.current_name()), (NEAR, "other"), "{tx}");
             assert!(!link.counters().is_down, "{tx}");
             ip(&format!("link del {NEAR}"));
-            // That this one goes is nothing to it.
+            // Removing this one does not affect it.
             push(&mut batch, &image(1), 0);
             send_all(&mut link, &mut batch, &mut taken);
             link.receive(Duration::ZERO, false, &mut |_| {}).unwrap();
@@ -147,7 +147,7 @@ fn a_links_own_address_and_mtu_are_followed() {
         ip(&format!("link set {TAP} mtu 1040"));
         link.counters();
         assert_eq!((link.address(), link.mtu()), (after, 1040));
-        // It belongs to another now.
+        // It belongs to another host now.
         tap.put(&frame(SLED, before, None));
         tap.put(&frame(after, SLED, None));
         tap.put(&frame(SLED, after, None));
@@ -227,7 +227,7 @@ fn a_link_is_held_by_one_process_for_as_long_as_it_is_open() {
             other => panic!("{:?}", other.map(|link| link.name().to_owned())),
         };
         let pid = format!("process {} (", std::process::id());
-        // More than can wait to be told.
+        // More messages than can wait in the socket.
         for _ in 0..300 {
             assert!(refused().starts_with(&pid));
             workers[1].counters();
@@ -239,7 +239,7 @@ fn a_link_is_held_by_one_process_for_as_long_as_it_is_open() {
         assert!(refused().starts_with(&pid));
         workers.pop();
         open(NEAR, holding).unwrap();
-        // One that is about to end is waited for.
+        // A holder that is about to exit is waited for.
         let ending = open(NEAR, holding).unwrap();
         let patience = Duration::from_mins(1);
         let patient = OpenOptions { sharing: Sharing::Sole { patience }, ..holding };

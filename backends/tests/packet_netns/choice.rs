@@ -1,4 +1,4 @@
-//! Which path is chosen, and what is said about it.
+//! Which path is chosen, and how it is described.
 
 use boot_backends::{OpenOptions, TxPath, open, open_workers};
 use boot_netboot::batch::Batch;

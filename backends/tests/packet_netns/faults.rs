@@ -1,4 +1,4 @@
-//! What a link can do to those who use it, but for going down.
+//! Faults of links other than going down.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -43,7 +43,7 @@ fn a_full_queue_loses_nothing_and_is_not_asked_without_end() {
             }
             assert_eq!((taken, sent_by(NEAR)), (5000, 5000), "{tx}");
             let counters = link.counters();
-            // A wait is to make room for a handful of frames.
+            // Each wait should make room for a few frames.
             assert!((11..5000 / 2).contains(&counters.full), "{tx}: {counters:?}");
         });
     }
@@ -58,7 +58,7 @@ fn a_driver_that_is_full_is_waited_for_and_what_it_throws_away_is_not_counted_as
             let mut tap = Tap::new("tap0");
             ip("link set tap0 addrgenmode none");
             ip("link set tap0 txqueuelen 50 up");
-            // Behind a queueing discipline nobody hears of what the driver throws away.
+            // Behind a queueing discipline, nothing reports what the driver throws away.
             run("tc", "qdisc replace dev tap0 root noqueue");
             wait_for("tap0");
             let mut link = open("tap0", OpenOptions { tx, ..OpenOptions::default() }).unwrap();
@@ -86,7 +86,7 @@ fn a_driver_that_is_full_is_waited_for_and_what_it_throws_away_is_not_counted_as
             arrived += tap.take(FRAMES);
             assert_eq!(sent.taken + sent.dropped, FRAMES, "{tx}");
             assert_eq!((sent.taken, sent_by("tap0")), (arrived, arrived as u64), "{tx}");
-            // AF_PACKET gives a frame back that found no room, AF_XDP gives up the first such.
+            // AF_PACKET hands back a frame that found no space; AF_XDP loses the first such frame.
             assert!(tx == TxPath::Xdp || sent.dropped == 0, "{tx}: {sent:?}");
             assert!(sent.dropped < FRAMES / 4, "{tx}: {sent:?}");
             assert!(link.counters().full > 10, "{tx}: {:?}", link.counters());
@@ -112,7 +112,7 @@ fn a_mapped_image_that_is_cut_short_loses_its_frames_and_nothing_else() {
             (0..40).for_each(|block| push(&mut batch, &held, block));
             (0..60).for_each(|block| push(&mut batch, &image, block));
             send_all(&mut link, &mut batch, &mut taken);
-            // Of the contents 64 KiB are left.
+            // 64 KiB of the contents are left.
             File::options().write(true).open(&file).unwrap().set_len(4096 + (64 << 10)).unwrap();
             (0..128).for_each(|block| push(&mut batch, &image, block));
             send_all(&mut link, &mut batch, &mut taken);
@@ -226,8 +226,8 @@ fn write_image(path: &Path) {
     fs::write(path, [&header.emit()[..], contents.held().unwrap()].concat()).unwrap();
 }
 
-/// Expects that some waits since `start` have taken `least` in all, as they were asked to: who does
-/// not wait is busy. A few may have ended early, with news of the link.
+/// Expects that the waits since `start` took `least` in all, as asked: anything less is busy
+/// waiting. A few may have ended early, with news of the link.
 pub(crate) fn assert_waited(start: Instant, least: Duration) {
     let time = start.elapsed();
     assert!(time >= least * 4 / 5, "{time:?} instead of {least:?}");

@@ -29,7 +29,7 @@ const SOURCE: MacAddr = MacAddr::new([2, 0, 0, 0, 0, 1]);
 const SLED: MacAddr = MacAddr::new([2, 0, 0, 0, 0, 2]);
 const BLOCK: usize = 1024;
 
-/// Opens the near end, and sees to it that this path was to be had.
+/// Opens the near end, and checks that this path is in use.
 fn via(tx: TxPath) -> Link {
     let link = open(NEAR, OpenOptions { tx, ..OpenOptions::default() }).unwrap();
     let path = link.path().unwrap().to_owned();
@@ -62,7 +62,7 @@ fn push(batch: &mut Batch, image: &Contents, block: usize) {
     batch.push_contents(head, image, start, BLOCK);
 }
 
-/// Tells a link the time, as the loop does.
+/// Hands a link the time, as the loop does.
 fn tick(link: &mut Link) {
     static CLOCK: LazyLock<Clock> = LazyLock::new(Clock::new);
     link.tick(CLOCK.now());

@@ -56,7 +56,7 @@ fn a_link_that_goes_down_drops_frames_and_comes_back_by_itself() {
 /// How long a link is asked to wait for frames, of which none come.
 const WAIT: Duration = Duration::from_millis(10);
 
-/// Opens the near end; frames wait for so long while it is down.
+/// Opens the near end; frames wait for `patience` while it is down.
 fn patient(tx: TxPath, patience: Duration) -> Link {
     open(NEAR, OpenOptions { tx, patience, ..OpenOptions::default() }).unwrap()
 }
@@ -66,7 +66,7 @@ fn patient(tx: TxPath, patience: Duration) -> Link {
 fn frames_wait_for_a_link_that_is_down_and_go_out_in_order_when_it_is_up() {
     for (tx, end) in PATHS.into_iter().flat_map(|tx| [(tx, NEAR), (tx, FAR)]) {
         inside(1, || {
-            /// How often a link that is down is looked at, and how many looks there are here.
+            /// How often a link that is down is polled, and how many times here.
             const PAUSE: Duration = Duration::from_millis(5);
             const LOOKS: u32 = 40;
             let mut link = patient(tx, SOON);
@@ -150,7 +150,7 @@ fn a_batch_that_a_link_goes_down_under_is_sent_to_its_end() {
             let counters = link.counters();
             let dropped = counters.dropped as usize;
             assert_eq!((taken + dropped) % 128, 0, "{tx}: {counters:?}");
-            // AF_XDP gives up a frame that a driver has no room for, as one that stops has.
+            // AF_XDP loses a frame that a driver has no space for, as while it stops.
             assert!(dropped <= if tx == TxPath::Xdp { 3 } else { 0 }, "{tx}: {counters:?}");
             let sent = sent_by(NEAR) as usize;
             while arrived.len() < sent {
@@ -159,7 +159,7 @@ fn a_batch_that_a_link_goes_down_under_is_sent_to_its_end() {
                 far.receive(SOON, false, &mut sink).unwrap();
                 assert!(arrived.len() > before, "{tx}: {before} of {sent} frames arrived");
             }
-            // What the driver takes in the moment in which it is stopped, it throws away.
+            // The driver throws away frames that it takes at the moment it is stopped.
             assert!(taken - sent < 3 * 128, "{tx}: {sent} of {taken}");
             let number = |frame: &Vec<u8>| u64::from_be_bytes(frame[..].try_into().unwrap()) / 1024;
             let follows = |pair: &&[Vec<u8>]| (number(&pair[0]) + 1) % 128 == number(&pair[1]);
@@ -225,7 +225,7 @@ fn until_down(link: &mut Link) {
     }
 }
 
-/// Waits until a link knows that it is up again.
+/// Waits until a link has noticed that it is up again.
 fn until_up(link: &mut Link) {
     let until = Instant::now() + SOON;
     while link.counters().is_down {

@@ -1,4 +1,4 @@
-//! What every path has to do, and how frames spread over workers.
+//! What every path must do, and how frames spread over workers.
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -127,7 +127,7 @@ fn workers_share_the_sleds_and_each_sled_meets_the_same_worker() {
                 assert!(most <= SLEDS / 2, "a worker has {most} of {SLEDS} sleds");
             }
         }
-        // What a worker sends comes back to none.
+        // No worker receives what a worker sends.
         let mut batch = Batch::with_capacity(1);
         let head = Head::new(MacAddr::BROADCAST, server, FrameType::Hello, 0);
         batch.push_body(head, &[]);

@@ -4,12 +4,12 @@
 
 use std::io;
 
-/// Denies io_uring_setup, and sockets of the family AF_XDP, to the calling thread and its
-/// children, for ever.
+/// Denies io_uring_setup, and sockets of the family AF_XDP, to the calling thread and its children,
+/// for good.
 pub(crate) fn deny_io_uring_and_af_xdp() {
     const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
     const DENY: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
-    // Where seccomp_data has the number of the call, and the low half of its first argument.
+    // Offsets in seccomp_data of the call's number, and of the low half of its first argument.
     const CALL: u32 = 0;
     const FIRST: u32 = if cfg!(target_endian = "big") { 20 } else { 16 };
     let load = |at| op(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, at);

@@ -16,7 +16,7 @@ use super::{
     dlpi_promiscon, dlpi_recv, dlpi_send,
 };
 
-/// What a link says of itself.
+/// A link's properties.
 #[derive(Clone, Debug)]
 pub(in super::super) struct LinkInfo {
     pub(in super::super) mac_type: u32,
@@ -26,7 +26,7 @@ pub(in super::super) struct LinkInfo {
     pub(in super::super) address: Vec<u8>,
 }
 
-/// One message that came: its bytes are in the buffers that were lent for it.
+/// A message that arrived: its bytes are in the caller's buffers.
 #[derive(Clone, Copy, Debug)]
 pub(in super::super) struct Received {
     /// Bytes of the message in the buffer.
@@ -45,7 +45,7 @@ pub(in super::super) struct Notes {
     pub(in super::super) downs: AtomicU64,
 }
 
-/// An open handle. It goes from thread to thread, but is used by one at a time: hence `&mut`.
+/// An open handle. It can move between threads, but is used by one at a time: hence `&mut`.
 #[derive(Debug)]
 pub(in super::super) struct Stream {
     handle: NonNull<Opaque>,
@@ -79,7 +79,7 @@ impl Stream {
 
     /// From now on, frames of this ethertype arrive, and frames can be sent.
     pub(in super::super) fn bind(&mut self, sap: u16) -> Result<(), Failure> {
-        // SAFETY: the handle is open; without a place for it, another SAP is an error.
+        // SAFETY: the handle is open; with a null `bound_sap`, getting another SAP is an error.
         Failure::of(unsafe { dlpi_bind(self.handle.as_ptr(), sap.into(), ptr::null_mut()) })
     }
 
@@ -94,7 +94,8 @@ impl Stream {
         let notes = ptr::from_ref(&*self.notes).cast_mut().cast();
         let mut id = ptr::null_mut();
         let which = DL_NOTE_LINK_DOWN | DL_NOTE_LINK_UP;
-        // SAFETY: the notes live as long as the handle, which alone leads the library to them.
+        // SAFETY: the notes live as long as the handle, and the library reaches them only through
+        // it.
         Failure::of(unsafe {
             dlpi_enabnotify(self.handle.as_ptr(), which, take_note, notes, &raw mut id)
         })
@@ -116,7 +117,7 @@ impl Stream {
     pub(in super::super) fn deepen_queue(&mut self, chunk: u32) -> io::Result<()> {
         self.tell_module(SBIOCSFLAGS, &mut (SB_NO_HEADER | SB_NO_PROTO_CVT))?;
         self.tell_module(SBIOCSCHUNK, &mut { chunk })?;
-        // Last: no waiting means no collecting, while the depth of the queue stays.
+        // Last: a timeout of zero turns off collecting; the queue keeps its depth.
         self.tell_module(SBIOCSTIME, &mut libc::timeval { tv_sec: 0, tv_usec: 0 })
     }
 
@@ -176,7 +177,7 @@ impl Stream {
         let mut source_length = source.len();
         let mut length = message.len();
         clear_errno();
-        // SAFETY: the handle is open, and all buffers are ours and as long as told.
+        // SAFETY: the handle is open, and all buffers are ours and as long as stated.
         Failure::of(unsafe {
             dlpi_recv(
                 self.handle.as_ptr(),
@@ -200,7 +201,7 @@ impl Stream {
     /// Takes notifications from the next message, and discards it.
     pub(in super::super) fn take_note(&mut self) -> Result<(), Failure> {
         clear_errno();
-        // SAFETY: the handle is open; a call without buffers takes note and no more.
+        // SAFETY: the handle is open; a call without buffers only takes notifications.
         Failure::of(unsafe {
             dlpi_recv(
                 self.handle.as_ptr(),
@@ -217,7 +218,7 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        // SAFETY: the handle is open, and nobody uses it hereafter.
+        // SAFETY: the handle is open, and not used again.
         unsafe { dlpi_close(self.handle.as_ptr()) };
     }
 }
@@ -225,13 +226,13 @@ impl Drop for Stream {
 /// What can be done with two handles without waiting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in super::super) struct Ready {
-    /// Something has come for the receiving one: a message, or the link's end.
+    /// Something has arrived on the receiving one: a message, or a hangup.
     pub(in super::super) frames: bool,
-    /// Something has come for the sending one.
+    /// Something has arrived on the sending one.
     pub(in super::super) notes: bool,
 }
 
-/// Waits until something has come for one of two handles, or `sending` has room if `want_room`,
+/// Waits until something has arrived on one of two handles, or `sending` has room if `want_room`,
 /// or `timeout` has passed, or a signal came.
 pub(in super::super) fn wait(
     receiving: &Stream,
@@ -257,7 +258,7 @@ pub(in super::super) fn wait(
     Ok(Ready { frames, notes })
 }
 
-/// What the library calls when it comes upon a notification.
+/// The library's callback for a notification.
 unsafe extern "C" fn take_note(_: Handle, info: *const NotifyInfo, notes: *mut c_void) {
     // SAFETY: the library hands over the notes that `watch_link` gave it, and its own info.
     let (notes, note) = unsafe { (&*notes.cast::<Notes>(), (*info).note) };
@@ -273,7 +274,7 @@ unsafe extern "C" fn take_note(_: Handle, info: *const NotifyInfo, notes: *mut c
 
 /// A hangup leaves errno as it was.
 fn clear_errno() {
-    // SAFETY: the place is this thread's own, and there as long as the thread is.
+    // SAFETY: errno is this thread's own, and lives as long as the thread.
     unsafe {
         #[cfg(target_os = "illumos")]
         let place = libc::___errno();

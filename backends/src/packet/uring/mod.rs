@@ -129,11 +129,11 @@ struct Entries {
     headers: Vec<libc::msghdr>,
 }
 
-// SAFETY: the pointers inside are set anew by every call, before the kernel reads them.
+// SAFETY: every call sets the pointers inside before the kernel reads them.
 unsafe impl Send for Entries {}
 
 impl Entries {
-    /// IORING_SEND_VECTORIZED of linux/io_uring.h: the send's buffer is an array of vectors.
+    /// IORING_SEND_VECTORIZED from linux/io_uring.h: the send's buffer is an array of vectors.
     const VECTORIZED: u16 = 1 << 5;
 
     fn new(vectorized: bool) -> Self {

@@ -1,5 +1,5 @@
-//! The ring itself. It belongs to the thread that made it, which alone may submit to it and has it
-//! registered, so no file has to be looked up for a batch.
+//! The ring itself. It belongs to the thread that made it: only that thread can submit to it, and
+//! it has registered the ring, so no file has to be looked up for a batch.
 
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
@@ -16,7 +16,7 @@ pub(super) struct Ring {
     place: Option<u32>,
 }
 
-/// `io_uring_rsrc_update` of linux/io_uring.h.
+/// `io_uring_rsrc_update` from linux/io_uring.h.
 #[repr(C)]
 struct Update {
     offset: u32,
@@ -72,7 +72,7 @@ impl Ring {
     ///
     /// What the kernel answers; EEXIST to another thread than the owner.
     pub(super) fn submit_and_wait(&mut self) -> io::Result<()> {
-        /// Of linux/io_uring.h.
+        /// From linux/io_uring.h.
         const GETEVENTS: u32 = 1 << 0;
         const REGISTERED_RING: u32 = 1 << 4;
         if !self.is_own() {
@@ -83,7 +83,7 @@ impl Ring {
         };
         let count = self.submission().len() as u32;
         // SAFETY: the owner calls, whose descriptor at this place is this ring's until it is
-        // dropped. The entries' memory is the business of who pushed them, as with any submission.
+        // dropped. Whoever pushed the entries answers for their memory, as with any submission.
         let entered = unsafe {
             libc::syscall(
                 libc::SYS_io_uring_enter,
@@ -103,10 +103,10 @@ impl Drop for Ring {
     fn drop(&mut self) {
         /// IORING_UNREGISTER_RING_FDS.
         const UNREGISTER: u32 = 21;
-        // From another thread it can't be done: there the owner's end does it.
+        // Another thread can't unregister it: the end of the owner's thread does.
         if let Some(offset) = self.place.filter(|_| self.is_own()) {
             let mut update = Update { offset, reserved: 0, data: 0 };
-            // That the place was ours is all that could be wrong.
+            // This could fail only if the place were not ours.
             let _ = change(&self.uring, UNREGISTER, &mut update);
         }
     }
@@ -151,7 +151,7 @@ mod tests {
             return;
         };
         let registered = ring.is_registered();
-        // More than a thread has places, but one after the other.
+        // More rings than a thread has places for, but one after the other.
         for _ in 0..40 {
             assert_eq!(made().unwrap().is_registered(), registered);
         }

@@ -2,8 +2,8 @@
 //!
 //! A frame is copied into a slot of the UMEM. In copy mode, which every driver has, the kernel
 //! copies it from there into a socket buffer and hands that to the driver, past the queueing
-//! discipline: the kernel's work is so much less than for an AF_PACKET socket that it outweighs the
-//! second copy. In zero-copy mode the card reads the slot itself; [`open`] finds out which drivers
+//! discipline: the kernel does much less than for an AF_PACKET socket, which outweighs the second
+//! copy. In zero-copy mode the card reads the slot itself; [`open`] finds out which drivers
 //! can and what they need. Receiving stays with the AF_PACKET socket.
 
 #![expect(unsafe_code, reason = "memory and rings are shared with the kernel")]
@@ -38,9 +38,9 @@ pub(super) struct Xdp {
     socket: XdpSocket,
     umem: Umem,
     mode: Mode,
-    /// The longest frame: the kernel does not check it on this way.
+    /// The longest frame: the kernel does not check it on this path.
     longest: usize,
-    /// Frames given to the kernel at a time: what it takes with one call at least.
+    /// Frames given to the kernel at a time: the least that it takes with one call.
     burst: usize,
     /// For frames from a mapped file, which only the kernel may read: they can't be copied to the
     /// UMEM.
@@ -49,7 +49,7 @@ pub(super) struct Xdp {
     pending: u32,
 }
 
-/// Who reads the slots.
+/// What reads the slots.
 #[derive(Debug)]
 enum Mode {
     /// The kernel, in the call that sends; and why not the card, in words.
@@ -61,12 +61,12 @@ enum Mode {
 impl Xdp {
     /// What every kernel takes with one call.
     const LEAST_BURST: usize = 32;
-    /// While a frame is copied, this many frames ahead the next one is on its way from memory.
+    /// How many frames ahead of the copy payloads are prefetched.
     const AHEAD: usize = 4;
-    /// A card makes room a frame at a time; sending pays off from this many on.
+    /// A card frees slots one at a time; sending pays off from this many on.
     const LEAST_ROOM: usize = 32;
 
-    /// How frames go out by this queue, in words, with what is `said` of it.
+    /// Describes how frames leave by this queue; `said` is a remark about it.
     pub(super) fn describe(&self, queue: u32, said: &str) -> String {
         let (mode, remark) = match &self.mode {
             Mode::Copy(why) => ("in copy mode", format!("; zero-copy: {why}")),
@@ -110,7 +110,7 @@ impl Xdp {
         match Refusal::of(error)? {
             Refusal::Down => round.stop = Some(Stop::Down),
             Refusal::Interrupted | Refusal::Lost | Refusal::Unreadable => {}
-            // The kernel says the same when it has done its share for one call.
+            // The kernel returns the same error when it has done its share for one call.
             Refusal::BufferFull | Refusal::QueueFull if round.sent.taken > 0 => {}
             Refusal::BufferFull | Refusal::QueueFull => round.stop = Some(Stop::QueueFull),
         }

@@ -203,7 +203,7 @@ fn bound(how: How, facts: &LinkFacts, queue: u32, receive: usize) -> io::Result<
 const PAUSE: Duration = Duration::from_millis(5);
 const PATIENCE: u32 = 40;
 
-/// Retries for a while what fails with `passing`.
+/// Retries for a while if `attempt` fails with the error `passing`.
 fn patiently(passing: i32, mut attempt: impl FnMut() -> io::Result<()>) -> io::Result<()> {
     for _ in 0..PATIENCE {
         match attempt() {

@@ -1,7 +1,7 @@
 //! An XDP program that passes every frame on.
 //!
-//! Most drivers make the rings that zero-copy frames go out from only once the card has an XDP
-//! program, whatever it does. This is the smallest one.
+//! Most drivers create the rings for zero-copy sending only once the card has an XDP program,
+//! whatever it does. This is the smallest one.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -19,8 +19,8 @@ impl PassAll {
     /// # Errors
     ///
     /// What the kernel refuses: EPERM without CAP_BPF and CAP_NET_ADMIN, EBUSY if the link has a
-    /// program, EOPNOTSUPP if its driver takes none, EINVAL before Linux 5.9 or as the driver
-    /// pleases (a long MTU, SR-IOV, too many queues).
+    /// program, EOPNOTSUPP if its driver takes none, EINVAL before Linux 5.9 or for the driver's
+    /// own reasons (a long MTU, SR-IOV, too many queues).
     pub(super) fn attach(link: i32) -> io::Result<Self> {
         let program = load(&PASS)?;
         let attachment = bpf(
@@ -36,7 +36,7 @@ impl PassAll {
     }
 }
 
-/// One instruction, `bpf_insn` of linux/bpf.h.
+/// One instruction, `bpf_insn` from linux/bpf.h.
 #[repr(C)]
 struct Instruction {
     code: u8,
@@ -58,7 +58,7 @@ const PASS: [Instruction; 2] = {
     ]
 };
 
-// Of linux/bpf.h and linux/if_link.h.
+// From linux/bpf.h and linux/if_link.h.
 const PROGRAM_LOAD: i32 = 5;
 const LINK_CREATE: i32 = 28;
 const TYPE_XDP: u32 = 6;
@@ -92,8 +92,8 @@ struct LinkCreate {
     flags: u32,
 }
 
-/// A command's part of `bpf_attr`: numbers without padding, and addresses of what lives as long
-/// as the borrow of it.
+/// A command's part of `bpf_attr`: numbers without padding, and addresses of memory that lives as
+/// long as the borrow of it.
 trait Attributes {}
 impl Attributes for ProgramLoad {}
 impl Attributes for LinkCreate {}
@@ -123,8 +123,8 @@ fn load(program: &[Instruction]) -> io::Result<OwnedFd> {
 /// A command that makes something, and the descriptor of it.
 fn bpf<T: Attributes>(command: i32, attributes: &T) -> io::Result<OwnedFd> {
     let size = size_of::<T>();
-    // SAFETY: the kernel reads `size` bytes of attributes, and the memory that their addresses
-    // tell of, all of which is borrowed until the call returns; it writes nothing for these
+    // SAFETY: the kernel reads `size` bytes of attributes, and the memory that they point to, all
+    // of which is borrowed until the call returns; it writes nothing for these
     // commands.
     let made =
         unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_ref(attributes), size) };

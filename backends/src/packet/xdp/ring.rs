@@ -21,7 +21,7 @@ struct Ring<T> {
 }
 
 // SAFETY: the pointers lead into the mapping, which belongs to this value alone, wherever that
-// goes; the kernel's side of it is no thread's.
+// goes; the kernel's side of it belongs to no thread.
 unsafe impl<T: Send> Send for Ring<T> {}
 
 impl<T: Copy> Ring<T> {

@@ -11,7 +11,7 @@ use super::umem::Umem;
 pub(super) enum How {
     /// The kernel.
     Copy,
-    /// Nobody: the card reads them there. The driver may ask to be woken.
+    /// No one: the card reads them there. The driver may ask to be woken.
     ZeroCopy,
 }
 
@@ -87,13 +87,13 @@ impl XdpSocket {
 
     /// Has the kernel take up to `frames` with each [`XdpSocket::kick`].
     pub(super) fn set_budget(&self, frames: u32) -> io::Result<()> {
-        /// XDP_MAX_TX_SKB_BUDGET of linux/if_xdp.h.
+        /// XDP_MAX_TX_SKB_BUDGET from linux/if_xdp.h.
         const MAX_TX_BUDGET: i32 = 9;
         self.set(MAX_TX_BUDGET, &frames)
     }
 
     /// Has the kernel send what is in the ring: in copy mode a limited number of frames for each
-    /// call, else it only wakes the driver.
+    /// call; in zero-copy mode the call only wakes the driver.
     pub(super) fn kick(&self) -> io::Result<()> {
         let fd = self.fd.as_raw_fd();
         // SAFETY: no memory is involved.

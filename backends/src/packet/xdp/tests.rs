@@ -69,7 +69,7 @@ fn a_link_whose_driver_has_no_zero_copy_gets_no_program() {
     });
 }
 
-/// What is said of queue 0 of the near end, if its driver is taken for one that has zero-copy.
+/// The description of queue 0 of the near end, if its driver is taken for one with zero-copy.
 fn said_of_near() -> String {
     let (mut socket, facts) = (new_socket(NEAR).unwrap(), look(NEAR).unwrap());
     socket.bind(&facts).unwrap();

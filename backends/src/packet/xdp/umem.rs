@@ -19,13 +19,13 @@ pub(super) struct Umem {
 pub(super) struct Slot(u32);
 
 impl Umem {
-    /// Bytes of a slot: the least size that the kernel takes and the longest frame fits.
+    /// Bytes of a slot: the smallest size that the kernel accepts and the longest frame fits.
     pub(super) const SLOT: usize = 2048;
     /// Enough that a 10 Gbit/s card which reports sent frames once in 0.4 ms is never out of work.
     pub(super) const SLOTS: usize = 512;
-    /// Bytes of a frame to receive into. The kernel keeps 256 of them for itself, and what is
-    /// left counts for some cards (82576, 82599) in whole KiB: of 2,048 bytes they would use 1,024,
-    /// and lose each longer frame.
+    /// Bytes of a frame to receive into. The kernel keeps 256 of them for itself, and some cards
+    /// (82576, 82599) use only whole KiB of the rest: of 2,048 bytes they would use 1,024, and lose
+    /// every longer frame.
     const FRAME: usize = 4096;
     /// The longest MTU that a card can receive so, with the Ethernet header, two VLAN tags and
     /// the FCS.
@@ -48,7 +48,7 @@ impl Umem {
         if self.memory.len() > Self::SLOT * Self::SLOTS { Self::FRAME } else { Self::SLOT }
     }
 
-    /// How many bytes it has.
+    /// Its size in bytes.
     pub(super) fn len(&self) -> usize {
         self.memory.len()
     }

@@ -1,4 +1,4 @@
-//! Racks that boot through the DLPI backend, while all goes wrong that can.
+//! Racks that boot through the DLPI backend, while everything goes wrong that can.
 
 use std::ffi::CStr;
 use std::ops::ControlFlow;
@@ -20,7 +20,7 @@ use crate::links::{
 use crate::netns::SOON;
 
 const SLEDS: u8 = 8;
-/// Every Nth of what happens goes wrong; the numbers have no common factor.
+/// Every Nth event goes wrong; the numbers have no common factor.
 const BAD_DAY: [(Fault, u64); 11] = [
     (Fault::InterruptReceive, 7),
     (Fault::EmptyReceive, 11),
@@ -47,8 +47,8 @@ fn boot(servers: Vec<Link>, sleds: Link, image: &Contents, meanwhile: impl FnOnc
 }
 
 /// Boots eight sleds, all of whose frames go over `sleds`, from as many servers as there are
-/// links, while `meanwhile` does what it likes. Returns the sleds with their reports, and what each
-/// server has counted.
+/// links, while `meanwhile` runs. Returns the sleds with their reports, and what each server has
+/// counted.
 fn boot_as(
     together: Option<Together>,
     servers: Vec<Link>,
@@ -136,7 +136,8 @@ fn eight_sleds_in_step_take_the_frames_of_one() {
             boot_as(Some(together), vec![open(NET0)], open_plainly(NET1), &image, || {});
         assert_booted(&rack);
         assert_eq!(counted[0].broadcast, frames);
-        // On a busy machine a few frames may be late, and sent again to the one that lacks them.
+        // On a busy machine a few frames may be late, and retransmitted to the sled that lacks
+        // them.
         let sent = count(NET0, Count::Sent);
         assert!((frames..2 * frames).contains(&sent), "{sent}");
     });
@@ -188,7 +189,7 @@ fn eight_sleds_boot_although_all_goes_wrong_at_both_ends() {
         let (server, sleds) = (open(NET0), open_for_all_addresses(NET1));
         have_a_bad_day(NET0);
         have_a_bad_day(NET1);
-        // Of what they are sent, the sleds lose less: each frame costs them a second.
+        // The sleds lose fewer frames: each lost one costs them a second.
         ask(NET1, Fault::LoseIncoming, 1009);
         ask(NET1, Fault::ShortAddress, 1511);
         ask(NET1, Fault::BadMessage, 2003);

@@ -1,4 +1,4 @@
-//! What a link, a system and a user can do to each other, one by one.
+//! Faults of links, systems and users, one by one.
 
 use std::env;
 use std::fs::{self, File};
@@ -62,7 +62,7 @@ fn for_all_addresses_frames_keep_their_source_and_own_ones_do_not_come_back() {
         for number in 0..4 {
             say(&mut near, SLED.nth_after(number), server, b"offer");
         }
-        // Its own would have come before.
+        // Its own frames would have come first.
         let heard = frames_at(&mut far, 4);
         assert_eq!(heard.len(), 4);
         assert!(heard.iter().all(|frame| frame[6..12] == server.octets()));
@@ -246,7 +246,7 @@ fn a_link_that_goes_down_drops_frames_and_comes_back_by_itself() {
             ask(NET0, Fault::Down, 0);
             assert_eq!(send(&mut near), Sent { taken: 2, dropped: 0 });
         }
-        // Down at the start, and up without a word: a frame that arrives is word enough.
+        // Down at the start, and up without a notification: a frame that arrives shows it.
         ask(NET0, Fault::Down, 1);
         let mut late = open(NET0);
         assert_eq!(send(&mut late), Sent { taken: 0, dropped: 2 });

@@ -1,6 +1,6 @@
-//! Links under the test library, by names that illumos could have, and what goes over them.
+//! Links under the test library, with names that illumos could have, and their traffic.
 
-#![expect(unsafe_code, reason = "the test library is one of C")]
+#![expect(unsafe_code, reason = "the test library has a C interface")]
 
 use std::ffi::{CStr, c_char};
 use std::time::{Duration, Instant};
@@ -109,7 +109,7 @@ pub(crate) fn frames_at(link: &mut Link, count: usize) -> Vec<Vec<u8>> {
     frames_until(link, |link, heard| heard + (link.counters().missed - missed) as usize >= count)
 }
 
-/// The frames that arrive until with this number of them it is `enough`.
+/// The frames that arrive until `enough` accepts their number.
 pub(crate) fn frames_until(
     link: &mut Link,
     enough: impl Fn(&mut Link, usize) -> bool,

@@ -12,5 +12,5 @@ mod links;
 #[path = "../../../tests/netns/mod.rs"]
 mod netns;
 
-// What the backend finds in the crate that it is a part of.
+// What the backend expects in its crate.
 use boot_backends::{Datalink, LEAST_MTU, LinkCounters, LinkError, OpenOptions, Sent};
