@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use crate::units::megabytes_per_second;
 
-/// The heading of a table whose rows have two `counts`, and end with what `last` says.
+/// The heading of a table whose rows have two `counts`, and end with a column named `last`.
 pub fn heading(counts: [&str; 2], last: &str) -> String {
     let [one, other] = counts;
     columns("sled", ["seconds", "MB/s", one, other], last)
 }
 
-/// The row of `name`: how many bytes it got in which time, and two counts, if there are any.
+/// The row of `name`: the bytes it got and in what time, and two counts, if there are any.
 pub fn row(
     name: &str,
     boot: Option<(u64, Duration)>,

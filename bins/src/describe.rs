@@ -115,14 +115,14 @@ pub fn ratio(header: &Header) -> f64 {
     header.image_size as f64 / header.data_size.max(1) as f64
 }
 
-/// About how many seconds a recovery takes whose payload has `bytes` bytes: over the service
+/// About how many seconds the recovery of a payload of `bytes` bytes takes: over the service
 /// processor's line, with one slice of 974 bytes in flight, which reaches 175 kB/s.
 pub fn recovery_seconds(bytes: u64) -> f64 {
     bytes as f64 / 175e3
 }
 
 /// About how long a sled takes to get the image from each source, at the speeds that sleds have
-/// been seen to reach (F20), with the fixed waits of a network boot.
+/// reached (F20), with the fixed waits of a network boot.
 pub fn boot_times(header: &Header) -> [(&'static str, Duration); 4] {
     /// At best, over 1 Gbit/s; ten times that at 10 Gbit/s, where the sled's own checksum and
     /// copying begin to count.

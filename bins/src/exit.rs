@@ -28,7 +28,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// How it ends when `signal`, SIGINT or SIGTERM, cuts it short.
+    /// The status of a run that `signal`, SIGINT or SIGTERM, cut short.
     pub fn of(signal: i32) -> Self {
         if signal == SIGTERM { Self::Terminated } else { Self::Interrupted }
     }
@@ -40,10 +40,10 @@ impl Termination for Exit {
     }
 }
 
-/// Runs a tool: reads the command line, calls `run`, and says on stderr what went wrong.
+/// Runs a tool: reads the command line, calls `run`, and reports on stderr what went wrong.
 ///
 /// Help and version count as success, a wrong command line as failure. A reader that has closed our
-/// stdout has what it wanted: that is success too.
+/// stdout has what it wanted, so that counts as success too.
 pub fn main_of<A: Parser>(run: impl FnOnce(A) -> anyhow::Result<Exit>) -> Exit {
     let arguments = match A::try_parse() {
         Ok(arguments) => arguments,
@@ -67,7 +67,7 @@ pub fn main_of<A: Parser>(run: impl FnOnce(A) -> anyhow::Result<Exit>) -> Exit {
     exit
 }
 
-/// Says what is wrong with the command line, or the help that it asks for.
+/// Prints what is wrong with the command line, or the help that it asks for.
 fn refuse<A: Parser>(error: clap::Error) -> Exit {
     let asked_for = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     // The error quotes arguments, which may be names of files: so they are escaped first.

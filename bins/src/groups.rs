@@ -1,4 +1,4 @@
-//! What happens to sleds that boot in step, in lines for people.
+//! Log lines about sleds that boot in step.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! What the boot tools share: how command lines are read, how a run ends, and how sizes are shown.
 //!
-//! Each tool stands in a folder of its own under `src/bin/`; what `bootserver` runs is [`service`].
+//! Each tool has a folder of its own under `src/bin/`; what `bootserver` runs is [`service`].
 
 // They panic if the stream fails: `say!` does not.
 #![deny(clippy::print_stdout, clippy::print_stderr)]

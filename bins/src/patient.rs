@@ -1,5 +1,5 @@
-//! Streams that are waited for, whoever has made them non-blocking: whoever shares a terminal or a
-//! pipe with another program shares that too.
+//! Streams that are waited for even if they are non-blocking: another program that shares the
+//! terminal or pipe can make them so.
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;

@@ -28,7 +28,7 @@ pub struct Coming {
 }
 
 impl Coming {
-    /// Notes those that have come and all that follow, on a thread beside.
+    /// Notes those that have come and all that follow, on a thread of its own.
     ///
     /// # Errors
     ///
@@ -51,7 +51,7 @@ impl Coming {
 }
 
 impl Signals {
-    /// Begins to note SIGINT, SIGTERM, SIGHUP and SIGUSR1, on a thread beside.
+    /// Begins to note SIGINT, SIGTERM, SIGHUP and SIGUSR1, on a thread of its own.
     ///
     /// If the first has no effect, another SIGINT or SIGTERM ends the process at once, but only
     /// from a second later on: a signal to a group and its leader comes twice.
@@ -76,7 +76,7 @@ impl Signals {
         Ok((signals.clone(), Coming { coming, signals }))
     }
 
-    /// Everything that has to be done at an end takes less.
+    /// Everything that a tool does before it ends takes less.
     const AGAIN: Duration = Duration::from_secs(1);
 
     fn note(&self, signal: i32) {
@@ -108,7 +108,7 @@ impl Signals {
     ///
     /// # Errors
     ///
-    /// That it was interrupted.
+    /// If the tool was interrupted.
     pub fn check(&self) -> anyhow::Result<()> {
         anyhow::ensure!(!self.stopped(), "interrupted");
         Ok(())

@@ -89,7 +89,7 @@ impl fmt::Display for Times {
     }
 }
 
-/// A count, and the noun in the number that it takes.
+/// A count with its noun, in the singular or plural.
 #[derive(Clone, Copy, Debug)]
 pub struct Plural<'a>(pub u64, pub &'a str);
 

@@ -169,10 +169,10 @@ fn what_changes_about_a_link_is_said_and_sleds_boot_all_the_same() {
             ip(&format!("link set {FAR} up"));
             server.until_said(&["the link is up again"]);
             for (change, said) in [
-                ("set near mtu 1040", "MTU is 1040"),
-                ("set near mtu 1500", "MTU is 1500"),
+                ("set near mtu 1040", "MTU is now 1040"),
+                ("set near mtu 1500", "MTU is now 1500"),
                 ("set near address 02:00:00:00:00:99", "address was"),
-                ("set near name other", "is called other"),
+                ("set near name other", "is now called other"),
             ] {
                 ip(&format!("link {change}"));
                 server.until_said(&[said]);
@@ -189,10 +189,10 @@ fn what_changes_about_a_link_is_said_and_sleds_boot_all_the_same() {
             let lines = [
                 "the link is down or has no carrier",
                 "the link is up again, after ",
-                "the link's MTU is 1040 now: boots need at least 1044",
-                "the link's MTU is 1500 now: boots can continue",
+                "the link's MTU is now 1040: boots need at least 1044",
+                "the link's MTU is now 1500: boots can continue",
                 "the link's address was ",
-                "the link is called other now; it stays in service",
+                "the link is now called other; it stays in service",
             ];
             assert_said(&log, NEAR, &lines);
         });

@@ -66,7 +66,7 @@ fn an_image_is_booted_once_and_a_restarted_server_knows_it() {
         let mut server = serve(&desk);
         assert!(!is_offered(&desk, "zfs.img"));
         boot(&desk, &mut server, "recovery.img");
-        server.until_said(&[SLED, "recovery.img once: from now on as before"]);
+        server.until_said(&[SLED, "recovery.img once: from now on it boots as before"]);
         assert!(!is_offered(&desk, "recovery.img"));
         assert!(is_offered(&desk, "zfs.img"));
         end(server);
@@ -122,7 +122,7 @@ fn what_is_assigned_while_serving_counts_for_more_than_the_file_and_outlives_bot
         server.until_said(&[SLED, "(left): assigned recovery.img once", &format!("user {me} ")]);
         assert!(!is_offered(&desk, "zfs.img"));
         boot(&desk, &mut server, "recovery.img");
-        server.until_said(&[SLED, "has booted recovery.img once: from now on as before"]);
+        server.until_said(&[SLED, "has booted recovery.img once: from now on it boots as before"]);
         assert!(is_offered(&desk, "zfs.img"));
 
         assign(&desk, &format!(r#"{{"sled": "{NEAR}/{SLED}", "image": "recovery.img"}}"#));
@@ -194,9 +194,9 @@ fn a_reload_says_what_has_changed_and_a_bad_file_changes_nothing() {
             "timeout: now 50 s",
             "serve: other sleds are served",
             "sled 02:00:00:00:00:01: added without an image of its own",
-            "tx: this change takes a restart",
-            "log: this change takes a restart",
-            "on-fail: this change takes a restart",
+            "tx: this change needs a restart",
+            "log: this change needs a restart",
+            "on-fail: this change needs a restart",
         ] {
             server.until_said(&["configuration: ", change]);
         }
@@ -205,7 +205,7 @@ fn a_reload_says_what_has_changed_and_a_bad_file_changes_nothing() {
         let other = sledsim(&desk, &format!("{FAR} -t 1 --mac 02:00:00:00:00:02"));
         assert!(!other.status.success(), "another sled is served");
         server.signal("-HUP");
-        server.until_said(&["configuration: tx: this change takes a restart"]);
+        server.until_said(&["configuration: tx: this change needs a restart"]);
         end(server);
     });
 }

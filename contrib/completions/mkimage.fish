@@ -5,7 +5,7 @@ complete -c mkimage -s s -l target-size -d 'The size of the ramdisk that the sle
 complete -c mkimage -s N -l name -d 'The image\'s name, at most 127 bytes. Release packaging takes an image whose name begins with `recovery` for a recovery image' -r
 complete -c mkimage -l dataset -d 'The dataset that the sled boots from' -r
 complete -c mkimage -l level -d 'How hard to compress: 1 is fastest, 12 is smaller and slow, and `max` is as small as it gets and takes minutes' -r
-complete -c mkimage -s j -l jobs -l threads -d 'Threads that compress. By default as many as there are cores or, below `make -j`, as make\'s jobserver has jobs to spare' -r
+complete -c mkimage -s j -l jobs -l threads -d 'Threads that compress. By default as many as there are cores or, under `make -j`, as make\'s jobserver has jobs to spare' -r
 complete -c mkimage -s z -l compress -d 'Compress the contents, for a recovery image'
 complete -c mkimage -l pad -d 'Extend the contents with zeros to a multiple of 128 KiB and at least 1 MiB, which a boot over the network needs'
 complete -c mkimage -l strict -d 'Fail if a boot source that the image is meant for would refuse it'

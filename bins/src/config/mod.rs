@@ -49,21 +49,21 @@ pub struct Config {
     pub stop: Option<bool>,
     /// Whether another process may serve the same links.
     pub share_link: Option<bool>,
-    /// Who the server is to be once links are open.
+    /// The user that the server becomes once links are open.
     pub user: Option<String>,
-    /// Whether to log nothing about single sleds.
+    /// Whether to log nothing about individual sleds.
     pub quiet: Option<bool>,
     /// How sleds are gathered, if they boot in step.
     pub together: Option<Gathering>,
     /// The folder that keeps what is fetched.
     pub cache: Option<PathBuf>,
-    /// Bytes that all images in it may have.
+    /// The most bytes of all images in it.
     pub cache_size: Option<Bytes>,
     /// How often to look for something newer at each URL.
     pub refresh: Option<Duration>,
     /// Keys that sign channels, themselves or in files.
     pub channel_keys: Vec<String>,
-    /// Who learns what happens.
+    /// How events are reported.
     pub reporting: Reporting,
 }
 
@@ -88,7 +88,7 @@ pub struct Gathering {
 }
 
 impl Gathering {
-    /// This, and what it leaves open as `other` has it.
+    /// This, with `other`'s values where it has none.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         Self { gather: self.gather.or(other.gather), expect: self.expect.or(other.expect) }
@@ -113,8 +113,8 @@ impl Config {
         Self::parse(path, &text).map(|(config, _)| config).map_err(Into::into)
     }
 
-    /// What `text` says, which stands in the file at `path`, and all keys that there are: of
-    /// tables only if there is one in it.
+    /// The configuration in `text`, the file at `path`, and all keys that exist: a table's only if
+    /// `text` has that table.
     fn parse(path: &Path, text: &str) -> Result<(Self, BTreeSet<String>), ConfigError> {
         let folder = path.parent().unwrap_or(Path::new(""));
         let source = Source::new(text);
@@ -165,7 +165,7 @@ fn read(mut root: Section<'_, '_>, source: &Source<'_>, path: &Path, folder: &Pa
     if let Some(serve) = serve.as_ref().filter(|serve| serve.value == Whom::Listed)
         && sleds.is_empty()
     {
-        source.refuse(serve, "found \"listed\", expected a [[sled]] at least".to_owned());
+        source.refuse(serve, "found \"listed\", expected at least one [[sled]]".to_owned());
     }
     if let Some(workers) = workers.as_ref().filter(|workers| workers.value.get() > 1)
         && together.is_some()
@@ -197,7 +197,7 @@ fn read(mut root: Section<'_, '_>, source: &Source<'_>, path: &Path, folder: &Pa
     }
 }
 
-/// Who learns what happens.
+/// How events are reported.
 fn reporting(root: &mut Section<'_, '_>, source: &Source<'_>, folder: &Path) -> Reporting {
     let log = root.parsed("log", "text or json", values::one_of);
     let log_level = root.parsed("log-level", "error, warn, info or debug", values::one_of);
@@ -280,7 +280,7 @@ fn count(
     }
 }
 
-/// The sleds, each of which may be there once, and have a name that no other has.
+/// The sleds, each listed once at most, with a name that no other has.
 fn sleds(
     root: &mut Section<'_, '_>,
     source: &Source<'_>,

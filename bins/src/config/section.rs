@@ -1,5 +1,5 @@
-//! Tables of a TOML file, read key by key: whatever is wrong is noted with its line, and a key
-//! that nobody has asked for is unknown.
+//! Tables of a TOML file, read key by key: whatever is wrong is noted with its line, and a key that
+//! is never asked for is unknown.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -55,7 +55,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// A value, and where it stands.
+/// A value, and its position.
 #[derive(Clone, Debug)]
 pub(super) struct Found<T> {
     pub(super) value: T,
@@ -233,7 +233,7 @@ impl<'a, 's> Section<'a, 's> {
 
 /// The key that was most likely meant.
 fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
-    /// Jaro-Winkler similarity that a slip of the keyboard keeps: what clap asks for.
+    /// The Jaro-Winkler similarity of a word and its misspelling: clap's threshold.
     const SIMILAR: f64 = 0.7;
     let rated = known.iter().map(|key| (strsim::jaro_winkler(name, key), *key));
     let best = rated.max_by(|(one, _), (other, _)| one.total_cmp(other))?;

@@ -114,7 +114,7 @@ name = \"one\"
 link = \"\"
 ";
 
-/// What is said of it; `...` stands for any end of a line.
+/// What is reported about it; `...` stands for any end of a line.
 const FAULTS: &str = "\
 /etc/b.toml:1: link: there is no such key; is \"links\" meant?
 /etc/b.toml:2: images: found \"a.img\" (string), expected a list, each entry the path or URL of an image or a folder

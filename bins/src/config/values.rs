@@ -19,11 +19,11 @@ use crate::units::BitRate;
 pub struct Seconds(pub Duration);
 
 impl Seconds {
-    /// As many as `seconds`.
+    /// A time of `seconds`.
     ///
     /// # Errors
     ///
-    /// If that is not more than zero, or is no time at all.
+    /// If it is not more than zero, or not a time.
     pub fn new(seconds: f64) -> Result<Self, String> {
         match Duration::try_from_secs_f64(seconds) {
             Ok(time) if !time.is_zero() => Ok(Self(time)),
@@ -45,9 +45,9 @@ impl FromStr for Seconds {
 ///
 /// # Errors
 ///
-/// If there can't be that many.
+/// If `count` is out of range.
 pub fn workers(count: usize) -> Result<NonZeroUsize, String> {
-    /// What Linux spreads a link's frames over at most.
+    /// The most that Linux spreads a link's frames over.
     const MOST: usize = 256;
     match NonZeroUsize::new(count) {
         None => Err("at least 1 for a link".to_owned()),
@@ -62,7 +62,7 @@ pub fn workers(count: usize) -> Result<NonZeroUsize, String> {
 ///
 /// If it is none of these.
 pub fn pace(text: &str) -> Result<Pace, String> {
-    /// What a DATA frame takes of the wire, with preamble, FCS and gap.
+    /// Bits of a DATA frame on the wire, with preamble, FCS and gap.
     const DATA_BITS: f64 = (8 * wire_bytes(DATA_HEAD_LEN + BLOCK)) as f64;
     match text {
         "auto" => Ok(Pace::Auto),

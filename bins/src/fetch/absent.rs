@@ -1,4 +1,4 @@
-//! What stands in the place of fetching where it was left out of the build.
+//! Stands in for fetching where it was left out of the build.
 
 use std::path::{Path, PathBuf};
 

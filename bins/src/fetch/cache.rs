@@ -29,7 +29,7 @@ use crate::units::Bytes;
 #[derive(Debug)]
 pub(super) struct Cache {
     folder: PathBuf,
-    /// Bytes that all images in it may have.
+    /// The most bytes of all images in it.
     limit: u64,
     _lock: File,
 }
@@ -37,20 +37,20 @@ pub(super) struct Cache {
 /// What is known of a source from one run to the next.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Known {
-    /// Where it was, for whoever looks at the file.
+    /// Where it was, for people who look at the file.
     pub(super) url: String,
     /// The version that is in service.
     #[serde(flatten)]
     pub(super) version: Version,
-    /// Of a channel: the highest serial number, and the sum of the list that had it.
+    /// For a channel: the highest serial number, and the sum of the list that had it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) serial: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) list: Option<String>,
-    /// Until when that list counts.
+    /// When that list expires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) expires: Option<i64>,
-    /// Of a folder: the version of each image in it, by name.
+    /// For a folder: the version of each image in it, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) members: BTreeMap<String, Version>,
 }
@@ -147,7 +147,7 @@ impl Cache {
     ///
     /// # Errors
     ///
-    /// If the system refuses. Then what was in service is there still.
+    /// If the system refuses. Then what was in service stays in service.
     pub(super) fn serve(&self, key: &str, images: &BTreeMap<String, Checksum>) -> io::Result<()> {
         let place = self.place(key)?;
         for (name, sum) in images {
@@ -160,7 +160,7 @@ impl Cache {
                 fs::rename(&new, &link)?;
             }
         }
-        // What is new is there before what is old is gone.
+        // New names are added before old ones are removed.
         for (name, _) in self.served(key)? {
             if !images.contains_key(&name) {
                 fs::remove_file(place.join(name))?;
@@ -188,12 +188,11 @@ impl Cache {
         Ok(served)
     }
 
-    /// Makes room for `bytes` more: removes images that no source has in service, those first that
-    /// came first.
+    /// Makes room for `bytes` more: removes images that no source has in service, oldest first.
     ///
     /// # Errors
     ///
-    /// If there is no room even so.
+    /// If that does not make enough room.
     pub(super) fn make_room(&self, bytes: u64) -> anyhow::Result<()> {
         let mut used = 0;
         let mut free = Vec::new();

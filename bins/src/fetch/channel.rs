@@ -25,7 +25,7 @@ pub(super) struct Keys(Vec<PublicKey>);
 pub(super) struct Channel {
     /// Counts up from one list to the next.
     pub(super) serial: u64,
-    /// Until when nothing newer is to be expected.
+    /// By when a newer list is to be expected.
     pub(super) expires: Option<DateTime<Utc>>,
     /// The images, by their names beside the channel.
     pub(super) images: BTreeMap<String, Wanted>,
@@ -170,7 +170,7 @@ impl Channel {
     ///
     /// # Errors
     ///
-    /// If it is older, or should be the same and is not.
+    /// If it is older, or has the same serial number and is another list.
     pub(super) fn follows(&self, known: Option<(u64, &str)>) -> Result<(), ChannelError> {
         match known {
             Some((known, _)) if self.serial < known => {
@@ -184,7 +184,7 @@ impl Channel {
     }
 }
 
-/// Whether a list that counts until `expires` still does at the time `now`.
+/// Whether a list that expires at `expires` is still valid at `now`.
 ///
 /// # Errors
 ///
@@ -251,7 +251,7 @@ pub(super) mod tests {
         for at in (0..good.len()).step_by(7) {
             let mut bad = good.clone();
             bad[at] ^= 1;
-            // The first line is a comment that nobody signs.
+            // The first line is a comment, which is not signed.
             let comment = bad.iter().position(|byte| *byte == b'\n').unwrap();
             if at > comment + 1 {
                 assert!(parse(&bad, &keys).is_err(), "byte {at}");

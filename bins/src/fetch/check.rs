@@ -37,12 +37,12 @@ pub(super) enum Wrong {
 
 impl From<ImageError> for Wrong {
     fn from(error: ImageError) -> Self {
-        // The path is that of a file with a hidden name, and says nothing.
+        // The path is that of a hidden file, which means nothing to a user.
         Self::Image(error.kind)
     }
 }
 
-/// What the first bytes of `file` say of the image in it, `length` bytes long once it is all there.
+/// Reads the header of the image in `file`, which is `length` bytes long once it is all there.
 ///
 /// # Errors
 ///

@@ -13,7 +13,7 @@ use super::part::{Part, PartOf};
 use super::remote::{Answer, Remote, Version};
 use crate::say;
 
-/// What a try came to.
+/// The result of a try.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Got {
     /// It is still the version that was known.
@@ -22,10 +22,10 @@ pub(super) enum Got {
     Image(Checksum, Version),
 }
 
-/// Why a try came to nothing.
+/// Why a try failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DownloadError {
-    /// What came of the bytes is kept for the next try.
+    /// The bytes that arrived are kept for the next try.
     #[error(transparent)]
     Fault(#[from] Fault),
     /// It is not what is wanted, and nothing of it is kept.
@@ -147,7 +147,7 @@ async fn begin(
     let mut file = part.begin(&of)?;
     let mut there = None;
     let filled = fill(&mut file, &mut answer, of.size, |file| {
-        // What can't be it is not fetched to the end.
+        // A file that can't be the wanted image is not fetched to the end.
         let sum = check_header(file, of.size, wanted).map_err(wrong)?;
         there = Some(sum).filter(|sum| cache.image(*sum).exists());
         Ok(there.is_some())
@@ -161,8 +161,8 @@ async fn begin(
     Ok(Some((of, there)))
 }
 
-/// Writes what comes, `size` bytes, to `file`. As soon as the whole header is there, `look` says
-/// whether that is enough.
+/// Writes what arrives, `size` bytes, to `file`. As soon as the whole header is there, `look`
+/// decides whether that is enough.
 async fn fill(
     file: &mut File,
     answer: &mut Answer,
@@ -187,5 +187,5 @@ async fn fill(
     if came == size {
         return Ok(());
     }
-    Err(Fault::Other(format!("broke off: {came} of {size} bytes came")).into())
+    Err(Fault::Other(format!("broke off: {came} of {size} bytes arrived")).into())
 }

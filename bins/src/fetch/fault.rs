@@ -4,13 +4,13 @@ use std::error::Error;
 
 use object_store::Error as StoreError;
 
-/// Why a request came to nothing.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Fault {
-    /// It is what it was.
+    /// It has not changed.
     #[error("it has not changed")]
     Unchanged,
-    /// There is nothing of this name.
+    /// Nothing has this name.
     #[error("there is nothing of this name: {0}")]
     Missing(String),
     /// It is no longer the one whose beginning is here.
@@ -53,7 +53,7 @@ fn in_words(error: &dyn Error) -> String {
     of_answer(&reason.to_string())
 }
 
-/// Of an answer the status, and what its body says in a line.
+/// An answer's status, and its body in one line.
 fn of_answer(text: &str) -> String {
     /// What `object_store` puts before an answer's status and body.
     const ANSWER: &str = "Server returned non-2xx status code: ";
@@ -72,7 +72,7 @@ fn of_answer(text: &str) -> String {
     if told.is_empty() { status.to_owned() } else { format!("{status}: {told}") }
 }
 
-/// What stands in the XML element `name`, which S3 has flat in its errors.
+/// The text of the XML element `name`; S3's errors do not nest.
 fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     Some(rest.split_once("</")?.0.trim())

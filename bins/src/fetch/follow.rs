@@ -1,4 +1,4 @@
-//! Following one source: what is new there comes into service, and what was there stays until then.
+//! Following one source: what is new there comes into service, and replaces what was there before.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -19,7 +19,7 @@ use super::source::{Kind, Scheme, Source, SourceError};
 use crate::say;
 use crate::units::{Bytes, Plural, megabytes_per_second};
 
-/// A source, and what has come of it.
+/// A source, and its state.
 pub(super) struct Follower {
     pub(super) source: Source,
     /// Its name in the cache.
@@ -79,7 +79,7 @@ impl Follower {
         self.cache.served(&self.key).is_ok_and(|served| !served.is_empty())
     }
 
-    /// Whether any bytes have come since the last call that need not come again.
+    /// Whether any bytes have arrived since the last call that need not be fetched again.
     pub(super) fn take_progress(&mut self) -> bool {
         std::mem::take(&mut self.progressed)
     }
@@ -108,7 +108,7 @@ impl Follower {
     ///
     /// # Errors
     ///
-    /// If it can't be had, or is not what is wanted. What was in service is so still.
+    /// If it can't be fetched, or is not what is wanted. What was in service stays in service.
     pub(super) async fn refresh(&mut self) -> Result<(), FollowError> {
         let mut known = self.cache.known(&self.key);
         known.url = self.source.to_string();
@@ -225,7 +225,7 @@ impl Follower {
         channel.follows(last)?;
         is_current(channel.expires, Utc::now())?;
         let is_new = known.serial != Some(channel.serial);
-        // From here on no older list counts, whether or not the images can be had.
+        // From here on no older list counts, whether or not the images can be fetched.
         known.serial = Some(channel.serial);
         known.list = Some(channel.sum.clone());
         known.expires = channel.expires.map(|time| time.timestamp());

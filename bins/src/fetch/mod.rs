@@ -41,9 +41,9 @@ use crate::service::FetchOptions;
 pub struct Fetcher {
     cache: Arc<Cache>,
     keys: Arc<Keys>,
-    /// The folder of each source, by what the source is called.
+    /// The folder of each source, by the source's name.
     places: Mutex<HashMap<PathBuf, PathBuf>>,
-    /// Counts up when all are to be looked at at once.
+    /// Counts up when all are to be looked at now.
     again: watch::Sender<u64>,
     /// All sources that are to be followed from now on.
     followed: mpsc::UnboundedSender<Vec<Source>>,
@@ -73,7 +73,7 @@ impl Fetcher {
     ///
     /// # Errors
     ///
-    /// If one makes no sense, or the cache fails. Then all is as before.
+    /// If one makes no sense, or the cache fails. Then nothing changes.
     pub fn follow<'a>(&self, images: impl Iterator<Item = &'a Path>) -> anyhow::Result<()> {
         let sources = sources(images)?;
         check_keys(&sources, &self.keys)?;
@@ -103,7 +103,7 @@ impl Fetcher {
         places.get(image).map_or(image, PathBuf::as_path).to_owned()
     }
 
-    /// Looks at all sources at once.
+    /// Looks at all sources now.
     pub fn look_again(&self) {
         self.again.send_modify(|count| *count += 1);
     }
@@ -209,10 +209,10 @@ fn check_keys(sources: &[(PathBuf, Source)], keys: &Keys) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Follows one source for ever.
+/// Follows one source forever.
 async fn follow(mut follower: Follower, period: Duration, mut again: watch::Receiver<u64>) {
     let mut pauses = Pauses::new(Patience::USUAL);
-    // The last failure, which is told once.
+    // The last failure, which is logged once.
     let mut told = String::new();
     let mut recheck = true;
     loop {

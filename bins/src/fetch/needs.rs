@@ -1,4 +1,4 @@
-//! What fetching needs of the system, for whoever takes from it all that it does not need.
+//! What fetching needs from the system, so that everything else can be taken away.
 
 use std::env;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! A file that is being fetched, and can be gone on with later.
+//! A file that is being fetched, and can be continued later.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -30,14 +30,14 @@ impl Part {
         Self { path: name("part"), version: name("version") }
     }
 
-    /// How much of which version is there, if it may be continued.
+    /// How much of which version is there, if it can be continued.
     pub(super) fn there(&self) -> Option<(u64, PartOf)> {
         let of: PartOf = serde_json::from_slice(&fs::read(&self.version).ok()?).ok()?;
         let there = fs::metadata(&self.path).ok()?.len();
         (there > 0 && there <= of.size && of.version.strong().is_some()).then_some((there, of))
     }
 
-    /// Begins anew.
+    /// Starts over.
     ///
     /// # Errors
     ///
@@ -49,7 +49,7 @@ impl Part {
         File::options().read(true).write(true).create_new(true).open(&self.path)
     }
 
-    /// Goes on with what is there.
+    /// Continues with what is there.
     ///
     /// # Errors
     ///

@@ -24,7 +24,7 @@ pub(super) struct Remote {
     patience: Patience,
 }
 
-/// Which one of the versions that a store has had of something.
+/// One of the versions that a store has had of something.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Version {
     /// Its entity tag, which names these bytes and no others.
@@ -35,19 +35,19 @@ pub(super) struct Version {
     pub(super) modified: Option<i64>,
 }
 
-/// An answer whose bytes are to come.
+/// An answer whose body is still to come.
 pub(super) struct Answer {
     pub(super) version: Version,
     /// Bytes of the whole.
     pub(super) size: u64,
     bytes: BoxStream<'static, object_store::Result<bytes::Bytes>>,
     patience: Patience,
-    /// Until when enough has to have come, and how much has.
+    /// By when enough must have arrived, and how much has.
     window: (Instant, u64),
 }
 
 impl Version {
-    /// The entity tag, if a part of these bytes may be asked for by it: a weak one stands for
+    /// The entity tag, if a part of these bytes can be asked for by it: a weak one stands for
     /// bytes that are alike (RFC 9110, 8.8.1).
     pub(super) fn strong(&self) -> Option<&str> {
         self.etag.as_deref().filter(|etag| !etag.starts_with("W/"))
@@ -64,7 +64,7 @@ impl Remote {
         let address = source.address();
         let path =
             || StorePath::from_url_path(address.path()).map_err(|e| Fault::Other(e.to_string()));
-        // Whatever fails is tried again by us, who know what is there already.
+        // Failed requests are retried by the caller, which knows what is there already.
         let retry = RetryConfig { max_retries: 0, ..RetryConfig::default() };
         let (store, path): (Arc<dyn ObjectStore>, _) = match source.scheme {
             Scheme::Http => {
@@ -112,7 +112,7 @@ impl Remote {
         self.get(options).await
     }
 
-    /// Asks for what follows the first `there` bytes of the very same version.
+    /// Asks for what follows the first `there` bytes of the same version.
     ///
     /// # Errors
     ///
@@ -183,7 +183,7 @@ impl Answer {
         };
         let next = next.map_err(Fault::from)?;
         self.window.1 += next.as_ref().map_or(0, |bytes| bytes.len() as u64);
-        // A drip never lets the time run out.
+        // With a slow drip the timeout above never expires.
         if Instant::now() >= until {
             if self.window.1 < self.patience.least {
                 return Err(self.slow(self.window.1));

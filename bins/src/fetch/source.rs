@@ -39,7 +39,7 @@ pub(super) enum Kind {
     Channel,
 }
 
-/// Why something is no source.
+/// Why something is not a source.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SourceError {
     #[error("{shown}: not a URL: {reason}")]
@@ -48,7 +48,7 @@ pub(super) enum SourceError {
     Scheme { shown: String, found: String },
     #[error("{shown}: wanted scheme://host/path, or file:///path, and found no {missing}")]
     Missing { shown: String, missing: &'static str },
-    #[error("{shown}: what stands behind # is sha256= and the checksum of an image: {reason}")]
+    #[error("{shown}: expected sha256= and the checksum of an image after the #: {reason}")]
     Pin { shown: String, reason: String },
     #[error(
         "{shown}: over http only a single image or a channel, as a web server lists no folders"
@@ -78,7 +78,7 @@ impl Source {
 
     fn parse(text: &str) -> Result<Self, SourceError> {
         let mut url = Url::parse(text).map_err(|reason| {
-            // What can't be taken apart may have a password anywhere.
+            // A text that can't be parsed may have a password anywhere.
             let scheme = text.split("://").next().unwrap_or_default();
             SourceError::Url { shown: format!("{scheme}://..."), reason }
         })?;
@@ -130,7 +130,7 @@ impl Source {
             return Err(SourceError::Beside { shown: self.to_string(), name });
         }
         let mut url = self.url.clone();
-        // What a query says, a signature for example, is about one file.
+        // A query, such as a signature, applies to one file.
         url.set_query(None);
         if let Ok(mut parts) = url.path_segments_mut() {
             parts.pop().extend(name.split('/'));
@@ -152,7 +152,7 @@ impl Source {
         without_login(&self.url)
     }
 
-    /// Whether whoever listens could read what is fetched, and change it.
+    /// Whether an eavesdropper could read what is fetched, and change it.
     pub(super) fn is_plain(&self) -> bool {
         self.url.scheme() == "http"
     }
@@ -174,7 +174,7 @@ impl Source {
         parts.next().or(self.url.host_str()).unwrap_or("root")
     }
 
-    /// A name for its folder in the cache: a readable start, and what no other source has.
+    /// A name for its folder in the cache: a readable start, and a part that no other source has.
     pub(super) fn key(&self) -> String {
         /// Leaves room for the rest within the 255 bytes of a file name.
         const MOST: usize = 100;

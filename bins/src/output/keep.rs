@@ -18,7 +18,7 @@ pub(super) fn keep_attributes(file: &File, old: &Metadata, place: &Path) -> io::
         // Anyone may give a file to a group that they are in.
         let _ = fchown(file, None, Some(old.gid()));
     }
-    // Set-id bits say something about the owner.
+    // Set-ID bits refer to the owner.
     let bits = if keeps_owner { 0o7777 } else { 0o777 };
     file.set_permissions(Permissions::from_mode(old.mode() & bits))?;
     keep_extended(file, place);
@@ -28,7 +28,7 @@ pub(super) fn keep_attributes(file: &File, old: &Metadata, place: &Path) -> io::
 #[cfg(target_os = "linux")]
 fn keep_extended(file: &File, place: &Path) {
     use rustix::fs::{XattrFlags, fsetxattr, getxattr, listxattr};
-    // The most that Linux has of names, and in a value.
+    // The most bytes that Linux allows for all names, and for a value.
     const MOST: usize = 64 << 10;
     let mut names = vec![0; MOST];
     let Ok(length) = listxattr(place, &mut names[..]) else {

@@ -68,7 +68,7 @@ impl Output {
         }
     }
 
-    /// Where to read what has been written so far.
+    /// The path at which what has been written so far can be read.
     pub fn path(&self) -> &Path {
         match &self.kind {
             Kind::File { growing, .. } | Kind::Stdout { growing } => growing.path(),
@@ -76,7 +76,7 @@ impl Output {
         }
     }
 
-    /// The folder in which there has to be room for it.
+    /// The folder that must have space for it.
     pub fn folder(&self) -> PathBuf {
         match &self.kind {
             Kind::File { place, .. } => place.folder.clone(),
@@ -135,7 +135,7 @@ impl Output {
 }
 
 /// Puts finished files in their places, all or none, and then does `last`, whose failure undoes
-/// that. What can't be undone comes after what can: standard output after files.
+/// that. Steps that can't be undone come last: standard output after files.
 ///
 /// # Errors
 ///
@@ -182,12 +182,12 @@ fn put(
 }
 
 fn copy_to_stdout(mut file: &File) -> anyhow::Result<()> {
-    /// A few pipes full.
+    /// A few times what a pipe holds.
     const BLOCK: usize = 256 << 10;
     file.rewind()?;
     let mut out = Patient(io::stdout().lock());
     match io::copy(&mut BufReader::with_capacity(BLOCK, file), &mut out).and_then(|_| out.flush()) {
-        // The reader has not got the image: that is a failure.
+        // The reader has not received the image: that is a failure.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
             Err(anyhow!("the reader has gone"))
         }

@@ -1,4 +1,4 @@
-//! Where an output goes, and whether it can: checked before the work, not after it.
+//! Where an output goes, and whether it can be written: checked before the work, not after it.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, IsTerminal};
@@ -67,7 +67,7 @@ impl Place {
         Ok(Self { folder, path })
     }
 
-    /// What is there now.
+    /// The file that is there now.
     pub(super) fn old(&self) -> io::Result<Option<Metadata>> {
         match fs::symlink_metadata(&self.path) {
             Ok(old) => Ok(Some(old)),
@@ -143,7 +143,7 @@ impl Traits {
     #[cfg(target_os = "linux")]
     fn of(path: &Path) -> Self {
         use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
-        // An old kernel does not say: then it shows at the end.
+        // An old kernel does not report it: then replacing the file fails.
         let Ok(found) = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty()) else {
             return Self::default();
         };
@@ -174,7 +174,7 @@ fn follow(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::other("too many levels of symbolic links"))
 }
 
-/// What tells whether two paths lead to the same file, existing or not.
+/// The identity of a file, existing or not: equal if two paths lead to the same one.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Identity(Known);
 

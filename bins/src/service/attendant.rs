@@ -28,7 +28,7 @@ pub(crate) struct Attendant<'a> {
     /// The name of the worker's link.
     link: &'a str,
     pub(crate) shared: &'a Shared,
-    /// The plan that it goes by, and which edition of all plans that is.
+    /// The plan that it follows, and which edition of all plans that is.
     pub(crate) plan: Arc<Plan>,
     planned: u64,
     /// What sleds have taken, as far as that is kept already.
@@ -37,7 +37,7 @@ pub(crate) struct Attendant<'a> {
     first_called: String,
     called: String,
     outbox: Outbox,
-    /// When it is to tell next how things stand.
+    /// When to report next how things stand.
     next_standing: Instant,
     edition: u64,
     /// Whether the first sled of all is still to come.
@@ -49,13 +49,13 @@ pub(crate) struct Attendant<'a> {
     /// When the loop last turned, and how many frames had come by then.
     pub(crate) last_turn: Instant,
     pub(crate) received: u64,
-    /// How long the link had been down in all when it was last up again.
+    /// The link's total downtime when it was last up again.
     told_down: Duration,
     news: LinkNews,
 }
 
 impl<'a> Attendant<'a> {
-    /// The one of worker `index`, whose sleds are `known` to have taken these images before.
+    /// The attendant of worker `index`; `known` is which images its sleds took before.
     pub(super) fn new(
         index: usize,
         shared: &'a Shared,
@@ -90,13 +90,13 @@ impl<'a> Attendant<'a> {
 }
 
 impl Attendant<'_> {
-    /// How often to look at what gives no sign of itself: signals, other workers.
+    /// How often to poll what sends no notification: signals, other workers.
     const TICK: Duration = Duration::from_millis(200);
     /// While an image is being loaded, sleds may wait for it.
     const IMPATIENT: Duration = Duration::from_millis(10);
     /// A look at the files takes less than this, and every new boot waits for one.
     const LOOK: Duration = Duration::from_micros(250);
-    /// How often somebody who watches learns how things stand.
+    /// How often to report how things stand.
     const STANDING: Duration = Duration::from_millis(500);
 
     /// Called once for each turn of the loop. Returns until when it may wait, or how it ends.
@@ -156,8 +156,8 @@ impl Attendant<'_> {
         })
     }
 
-    /// Has this server serve the first sled of all workers', which is `sled` if none was before.
-    /// Says whether it is.
+    /// Restricts this server to the first sled of all workers, which is `sled` if there was none
+    /// before. Returns whether it is.
     fn settle(&mut self, sled: MacAddr, server: &mut Server) -> bool {
         let mut first = lock(&self.shared.first);
         let is_first = first.is_none();
@@ -167,7 +167,7 @@ impl Attendant<'_> {
         is_first
     }
 
-    /// Takes over whom another worker has settled on.
+    /// Takes over the sled that another worker has settled on.
     fn adopt_settled(&mut self, server: &mut Server) {
         if self.unsettled
             && let Some(first) = &*lock(&self.shared.first)
@@ -177,13 +177,13 @@ impl Attendant<'_> {
         }
     }
 
-    /// Whom this worker serves if `sled` is to be served and no other.
+    /// What this worker serves if only `sled` is to be served.
     fn only(&self, sled: &SledAt) -> Serve {
         let here = sled.link.as_deref() == Some(self.link);
         Serve::These(here.then_some(sled.address).into_iter().collect())
     }
 
-    /// Has it kept which image a sled has booted from, if that is certain.
+    /// Records which image a sled has booted from, if that is certain.
     fn keep(&mut self, sled: MacAddr, server: &mut Server) {
         let booted = server.remembered().find(|(known, _)| *known == sled);
         let Some((_, image)) = booted else { return };
@@ -193,7 +193,9 @@ impl Attendant<'_> {
             None => self.tell_learnt(sled, image),
             Some(image) => {
                 let link = self.link;
-                let text = format!("{link}/{sled} has booted {image} once: from now on as before");
+                let text = format!(
+                    "{link}/{sled} has booted {image} once: from now on it boots as before"
+                );
                 self.outbox.put(Some(sled), What::Notice(Level::Info, text));
                 server.disregard_boot(sled, self.known.get(&sled).copied());
                 shared.keep_plan();
@@ -215,7 +217,7 @@ impl Attendant<'_> {
         self.shared.learnt.tell(SledAt { link: Some(self.called.clone()), address: sled }, image);
     }
 
-    /// Draws the conclusions from an event. Returns why the server has to end, if it has to.
+    /// Acts on an event. Returns why the server has to end, if it has to.
     fn handle(&mut self, now: Instant, event: &Event) -> Option<anyhow::Error> {
         let Event { sled, kind } = event;
         let sled = *sled;
@@ -283,7 +285,7 @@ impl Attendant<'_> {
         }
     }
 
-    /// Has new boots go by `plan`.
+    /// Applies `plan` to new boots.
     fn go_by(&mut self, plan: Arc<Plan>, server: &mut Server) {
         if plan.pace != self.plan.pace {
             server.set_pace(self.shared.pace(plan.pace));
@@ -294,7 +296,7 @@ impl Attendant<'_> {
         self.plan = plan;
     }
 
-    /// Goes along with what has changed about the link.
+    /// Adapts to what has changed about the link.
     fn follow(&mut self, now: Instant, server: &mut Server, link: &mut dyn Datalink) {
         server.set_address(link.address());
         link.hear_also(&server.former_addresses(now));
@@ -309,7 +311,7 @@ impl Attendant<'_> {
         }
     }
 
-    /// Tells how things stand, if anybody wants to know.
+    /// Reports how things stand, if the report is wanted.
     fn tell_standing(&mut self, now: Instant, server: &Server) {
         if now < self.next_standing || !self.shared.events.wants_standings() {
             return;
@@ -329,8 +331,8 @@ impl Attendant<'_> {
         self.index == 0 || self.shared.links[self.index - 1] != self.link
     }
 
-    /// Shows all workers what this one has counted. Of a link that goes down or comes up again
-    /// its first worker tells.
+    /// Shows all workers what this one has counted. A link's first worker reports that it went down
+    /// or came up again.
     pub(super) fn publish(&mut self, server: &Server, link: &mut dyn Datalink) {
         let (server, group) = (server.counters(), server.group());
         let counts = Counts { link: link.counters(), server, group };

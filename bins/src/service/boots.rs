@@ -1,4 +1,4 @@
-//! How the boots went that `-s` waits for.
+//! The results of the boots that `-s` waits for.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -46,7 +46,7 @@ impl Boots {
         let is_booted = matches!(outcome, BootEnd::Booted(_));
         let has_room = self.unbooted() < Self::MOST_UNBOOTED;
         match self.sleds.get_mut(&sled) {
-            // Once booted is what counts.
+            // Having booted once is what counts.
             Some(BootEnd::Booted(_)) if !is_booted => {}
             Some(known) => *known = outcome,
             None if is_booted || has_room => {
@@ -67,7 +67,7 @@ impl Boots {
     }
 
     /// A line for each sled, if there are several and `all` are asked for, and one for all
-    /// together. Sleds in `named` have a part in it even if they were never heard from.
+    /// together. Sleds in `named` are included even if they were never heard from.
     pub(crate) fn table(&self, named: impl Iterator<Item = MacAddr>, all: bool) -> Vec<String> {
         let silent: Vec<_> = named
             .filter(|&address| self.sleds.keys().all(|sled| sled.address != address))

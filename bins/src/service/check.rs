@@ -1,4 +1,4 @@
-//! Saying what would be served, without touching a link.
+//! Printing what would be served, without touching a link.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -17,8 +17,8 @@ use crate::patient::Patient;
 use crate::shown::Shown;
 use crate::units::{Bytes, Plural};
 
-/// Says on stdout which links, images and sleds `options` have served. It fails if there is no such
-/// link, or a path at which there is no good image; of images only the headers are read.
+/// Prints which links, images and sleds `options` would serve. It fails if there is no such link,
+/// or a path at which there is no good image; of images only the headers are read.
 ///
 /// # Errors
 ///
@@ -58,7 +58,7 @@ pub fn check(options: &ServeOptions) -> anyhow::Result<Exit> {
     Ok(if good { Exit::Success } else { Exit::Failure })
 }
 
-/// Says which images there are at `place`, and whether there is one.
+/// Prints which images are at `place`, and returns whether there is any.
 fn check_place(place: &Path, out: &mut impl Write) -> io::Result<bool> {
     let files = match files_at(place) {
         Ok(files) => files,

@@ -1,7 +1,7 @@
-//! Assigning images to sleds while serving, for those who ask the status service to.
+//! Assigning images to sleds while serving, as clients of the status service ask.
 //!
-//! A thread of its own does it: the one of the status service has the lowest priority, and must not
-//! hold what workers wait for.
+//! A thread of its own does it: that of the status service has the lowest priority, and must not
+//! hold locks that workers wait for.
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -33,7 +33,7 @@ pub(crate) struct Order {
     pub(crate) once: bool,
 }
 
-/// Whose process has asked, as the system says.
+/// The process that asked, as the system reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Asker {
     pub(crate) uid: u32,
@@ -43,7 +43,7 @@ pub(crate) struct Asker {
 /// What was assigned, and by whom.
 #[derive(Clone, Debug)]
 pub(crate) struct Assigned {
-    /// Nothing if the configuration decides again.
+    /// `None` if the configuration decides again.
     pub(crate) image: Option<String>,
     pub(crate) once: bool,
     pub(crate) by: Asker,
@@ -78,7 +78,7 @@ pub(crate) enum Refusal {
 /// What is assigned to a sled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct AssignmentView {
-    /// Nothing stands for every link.
+    /// `None` stands for every link.
     pub(crate) link: Option<String>,
     pub(crate) sled: String,
     pub(crate) name: Option<String>,
@@ -103,25 +103,25 @@ pub(crate) struct AssignmentsView {
 pub(crate) enum Ask {
     /// Assign this.
     Assign(Order, Asker, oneshot::Sender<Result<AssignmentsView, Refusal>>),
-    /// Say what is assigned.
+    /// List what is assigned.
     List(oneshot::Sender<AssignmentsView>),
 }
 
-/// Where the status service asks.
+/// The status service's end of the queue to the thread.
 #[derive(Clone, Debug)]
 pub(crate) struct Control(Sender<Ask>);
 
 impl Control {
-    /// Asks that wait: nobody's hands are faster.
+    /// Requests that can wait: people send no more at a time.
     const MOST: usize = 16;
 
-    /// Where to ask, and what comes of it.
+    /// The two ends of the queue.
     pub(crate) fn new() -> (Self, Receiver<Ask>) {
         let (asks, asked) = channel::bounded(Self::MOST);
         (Self(asks), asked)
     }
 
-    /// Has `order` done. Nothing if there is nobody to do it.
+    /// Has `order` carried out. `None` if the thread is busy or has ended.
     pub(crate) async fn assign(
         &self,
         order: Order,
@@ -132,7 +132,7 @@ impl Control {
         answered.await.ok()
     }
 
-    /// What is assigned. Nothing if there is nobody to say.
+    /// What is assigned. `None` if the thread is busy or has ended.
     pub(crate) async fn list(&self) -> Option<AssignmentsView> {
         let (answer, answered) = oneshot::channel();
         self.0.try_send(Ask::List(answer)).ok()?;
@@ -150,7 +150,7 @@ pub(super) fn start(asked: Receiver<Ask>, shared: &Arc<Shared>) -> std::io::Resu
     thread::Builder::new().name("control".to_owned()).spawn(move || {
         for ask in asked {
             let Some(shared) = shared.upgrade() else { return };
-            // Whoever has gone away misses the answer, not what has been done.
+            // A client that has gone away misses the answer; what was asked is done all the same.
             match ask {
                 Ask::Assign(order, by, answer) => drop(answer.send(shared.carry_out(&order, by))),
                 Ask::List(answer) => drop(answer.send(shared.assignments())),
@@ -175,7 +175,7 @@ impl Shared {
         Ok(self.assignments())
     }
 
-    /// The sled that is called `text`, on a link as the system called it at the start.
+    /// The sled named `text`, on a link as the system called it at the start.
     fn ordered_sled(&self, text: &str) -> Result<SledAt, Refusal> {
         let plan = self.plan.plan();
         let sled = if let Ok(SledAt { link, address }) = text.parse() {
@@ -191,7 +191,7 @@ impl Shared {
                 return Err(Refusal::Unknown(format!("{text:?}: no such sled; {wanted}")));
             };
             if called.next().is_some() {
-                let why = format!("{text} is called so on several links; say LINK/MAC");
+                let why = format!("several links have a sled named {text}: use LINK/MAC");
                 return Err(Refusal::Senseless(why));
             }
             sled
@@ -204,7 +204,7 @@ impl Shared {
         }
     }
 
-    /// The image in service that is called `text`.
+    /// The image in service that `text` names.
     fn ordered_image(&self, text: &str) -> Result<Wanted, Refusal> {
         let Ok(mut wanted) = text.parse();
         if let (Wanted::Path(path), Some(fetcher)) = (&mut wanted, self.fetcher.get()) {
@@ -236,7 +236,7 @@ impl Shared {
     }
 }
 
-/// Has `orders` say that `sled` is to have `image`.
+/// Orders `image` for `sled`.
 fn change(
     orders: &mut Orders,
     sled: SledAt,

@@ -1,4 +1,4 @@
-//! What went over each link, in lines for people.
+//! What went over each link, as log lines.
 
 use std::fmt::{self, Display};
 use std::ops::AddAssign;
@@ -14,7 +14,7 @@ use crate::units::{Plural, Times};
 pub(crate) struct Counts {
     pub(crate) link: LinkCounters,
     pub(crate) server: Counters,
-    /// What sleds do that boot in step: of a worker that has some.
+    /// What the sleds that boot in step are doing, if the worker has any.
     pub(crate) group: Option<GroupStatus>,
 }
 

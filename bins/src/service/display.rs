@@ -16,7 +16,7 @@ pub(crate) struct Display {
     several: bool,
 }
 
-/// Of a terminal, in characters.
+/// A terminal's size in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Size {
     columns: usize,
@@ -24,7 +24,7 @@ struct Size {
 }
 
 impl Size {
-    /// Of stderr; what terminals have had since there are any, if it does not say.
+    /// Stderr's size, or the classic 80 by 24 if it does not report one.
     fn of_stderr() -> Self {
         let size = tcgetwinsize(io::stderr()).ok();
         let or = |count: u16, usual| if count == 0 { usual } else { usize::from(count) };
@@ -41,7 +41,7 @@ impl Display {
         io::stderr().is_terminal().then_some(Self { several })
     }
 
-    /// The lines as they are now: none as long as nothing has booted or boots.
+    /// The lines as they are now: none before the first boot.
     pub(crate) fn lines(self, rack: &Rack) -> Vec<String> {
         self.draw(rack, Size::of_stderr())
     }
@@ -58,7 +58,7 @@ impl Display {
             lines.push(format!("... and {}", Plural((boots.len() - shown) as u64, "more sled")));
         }
         lines.push(summary);
-        // A line that is broken into two would be one too many to take away.
+        // A line that wraps would leave one line behind when the lines are erased.
         lines.iter().map(|line| line.chars().take(size.columns - 1).collect()).collect()
     }
 
@@ -83,7 +83,7 @@ impl Display {
     const BAR: usize = 20;
 }
 
-/// A line for all sleds, if there is something to say.
+/// A line for all sleds, if there is anything to show.
 fn summary(rack: &Rack) -> Option<String> {
     let (mut boots, mut rate) = (0, 0.0);
     let (mut booted, mut failed, mut reading) = (0, 0, 0);

@@ -62,7 +62,7 @@ impl Attendant<'_> {
 
 impl Shared {
     /// How a signal ends the server, if one has come. SIGTERM is how a supervisor stops a service:
-    /// all is well, unless the boot that `-s` is for has not been done.
+    /// that is a success, unless the boot that `-s` waits for has not been done.
     fn end_by_signal(&self) -> Option<Exit> {
         if self.signals.terminated() {
             let well = !self.options.stop || self.is_done();
@@ -71,7 +71,7 @@ impl Shared {
         self.signals.interrupted().then_some(Exit::Interrupted)
     }
 
-    /// Whether all have booted that `-s` waits for, and nobody is at it.
+    /// Whether all sleds that `-s` waits for have booted, and none is booting.
     fn is_done(&self) -> bool {
         let boots = lock(&self.boots);
         let has_booted = |address| boots.has_booted(address);

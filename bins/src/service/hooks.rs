@@ -1,5 +1,5 @@
-//! Commands that are run when a boot has ended: beside everything else, few at once, and none
-//! without end.
+//! Commands that are run when a boot has ended: in the background, few at once, and each for a
+//! limited time.
 
 mod event;
 mod facts;
@@ -34,12 +34,12 @@ pub(crate) struct Hooks {
     work: Arc<Mutex<Work>>,
 }
 
-/// What is to be done, and how many do it.
+/// What is to be run, and how many threads run it.
 #[derive(Debug, Default)]
 struct Work {
     waiting: VecDeque<Job>,
     running: usize,
-    /// Of those that run.
+    /// The process groups of those that run.
     groups: Vec<Pid>,
     /// Whether no more are to run.
     ended: bool,
@@ -55,7 +55,7 @@ struct Job {
 }
 
 impl Hooks {
-    /// How long a command may run: long enough for whoever waits for an answer from the network.
+    /// How long a command may run: long enough to wait for an answer from the network.
     pub(crate) const LIMIT: Duration = Duration::from_secs(30);
     /// How many run at once: a command is a process, and processors are for serving.
     const MOST_AT_ONCE: usize = 4;
@@ -66,7 +66,7 @@ impl Hooks {
         Self { finish, fail, limit, work: Arc::default() }
     }
 
-    /// Has the command run that is for `event`, if there is one.
+    /// Runs the command for `event`, if there is one.
     pub(super) fn note(&self, event: &Event, rack: &Rack, events: &Events) {
         let (hook, command) = match &event.what {
             What::Sled(EventKind::Finished(_)) => (Hook::Finish, &self.finish),
@@ -143,8 +143,8 @@ impl Hooks {
             output.read(|line| say(HookEvent::Said(hook, line)));
         });
         lock(&self.work).groups.retain(|other| *other != group);
-        // What it has left running, or itself; fails only if there is nobody left to end. Until
-        // it is waited for, nobody else can have its number.
+        // Ends what it has left running, or itself; fails only if nothing is left to end. Until it
+        // is waited for, no other process can have its number.
         let _ = kill_process_group(group, Signal::KILL);
         output.finish(|line| say(HookEvent::Said(hook, line)));
         match child.wait() {
@@ -155,8 +155,8 @@ impl Hooks {
         }
     }
 
-    /// Waits until all commands have ended, as long as `may_wait` says so; then those that still
-    /// run are ended, and those that wait are dropped.
+    /// Waits until all commands have ended, as long as `may_wait` returns true; then those that
+    /// still run are ended, and those that wait are dropped.
     pub(super) fn finish(&self, may_wait: impl Fn() -> bool) {
         while may_wait() && lock(&self.work).running > 0 {
             thread::sleep(Duration::from_millis(5));
@@ -171,14 +171,14 @@ impl Hooks {
 }
 
 /// Waits until the process `child` has ended, or for `limit`, and calls `meanwhile` again and
-/// again. Says whether it has ended. It is still to be waited for.
+/// again. Returns whether it has ended. It still has to be reaped.
 fn wait(child: Pid, limit: Duration, mut meanwhile: impl FnMut()) -> bool {
     let end = Instant::now() + limit;
     let mut pause = Duration::from_millis(2);
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
     loop {
         meanwhile();
-        // It can only fail if there is no such child any more.
+        // It can only fail if there is no such child.
         if !matches!(waitid(WaitId::Pid(child), options), Ok(None)) {
             return true;
         }
@@ -201,10 +201,10 @@ mod tests {
     use super::super::events::{Names, heard};
     use super::*;
 
-    /// Longer than anything takes that goes well.
+    /// Longer than any success takes.
     const SOON: Duration = Duration::from_mins(1);
 
-    /// What becomes of `command`, run once a sled has booted, or has failed to.
+    /// Runs `command` once a sled has booted, or has failed to; returns what happened.
     fn run(command: &str, limit: Duration, kind: EventKind, times: usize) -> Vec<HookEvent> {
         let (events, told) = heard();
         let hooks = Hooks::new(Some(command.to_owned()), Some(command.to_owned()), limit);
@@ -253,7 +253,7 @@ mod tests {
         assert_eq!(told[1..], [HookEvent::Late(Hook::Finish, limit)]);
         let group = Pid::from_raw(group.parse().unwrap()).unwrap();
         let end = Instant::now() + SOON;
-        // Whoever has lost his parent is waited for by another process, a moment later.
+        // An orphan is reaped by another process, a moment later.
         while rustix::process::test_kill_process_group(group).is_ok() {
             assert!(Instant::now() < end, "the group {group:?} is still there");
             thread::sleep(Duration::from_millis(2));
@@ -270,7 +270,7 @@ mod tests {
     fn many_commands_are_run_in_turn_and_too_many_are_left_out() {
         let folder = tempfile::tempdir().unwrap();
         let gate = folder.path().join("gate");
-        // None ends before all are asked for.
+        // None ends before all have been queued.
         let command = format!("until [ -e {} ]; do sleep 0.01; done", gate.display());
         let (events, told) = heard();
         let hooks = Hooks::new(Some(command), None, SOON);

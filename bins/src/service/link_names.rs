@@ -1,4 +1,4 @@
-//! What links are called: by people, who may use any of a link's names, and by the system.
+//! The names of links: people may use any of a link's names, the system uses one.
 
 use std::collections::HashMap;
 
@@ -11,9 +11,9 @@ use super::sled_at::SledAt;
 /// A link that is served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LinkName {
-    /// As the command line calls it.
+    /// Its name on the command line.
     pub(crate) given: String,
-    /// As the system does: the name by which the link is known in the state file.
+    /// Its name in the system, which the state file uses.
     pub(crate) system: String,
 }
 
@@ -39,7 +39,7 @@ pub(crate) fn find(
 }
 
 /// The links of LINK, one or several separated by commas. A name may have commas in it: the longest
-/// that is a link's counts. `system_name` says what the system calls a link.
+/// one that is a link's counts. `system_name` returns the system's name of a link.
 ///
 /// # Errors
 ///
@@ -80,12 +80,12 @@ fn add(links: &mut Vec<LinkName>, link: LinkName) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Has what is said of `sleds` call links what the system calls them. Each sled is there once, and
-/// on a link that is served.
+/// The entries of `sleds` with the system's names of links. Each sled must be listed once, and on a
+/// link that is served.
 ///
 /// # Errors
 ///
-/// If that is not so.
+/// If a sled is not.
 pub(crate) fn settle(
     sleds: &[SledEntry],
     links: &[LinkName],
@@ -113,8 +113,8 @@ pub(crate) fn settle(
     Ok(settled)
 }
 
-/// What the system calls the links that others may have called otherwise: those that are served;
-/// names of others stay what they are. Asks for each name once.
+/// Translates the names of links to the system's names, if they are served; other names stay as
+/// they are. Looks up each name once.
 pub(crate) fn settler<'a>(
     links: &'a [LinkName],
     system_name: impl Fn(&str) -> Result<String, LinkError> + 'a,
@@ -130,7 +130,7 @@ pub(crate) fn settler<'a>(
     }
 }
 
-/// What the system calls `name`, if that is one of the `links`.
+/// The system's name of `name`, if it is one of the `links`.
 pub(crate) fn served(
     name: &str,
     links: &[LinkName],

@@ -8,7 +8,7 @@ use boot_netboot::time::Instant;
 
 use super::events::LinkEvent;
 
-/// What has been said of a link.
+/// What has been reported about a link.
 #[derive(Debug)]
 pub(crate) struct LinkNews {
     name: String,
@@ -20,8 +20,8 @@ pub(crate) struct LinkNews {
 }
 
 impl LinkNews {
-    /// A frame every now and then must not become a line every now and then: one that asks for
-    /// an operator to look is enough in a minute.
+    /// At most one line a minute, however often such frames arrive: one is enough to have an
+    /// operator look.
     const PAUSE: Duration = Duration::from_mins(1);
 
     /// Nothing has changed about `link` yet.
@@ -35,7 +35,7 @@ impl LinkNews {
         }
     }
 
-    /// What is to be told now, after `as_us` frames from others with the link's address.
+    /// What is to be reported now, after `as_us` frames from others with the link's address.
     pub(crate) fn events(
         &mut self,
         now: Instant,
@@ -96,7 +96,7 @@ mod tests {
         assert!(news.events(Instant::ZERO, &before, 0).is_empty());
         let lines: Vec<_> =
             news.events(Instant::ZERO, &after, 0).iter().map(LinkEvent::to_string).collect();
-        let wanted = "the link's address was 02:00:00:00:00:01 and is 02:00:00:00:00:02 now";
+        let wanted = "the link's address was 02:00:00:00:00:01 and is now 02:00:00:00:00:02";
         assert!(lines.len() == 1 && lines[0].starts_with(wanted), "{lines:?}");
         assert!(news.events(Instant::ZERO, &after, 0).is_empty());
     }

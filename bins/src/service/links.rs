@@ -13,20 +13,20 @@ use super::options::ServeOptions;
 use super::{Shared, lock};
 
 /// How long frames wait for a link that is down: longer than it takes to plug a cable in again or
-/// to agree on a speed anew. Sleds wait for what they asked for until they get it.
+/// to renegotiate the speed. Sleds wait for what they asked for until they get it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long to wait for a link whose server is ending, which takes it a moment.
 const ENDING: Duration = Duration::from_secs(2);
 
-/// Links that are open, and what is to be told of them: of which link, and what.
+/// Links that are open, and events to report about them, each with its link.
 pub(crate) struct Opened {
     pub(crate) links: Vec<Box<dyn Datalink + Send>>,
     news: Vec<(String, LinkEvent)>,
 }
 
 impl Opened {
-    /// Tells how frames leave.
+    /// Reports how frames leave.
     pub(crate) fn tell(&mut self, events: &Events) {
         self.news.drain(..).for_each(|(link, news)| events.of_link(&link, news));
     }
@@ -69,7 +69,8 @@ pub(crate) fn open(options: &ServeOptions, links: &[LinkName]) -> anyhow::Result
     Ok(opened)
 }
 
-/// How frames leave: what is mapped can't be copied to AF_XDP's memory, so none is set aside for it.
+/// How frames leave: mapped files can't be copied to AF_XDP's memory, so none is set aside for
+/// them.
 pub(super) fn path(options: &ServeOptions) -> TxPath {
     match options.tx {
         TxPath::Auto | TxPath::Xdp if options.map => TxPath::Mmsg,

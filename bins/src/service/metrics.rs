@@ -80,7 +80,7 @@ pub(crate) struct Metrics {
     version: u64,
 }
 
-/// What links count.
+/// The counters of links.
 #[derive(Clone, Debug, Default)]
 struct LinkMetrics {
     up: Family<OfLink, Gauge>,
@@ -142,7 +142,7 @@ impl Metrics {
         );
         registry.register_with_unit(
             "boot_contents",
-            "Contents that sleds have",
+            "Contents that sleds have received",
             Unit::Bytes,
             self.boot_bytes.clone(),
         );
@@ -151,14 +151,14 @@ impl Metrics {
         registry.register("ignored_sleds", "Sleds that are not served", self.ignored.clone());
         registry.register("images", "Images in service", self.images.clone());
         registry.register("images_refused", "Files refused", self.images_refused.clone());
-        registry.register("hooks_failed", "Failures of commands", self.hooks_failed.clone());
-        registry.register("events_left_out", "Events too many", self.left_out.clone());
+        registry.register("hooks_failed", "Commands failed", self.hooks_failed.clone());
+        registry.register("events_left_out", "Events left out", self.left_out.clone());
         registry.register("events_lost", "Events lost", self.events_lost.clone());
         self.link.register(registry.sub_registry_with_prefix("link"));
         registry
     }
 
-    /// Takes in what has happened.
+    /// Takes in an event.
     pub(crate) fn note(&mut self, event: &Event, rack: &mut Rack) {
         for delta in rack.take_deltas() {
             let of = self.of_image(delta.link.as_deref(), delta.image);
@@ -190,7 +190,7 @@ impl Metrics {
         }
     }
 
-    /// Brings up to date what is no count.
+    /// Updates the gauges.
     pub(crate) fn look_at(&mut self, rack: &Rack) {
         if std::mem::replace(&mut self.version, rack.version()) == rack.version() {
             return;
@@ -252,7 +252,7 @@ impl Metrics {
         if self.labels.len() == Self::MOST_IMAGES {
             return "other".to_owned();
         }
-        // As unlikely to meet twice as any sum that people compare by eye.
+        // 64 bits, so the labels of different images do not collide in practice.
         let label = image.to_string()[..16].to_owned();
         self.labels.insert(image, label.clone());
         label
@@ -264,7 +264,7 @@ impl LinkMetrics {
         registry.register("up", "Whether the link carries frames", self.up.clone());
         registry.register("frames_sent", "Frames taken by the system", self.sent.clone());
         registry.register("frames_dropped", "Frames refused for good", self.dropped.clone());
-        registry.register("frames_held", "Frames that waited for a link down", self.held.clone());
+        registry.register("frames_held", "Frames held while the link was down", self.held.clone());
         registry.register("frames_received", "Frames received", self.received.clone());
         registry.register(
             "frames_missed",
@@ -308,7 +308,7 @@ impl LinkMetrics {
     }
 }
 
-/// All metrics as text, for whoever comes to fetch them.
+/// All metrics as text, for those who fetch them.
 #[derive(Debug)]
 pub(crate) struct Exposition {
     registry: Arc<Registry>,

@@ -71,14 +71,14 @@ use crate::stderr::{self, Style};
 use crate::units::Plural;
 
 /// Serves until a signal, a failure, or the end that the options ask for. At a SIGHUP, `reread`
-/// says what has changed.
+/// reads the configuration again.
 ///
 /// # Errors
 ///
-/// If a link, an image or the state file can't be used; or, as the options have it, if a boot
+/// If a link, an image or the state file can't be used; or, if the options ask for it, if a boot
 /// fails or no sled is heard from.
 pub fn run(mut options: ServeOptions, reread: Option<Reread>) -> anyhow::Result<Exit> {
-    // Up to where the process is confined it has one thread: others would not be.
+    // Until the process is confined it has one thread: others would stay unconfined.
     let (signals, coming) = Signals::catch()?;
     let style =
         if options.reporting.format() == LogFormat::Json { Style::Json } else { Style::of_text() };
@@ -109,7 +109,7 @@ struct Begun {
     links: anyhow::Result<(Opened, Confined)>,
 }
 
-/// Opens all that takes privileges, and gives these up.
+/// Opens everything that takes privileges, and gives them up.
 fn begin(options: &ServeOptions) -> anyhow::Result<Begun> {
     // What makes no sense or can't be kept is refused before a link is touched.
     confine::check(options)?;
@@ -124,7 +124,7 @@ fn begin(options: &ServeOptions) -> anyhow::Result<Begun> {
     Ok(Begun { names, taken, status, links })
 }
 
-/// Serves on links that are open, and tells what happens.
+/// Serves on links that are open, and reports what happens.
 fn run_on(
     options: ServeOptions,
     (reread, asked): (Option<Reread>, Receiver<Ask>),
@@ -215,14 +215,14 @@ fn run_on(
 pub(crate) struct Shared {
     clock: Clock,
     pub(crate) events: Events,
-    /// What people call sleds.
+    /// The names of sleds.
     sled_names: Names,
     pub(crate) store: Store,
     /// What fetches, once there is something to fetch.
     fetcher: OnceLock<Fetcher>,
     pub(crate) signals: Signals,
     pub(crate) options: ServeOptions,
-    /// The name of each worker's link; the workers of a link stand side by side.
+    /// The name of each worker's link; the workers of a link are next to each other.
     pub(crate) links: Vec<String>,
     /// With `any`, the one sled that is served, as soon as there is one.
     pub(crate) first: Mutex<Option<SledAt>>,
@@ -230,15 +230,15 @@ pub(crate) struct Shared {
     pub(crate) boots: Mutex<Boots>,
     /// Boots under way, for each worker.
     pub(crate) booting: Vec<AtomicUsize>,
-    /// What each worker had counted when it last looked up.
+    /// What each worker had counted when it last published that.
     counts: Mutex<Vec<Counts>>,
     pub(crate) silence: Silence,
     pub(crate) ended: AtomicBool,
     /// The links that could not be served any more.
     pub(crate) gone: Mutex<BTreeSet<String>>,
-    /// Which image each sled took last, as it was known at the start.
+    /// Which image each sled took last, as known at the start.
     taken: Memory,
-    /// What new boots go by.
+    /// The plan that new boots follow.
     pub(crate) plan: InForce,
     pub(crate) reload: Reload,
     pub(crate) turns: Turns,
@@ -253,7 +253,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Says how the boots went that the run was for.
+    /// Reports the results of the boots that the run was for.
     fn tell_boots(&self) {
         if self.options.stop {
             let named = match &self.plan.plan().serve {
@@ -266,28 +266,28 @@ impl Shared {
         }
     }
 
-    /// Has it written what is kept of the plan. This never waits.
+    /// Has the state of the plan written. This never waits.
     pub(crate) fn keep_plan(&self) {
         self.plan.keep(|kept| self.learnt.tell_kept(kept));
     }
 
-    /// Has events call sleds what the plan calls them.
+    /// Passes the plan's names of sleds to the events.
     pub(crate) fn name_sleds(&self) {
         let plan = self.plan.plan();
         self.sled_names.set(plan.names().map(|(mut sled, name)| {
-            // Events call a link what it was called at the start, by whichever of its names.
+            // Events use the name of a link that was given at the start.
             sled.link = sled.link.map(|link| self.given_name(&link).to_owned());
             (sled, name)
         }));
     }
 
-    /// What the link is called by whoever named it that the system called `system` at the start.
+    /// The name that was given to the link which the system called `system` at the start.
     fn given_name<'a>(&'a self, system: &'a str) -> &'a str {
         let known = self.names.iter().find(|name| name.system == system);
         known.map_or(system, |name| &name.given)
     }
 
-    /// Says that not all sleds go by the configuration, if that is so.
+    /// Reports if not all sleds follow the configuration.
     pub(crate) fn tell_orders(&self) {
         let sleds = self.plan.orders().iter().count() as u64;
         if sleds > 0 {
@@ -302,7 +302,7 @@ impl Shared {
         share(pace, self.workers)
     }
 
-    /// Says what went over each link; `asked` if somebody wants to know.
+    /// Reports what went over each link; `asked` if SIGUSR1 asked for it.
     fn tell_counts(&self, asked: bool) {
         for (link, all) in by_link(&self.links, &lock(&self.counts)) {
             let what = What::Counts { counts: Box::new(all), asked };
@@ -312,7 +312,7 @@ impl Shared {
 }
 
 /// What the workers of each link have counted in all. `links` names the link of each worker; the
-/// workers of a link stand side by side.
+/// workers of a link are next to each other.
 fn by_link<'a>(links: &'a [String], counts: &[Counts]) -> Vec<(&'a str, Counts)> {
     let mut sums: Vec<(&str, Counts)> = Vec::new();
     for (link, &counts) in links.iter().zip(counts) {

@@ -21,7 +21,7 @@ pub struct ServeOptions {
     pub links: Links,
     /// Images, and folders of images, that every sled is offered.
     pub images: Vec<PathBuf>,
-    /// Sleds that have a name, or are offered one image and no other.
+    /// Sleds that have a name, or are offered only one image.
     pub sleds: Vec<SledEntry>,
     /// Which sleds are served.
     pub serve: Serve,
@@ -31,7 +31,7 @@ pub struct ServeOptions {
     pub timeout: Option<Duration>,
     /// The file that keeps which sled took which image.
     pub state: Option<PathBuf>,
-    /// Whether to log nothing about single sleds.
+    /// Whether to log nothing about individual sleds.
     pub quiet: bool,
     /// Whether to map images instead of reading them.
     pub map: bool,
@@ -39,19 +39,19 @@ pub struct ServeOptions {
     pub tx: TxPath,
     /// Whether another process may serve the same links.
     pub share_link: bool,
-    /// The file that says so, if there is one.
+    /// The configuration file, if there is one.
     pub config: Option<PathBuf>,
-    /// Who the process is to be once links are open.
+    /// The user that the process becomes once links are open.
     pub user: Option<String>,
     /// How many serve each link, if that was given.
     pub workers: Option<NonZeroUsize>,
     /// How fast to send on each link.
     pub pace: Pace,
-    /// How sleds are gathered that boot in step, if they are to.
+    /// How sleds that boot in step are gathered, if they are to.
     pub together: Option<Together>,
-    /// How images are fetched that are URLs.
+    /// How images that are URLs are fetched.
     pub fetch: FetchOptions,
-    /// Who learns what happens.
+    /// How events are reported.
     pub reporting: Reporting,
 }
 
@@ -60,7 +60,7 @@ pub struct ServeOptions {
 pub struct FetchOptions {
     /// The folder that keeps them.
     pub cache: Option<PathBuf>,
-    /// Bytes that all images in it may have.
+    /// The most bytes of all images in it.
     pub cache_size: u64,
     /// How often to look for newer ones.
     pub refresh: Duration,
@@ -75,22 +75,22 @@ impl ServeOptions {
         self.images.iter().chain(own)
     }
 
-    /// The same, to be changed.
+    /// The same paths, to be changed.
     pub(super) fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let own =
             self.sleds.iter_mut().flat_map(|entry| entry.image.iter_mut().chain(&mut entry.once));
         self.images.iter_mut().chain(own)
     }
 
-    /// How many workers serve each of `links`. One sled is one worker's; of many, half the
-    /// cores serve, spread over the links, and the other half are left to what the kernel does for
-    /// them.
+    /// How many workers serve each of `links`. One sled takes one worker; for many, half the cores
+    /// serve, spread over the links, and the other half are left to the kernel's share of the work.
     pub fn workers(&self, links: usize) -> usize {
         let cores = cores();
         let share = (cores / 2 / links).max(1);
         match (self.workers, &self.serve) {
             (Some(workers), _) => workers.get(),
-            // A batch goes out when all have asked for it, whom one worker has to know.
+            // A batch goes out when all sleds have asked for it, so one worker has to know them
+            // all.
             _ if self.together.is_some() => 1,
             (None, Serve::First) => 1,
             (None, Serve::These(sleds)) => share.min(sleds.len().max(1)),
@@ -99,8 +99,8 @@ impl ServeOptions {
     }
 }
 
-/// How many cores the process may use, as it was at the start: a confined process can't read what
-/// its control group says of it.
+/// How many cores the process may use, as it was at the start: a confined process can't read its
+/// control group's limit.
 pub(super) fn cores() -> usize {
     static CORES: OnceLock<usize> = OnceLock::new();
     *CORES.get_or_init(|| thread::available_parallelism().map_or(1, NonZeroUsize::get))
@@ -115,18 +115,18 @@ pub enum Links {
     List(Vec<String>),
 }
 
-/// What is said of one sled.
+/// What is configured for one sled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SledEntry {
     /// The sled, on every link or on one.
     pub sled: SledAt,
-    /// What people call it.
+    /// Its name.
     pub name: Option<Arc<str>>,
-    /// The image that it is offered, and no other.
+    /// The only image that it is offered.
     pub image: Option<PathBuf>,
     /// The image that it is to boot once, before all others.
     pub once: Option<PathBuf>,
-    /// Where that is said: an option, or a file and its line.
+    /// Where that comes from: an option, or a file and its line.
     pub origin: String,
 }
 
@@ -150,7 +150,7 @@ impl FromStr for Assignment {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // A link's name may have one in it too: what stands before the right one is a sled.
+        // A link's name may contain one too: the right one is preceded by a sled.
         let splits = text.match_indices('=').map(|(at, _)| (&text[..at], &text[at + 1..]));
         let (sled, image) = splits
             .clone()

@@ -1,4 +1,4 @@
-//! Images that were assigned to sleds while serving. They count for more than the configuration,
+//! Images that were assigned to sleds while serving. They take precedence over the configuration,
 //! and are kept with the state.
 
 use std::collections::{BTreeMap, HashMap};
@@ -23,8 +23,8 @@ pub(crate) enum Wanted {
 }
 
 impl Wanted {
-    /// The checksum of the image, as it is in `service`; if it is not there, one for which a sled
-    /// waits.
+    /// The checksum of the image in `service`; if it is not there, one that no image has, so that a
+    /// sled waits.
     fn checksum(&self, service: &Service) -> Checksum {
         match self {
             Self::Contents(checksum) => *checksum,
@@ -57,7 +57,7 @@ impl fmt::Display for Wanted {
     }
 }
 
-/// What one sled is to have. One of the two is there.
+/// What one sled is to have. At least one of the two is set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ordered {
     /// For good.
@@ -70,14 +70,14 @@ pub(crate) struct Ordered {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Orders(BTreeMap<SledAt, Ordered>);
 
-/// What the boot of a sled that something is ordered for comes to.
+/// The effect of a boot on a sled's order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Spending {
     /// Nothing is ordered: the configuration decides.
     NoOrder,
-    /// It was not what was to be booted once.
+    /// The image was not the one to be booted once.
     Kept,
-    /// It was.
+    /// It was that image.
     Spent(Wanted),
 }
 
@@ -109,7 +109,7 @@ impl Orders {
         self.0.iter()
     }
 
-    /// What each sled on `link` is to be offered, and nothing else.
+    /// The only image that each sled on `link` is to be offered.
     pub(crate) fn assigned(&self, link: &str, service: &Service) -> HashMap<MacAddr, Checksum> {
         let next = |ordered: &Ordered| {
             ordered.once.as_ref().or(ordered.image.as_ref()).map(|image| image.checksum(service))
@@ -142,7 +142,7 @@ impl Orders {
         }
     }
 
-    /// Has all sleds on links that are `called` otherwise now be on those.
+    /// Renames the links of all sleds to what `called` returns for them.
     pub(crate) fn rename_links(self, mut called: impl FnMut(&str) -> String) -> Self {
         let renamed = |(SledAt { link, address }, ordered): (SledAt, Ordered)| {
             (SledAt { link: link.as_deref().map(&mut called), address }, ordered)

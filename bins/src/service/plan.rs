@@ -1,4 +1,4 @@
-//! What may change while the server serves: whom, with what, how fast.
+//! What can change while the server runs: which sleds are served, with what, and how fast.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -21,14 +21,14 @@ use super::store::Service;
 /// Images that sleds were to boot once, and have.
 pub(crate) type Spent = BTreeSet<(SledAt, PathBuf)>;
 
-/// What is kept with the state, since no configuration says it.
+/// What is kept with the state, since no configuration has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Kept {
     pub(crate) spent: Spent,
     pub(crate) orders: Orders,
 }
 
-/// What new boots go by.
+/// The plan that new boots follow.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Plan {
     pub(crate) serve: Serve,
@@ -36,16 +36,16 @@ pub(crate) struct Plan {
     pub(crate) timeout: Option<Duration>,
     /// Files and folders that every sled is offered images from.
     images: Vec<PathBuf>,
-    /// Links go by what the system called them at the start.
+    /// Links have the names that the system used at the start.
     sleds: Vec<SledEntry>,
 }
 
 impl Plan {
-    /// What `options` say of `links`.
+    /// The plan of `options` for `links`.
     ///
     /// # Errors
     ///
-    /// If a sled is said to be on another link, or is there twice.
+    /// If a sled is listed on another link, or twice.
     pub(crate) fn new(options: &ServeOptions, links: &[LinkName]) -> anyhow::Result<Self> {
         let sleds = link_names::settle(&options.sleds, links, system_name)?;
         Ok(Self {
@@ -68,7 +68,7 @@ impl Plan {
         places
     }
 
-    /// What sleds are called, each on the link that the name is for.
+    /// The names of sleds, each with the link that it is for.
     pub(crate) fn names(&self) -> impl Iterator<Item = (SledAt, Arc<str>)> {
         let named =
             |entry: &SledEntry| Some((entry.sled.clone(), Arc::clone(entry.name.as_ref()?)));
@@ -156,7 +156,7 @@ impl InForce {
         Arc::clone(&lock(&self.state).0)
     }
 
-    /// Has `keep` keep what is to be kept. Whoever calls this last has the latest.
+    /// Passes what is to be kept to `keep`. The last call has the latest.
     pub(crate) fn keep(&self, keep: impl FnOnce(Kept)) {
         let state = lock(&self.state);
         keep(state.1.clone());
@@ -167,11 +167,11 @@ impl InForce {
         lock(&self.state).1.orders.clone()
     }
 
-    /// Has `change` change what is ordered.
+    /// Changes what is ordered with `change`.
     ///
     /// # Errors
     ///
-    /// Those of `change`, after which all is as before.
+    /// Those of `change`, after which nothing has changed.
     pub(crate) fn order<E>(
         &self,
         change: impl FnOnce(&mut Orders) -> Result<(), E>,
@@ -188,13 +188,13 @@ impl InForce {
         self.edition.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// What is no longer to be booted once is due again when it is back in the configuration.
+    /// An image that the configuration no longer has booted once is due again when it is back.
     fn forget_old(&self) {
         let (plan, Kept { spent, .. }) = &mut *lock(&self.state);
         spent.retain(|(sled, path)| plan.once().any(|once| once == (sled, path.as_path())));
     }
 
-    /// What each sled on `link` is to be offered, and nothing else.
+    /// The only image that each sled on `link` is to be offered.
     pub(crate) fn assigned(&self, link: &str, service: &Service) -> HashMap<MacAddr, Checksum> {
         let (plan, Kept { spent, orders }) = &*lock(&self.state);
         let sum = |(sled, path)| (sled, service.checksum_of(path));
@@ -206,8 +206,8 @@ impl InForce {
         assigned
     }
 
-    /// Notes that a sled on `link` has booted `image`. Returns what that is called if it was what it
-    /// was to boot once: from now on, it boots as before.
+    /// Notes that a sled on `link` has booted `image`. If it was to boot that one once, returns the
+    /// image's name: from now on, the sled boots as before.
     pub(crate) fn spend(
         &self,
         link: &str,

@@ -57,7 +57,7 @@ impl Reload {
         (reload, start)
     }
 
-    /// Has the configuration read again. This never waits.
+    /// Asks to read the configuration again. This never waits.
     pub(crate) fn wake(&self) {
         if let Some(wake) = &self.0 {
             let _ = wake.try_send(());
@@ -66,8 +66,8 @@ impl Reload {
 }
 
 impl Shared {
-    /// Follows the images that are URLs, and has them be in their folders of the cache, the one that
-    /// there was at the start.
+    /// Follows the images that are URLs, and replaces them by their folders of the cache, which
+    /// stays the one of the start.
     fn follow(&self, options: &mut ServeOptions) -> anyhow::Result<()> {
         let urls = || options.paths().map(PathBuf::as_path);
         if let Some(fetcher) = self.fetcher.get() {
@@ -84,7 +84,7 @@ impl Shared {
     /// Puts in force what has been read, if it is good.
     fn take_over(&self, read: anyhow::Result<ServeOptions>) {
         let planned = read.and_then(|mut options| {
-            // What is wrong with the rest is found before anything changes.
+            // Faults of the rest are found before anything changes.
             Plan::new(&options, &self.names)?;
             self.follow(&mut options)?;
             Ok((Plan::new(&options, &self.names)?, options))
@@ -114,12 +114,12 @@ impl Shared {
             say!("bootserver: configuration: {change}");
         }
         for key in restarts {
-            say!("bootserver: configuration: {key}: this change takes a restart");
+            say!("bootserver: configuration: {key}: this change needs a restart");
         }
         let given_up = plan.places().into_iter().filter(|place| !self.confined.may_read(place));
         for place in given_up {
             let shown = place.display();
-            say!("bootserver: configuration: {shown}: to read from this folder takes a restart");
+            say!("bootserver: configuration: {shown}: reading from this folder needs a restart");
         }
         self.store.set_sources(plan.places());
         self.plan.replace(plan);

@@ -1,4 +1,4 @@
-//! Who learns what happens while serving.
+//! How events are reported while serving.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum, ValueHint};
 
 use crate::stderr::record::Level;
 
-/// Who learns what happens, and how. What is left out is `None`.
+/// How events are reported, and to what. What is left out is `None`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 #[command(next_help_heading = "Log, hooks and status")]
 pub struct Reporting {
@@ -18,7 +18,7 @@ pub struct Reporting {
     #[arg(long, value_name = "FORMAT", value_enum)]
     pub log: Option<LogFormat>,
 
-    /// Log events of this level and graver ones. [default: info]
+    /// Log events of this level and more severe ones. [default: info]
     #[arg(long, value_name = "LEVEL", value_enum)]
     pub log_level: Option<Level>,
 
@@ -32,7 +32,8 @@ pub struct Reporting {
     pub on_fail: Option<String>,
 
     /// Show the rack to browsers, programs and monitoring at ADDRESS, such as 127.0.0.1:7270, or on
-    /// a Unix socket, the path of which has a `/` in it. Anybody who can reach it can read all
+    /// a Unix socket, the path of which has a `/` in it. Anyone who can reach it can read
+    /// everything
     #[arg(long, value_name = "ADDRESS")]
     pub status: Option<StatusAddress>,
 
@@ -42,7 +43,7 @@ pub struct Reporting {
 }
 
 impl Reporting {
-    /// This, and what it leaves open as `other` has it.
+    /// This, with `other`'s values where it has none.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         Self {
@@ -60,7 +61,7 @@ impl Reporting {
         self.log.unwrap_or_default()
     }
 
-    /// How grave it has to be for the log.
+    /// How severe an event has to be for the log.
     pub(super) fn level(&self) -> Level {
         self.log_level.unwrap_or(Level::Info)
     }
@@ -70,7 +71,7 @@ impl Reporting {
 ///
 /// # Errors
 ///
-/// If that is not on a Unix socket: of others, the system does not say who asks.
+/// If that is not on a Unix socket: the system does not reveal the users of others.
 pub fn check_control(status: Option<&StatusAddress>) -> Result<(), String> {
     match status {
         Some(StatusAddress::Unix(_)) => Ok(()),
@@ -84,11 +85,11 @@ pub fn check_control(status: Option<&StatusAddress>) -> Result<(), String> {
     }
 }
 
-/// What sh is to run.
+/// A command for sh.
 ///
 /// # Errors
 ///
-/// If that is nothing, or can't be an argument.
+/// If it is empty, or can't be an argument.
 pub fn command(text: &str) -> Result<String, String> {
     if text.trim().is_empty() || text.contains('\0') {
         return Err("expected a command for sh".to_owned());

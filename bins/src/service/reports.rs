@@ -1,4 +1,4 @@
-//! All who learn what happens, started and ended together.
+//! Everything that receives events, started and ended together.
 
 use std::sync::{Arc, Mutex};
 
@@ -25,8 +25,8 @@ pub(crate) struct Reports {
 }
 
 impl Reports {
-    /// Starts them; the status service, if there is one, where it is bound to. What that is asked
-    /// to assign goes to `control`.
+    /// Starts them, with the status service if one is bound. What that is asked to assign goes to
+    /// `control`.
     ///
     /// # Errors
     ///
@@ -71,13 +71,13 @@ impl Reports {
         Ok(Self { events, names, hooks, status })
     }
 
-    /// Whether somebody may look at the rack while it is served.
+    /// Whether the rack can be watched while it is served.
     pub(crate) fn is_watched(&self) -> bool {
         self.status.is_some()
     }
 
-    /// Tells how all ends, and waits for those who are to learn it; for commands only if no signal
-    /// has come.
+    /// Reports how the server ends, and waits until all have received that; for commands only if no
+    /// signal has come.
     pub(crate) fn end(self, result: anyhow::Result<Exit>, signals: &Signals) -> Exit {
         self.events.finish();
         self.hooks.finish(|| !signals.interrupted());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use boot_netboot::time::Instant;
 
-/// What all workers know together of when a sled was last heard from.
+/// When a sled was last heard from, by any worker.
 #[derive(Debug)]
 pub(crate) struct Silence {
     /// When any worker last heard from a sled: nanoseconds of the clock, as all here.
@@ -16,7 +16,7 @@ pub(crate) struct Silence {
     drained: Vec<AtomicU64>,
 }
 
-/// How it stands.
+/// The state of the silence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lasts {
     /// A sled was heard from lately, or none could be.

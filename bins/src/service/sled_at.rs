@@ -43,8 +43,7 @@ impl fmt::Display for SledAt {
     }
 }
 
-/// What is said of the sleds on `link`: what is said of one there counts for more than what is
-/// said of its address.
+/// The entries for the sleds on `link`: one for LINK/MAC takes precedence over one for MAC.
 pub(crate) fn on<'a, T>(
     link: &str,
     said: impl Iterator<Item = (&'a SledAt, T)>,

@@ -1,5 +1,5 @@
-//! What a supervisor is told: that the server is ready, reloads, ends, and is alive. systemd alone
-//! asks for it, by `NOTIFY_SOCKET` and `WATCHDOG_USEC`.
+//! What a supervisor is notified of: that the server is ready, reloads, ends, and is alive. systemd
+//! alone asks for it, by `NOTIFY_SOCKET` and `WATCHDOG_USEC`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,8 +28,8 @@ impl Turns {
         self.0[worker].store(Self::ENDED, Ordering::Relaxed);
     }
 
-    /// Whether every worker's loop has turned since this was last asked with the same `seen`, or
-    /// has ended.
+    /// Whether every worker's loop has turned since the last call with the same `seen`, or has
+    /// ended.
     #[cfg_attr(
         all(not(target_os = "linux"), not(test)),
         expect(dead_code, reason = "only systemd asks for it")
@@ -55,12 +55,12 @@ mod systemd {
     use super::{Arc, Shared};
     use crate::say;
 
-    /// Tells the supervisor, if there is one; that it can't be told is no reason to end.
+    /// Notifies the supervisor, if there is one; a failure is no reason to end.
     pub(super) fn tell(states: &[NotifyState<'_>]) {
         let _ = sd_notify::notify(states);
     }
 
-    /// Keeps the watchdog from biting as long as all workers' loops turn.
+    /// Feeds the watchdog as long as all workers' loops turn.
     pub(super) fn start_watchdog(shared: &Arc<Shared>) {
         let Some(limit) = sd_notify::watchdog_enabled() else { return };
         let shared: Weak<Shared> = Arc::downgrade(shared);
@@ -71,8 +71,8 @@ mod systemd {
                     tell(&[NotifyState::Watchdog]);
                 }
                 drop(shared);
-                // Half of it is what sd_watchdog_enabled(3) recommends; what a stalled loop has
-                // missed is made up for at the next look.
+                // Half of it is what sd_watchdog_enabled(3) recommends; a loop that stalled shortly
+                // has a second chance within the limit.
                 thread::sleep(limit / 4);
             }
         });
@@ -82,7 +82,7 @@ mod systemd {
     }
 }
 
-/// Tells the supervisor that sleds are served, and feeds its watchdog from now on.
+/// Notifies the supervisor that sleds are served, and feeds its watchdog from now on.
 pub(super) fn ready(shared: &Arc<Shared>) {
     #[cfg(target_os = "linux")]
     {
@@ -93,13 +93,13 @@ pub(super) fn ready(shared: &Arc<Shared>) {
     let _ = shared;
 }
 
-/// Tells the supervisor that the server ends.
+/// Notifies the supervisor that the server ends.
 pub(super) fn stopping() {
     #[cfg(target_os = "linux")]
     systemd::tell(&[sd_notify::NotifyState::Stopping]);
 }
 
-/// Tells the supervisor that the configuration is read again while `reload` runs.
+/// Notifies the supervisor that the configuration is read again while `reload` runs.
 pub(super) fn reloading(reload: impl FnOnce()) {
     #[cfg(target_os = "linux")]
     if let Ok(now) = sd_notify::NotifyState::monotonic_usec_now() {

@@ -1,4 +1,4 @@
-//! What is answered, kept for a moment: many who ask cost no more than one.
+//! Answers, cached for a moment: many clients cost no more than one.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
@@ -33,7 +33,7 @@ pub(super) struct Answers {
 }
 
 impl Answers {
-    /// How old an answer may be.
+    /// How old a cached answer can be.
     const FRESH: Duration = Duration::from_millis(250);
 
     pub(super) fn new(rack: Arc<Mutex<Rack>>, metrics: Metrics) -> Self {
@@ -54,7 +54,7 @@ impl Answers {
         }
     }
 
-    /// Changes with all that can be answered.
+    /// Changes whenever any answer does.
     pub(super) fn version(&self) -> u64 {
         lock(&self.rack).version()
     }
@@ -68,7 +68,7 @@ impl Answers {
         let now = SystemTime::now();
         let time = rfc3339(now);
         let rack = lock(&self.rack);
-        // Made without the lock: only what it is made of is taken with it.
+        // Built without the lock, which is held only to copy the data.
         let answer = match subject {
             Subject::Sleds => {
                 let (sleds, ignored) = (rack.sled_views(), rack.ignored_views());

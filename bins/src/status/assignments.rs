@@ -17,7 +17,7 @@ use crate::service::control::{Asker, AssignmentsView, Refusal};
 /// Bytes of an order at most: a path has 4096 at most.
 const MOST_BYTES: usize = 8 << 10;
 
-/// Says what is assigned.
+/// Lists what is assigned.
 pub(super) async fn list(State(status): State<Arc<Status>>) -> Response {
     match status.desk.control.list().await {
         Some(assignments) => assigned(&assignments),
@@ -35,7 +35,7 @@ pub(super) async fn assign(
         return refused(StatusCode::FORBIDDEN, "this server was started without --control");
     };
     let Ok(Ok(body)) = timeout(ASKING, to_bytes(body, MOST_BYTES)).await else {
-        let why = format!("not a whole order of {MOST_BYTES} bytes at most");
+        let why = format!("not a complete order of at most {MOST_BYTES} bytes");
         return refused(StatusCode::BAD_REQUEST, &why);
     };
     let order = match serde_json::from_slice(&body) {
@@ -63,7 +63,7 @@ fn assigned(assignments: &AssignmentsView) -> Response {
 }
 
 fn busy() -> Response {
-    refused(StatusCode::SERVICE_UNAVAILABLE, "too many ask at once, or the server ends")
+    refused(StatusCode::SERVICE_UNAVAILABLE, "too many requests at once, or the server is ending")
 }
 
 fn refused(status: StatusCode, why: &str) -> Response {

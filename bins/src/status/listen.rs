@@ -27,7 +27,7 @@ const MOST_CONNECTIONS: usize = 64;
 pub(super) const ASKING: Duration = Duration::from_secs(10);
 /// How long a connection lasts at most, also one that is sent news: a page comes back by itself.
 const LASTING: Duration = Duration::from_mins(10);
-/// Until it is tried again to accept a connection when the system has refused.
+/// The pause before accepting a connection again when the system has refused.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Bytes of a request's head at most, and of what waits to be written at once.
 const BUFFER: usize = 16 << 10;
@@ -45,7 +45,7 @@ pub(super) struct SocketFile(PathBuf);
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // Somebody may have been faster.
+        // It may have been removed already.
         let _ = fs::remove_file(&self.0);
     }
 }
@@ -62,7 +62,7 @@ impl Listener {
                 remove_stale(path)?;
                 let listener = unix::UnixListener::bind(path)?;
                 let file = SocketFile(path.clone());
-                // Whoever is to read it is put into the group of the folder or of the process.
+                // Users who are to read it are put into the group of the folder or of the process.
                 fs::set_permissions(path, fs::Permissions::from_mode(0o660))?;
                 listener.set_nonblocking(true)?;
                 Ok((Self::Unix(listener), Some(file)))
@@ -72,7 +72,7 @@ impl Listener {
 }
 
 impl Listener {
-    /// What a browser takes, or a path. Of port 0 the system has made another.
+    /// A URL for a browser, or a path. The system has replaced port 0.
     pub(super) fn address(&self, wanted: &StatusAddress) -> String {
         match self {
             Self::Tcp(listener) => match listener.local_addr() {
@@ -88,7 +88,7 @@ impl Listener {
 fn remove_stale(path: &Path) -> io::Result<()> {
     let Ok(there) = fs::symlink_metadata(path) else { return Ok(()) };
     if !there.file_type().is_socket() {
-        return Err(io::Error::other("there is a file already, which is no socket"));
+        return Err(io::Error::other("a file is there already, and it is not a socket"));
     }
     match unix::UnixStream::connect(path) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
@@ -97,7 +97,7 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Serves all who come, without end.
+/// Serves all clients, forever.
 pub(super) async fn serve(listener: Listener, status: Arc<Status>) -> io::Result<Infallible> {
     let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     match listener {
@@ -128,7 +128,7 @@ pub(super) async fn serve(listener: Listener, status: Arc<Status>) -> io::Result
     }
 }
 
-/// Waits for room for one more. The semaphore is never closed, so there will be some.
+/// Waits until one more is allowed. The semaphore is never closed, so that will happen.
 async fn permit(room: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
     Arc::clone(room).acquire_owned().await.ok()
 }
@@ -148,7 +148,7 @@ fn attend<S>(
         .max_buf_size(BUFFER)
         .serve_connection(TokioIo::new(stream), service);
     tokio::spawn(async move {
-        // A client that goes away, or asks for what no server has, is its own business.
+        // A client that goes away, or sends a bad request, is not our failure.
         let _ = timeout(LASTING, connection).await;
         drop(permit);
     });

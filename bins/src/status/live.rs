@@ -1,5 +1,5 @@
-//! News for pages, as server-sent events. Whoever reads slowly gets the latest, and nothing of what
-//! came before: no more than one event waits for anybody.
+//! News for pages, as server-sent events. A slow reader gets the latest state, and skips what came
+//! before: at most one event waits for each reader.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -12,9 +12,10 @@ use tokio::time::{Instant, sleep_until};
 
 use super::answers::{Answers, Subject};
 
-/// Between two events for a page at least: nobody sees more.
+/// The least time between two events for a page: people see no more.
 const BETWEEN: Duration = Duration::from_secs(1);
-/// If nothing changes, that is said after this time, so that a page knows that it is still there.
+/// If nothing changes, a comment is sent after this time, so that a page can tell that the server
+/// is alive.
 const ALIVE: Duration = Duration::from_secs(10);
 
 /// How many pages are sent news.
@@ -25,7 +26,7 @@ impl Pages {
     /// Half of the connections: the others are for everything else.
     const MOST: usize = 32;
 
-    /// One more, if there may be.
+    /// One more, if that is allowed.
     pub(super) fn open(&self) -> Option<Page> {
         let before = self.0.fetch_add(1, Ordering::Relaxed);
         let page = Page(self.clone());
@@ -61,7 +62,7 @@ pub(super) fn news(page: Page, answers: Arc<Answers>) -> Body {
     }))
 }
 
-/// The next event. It is asked for when there is room for it.
+/// The next event. It is asked for when the connection can take it.
 async fn next(sent: &mut Sent) -> Bytes {
     if sent.version.is_none() {
         sent.version = Some(sent.answers.version());

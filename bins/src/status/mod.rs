@@ -1,8 +1,8 @@
-//! The status service: shows the rack to browsers, programs and monitoring. It only reads, but for
-//! images that it has assigned to sleds, if that is wanted.
+//! The status service: shows the rack to browsers, programs and monitoring. It is read-only, except
+//! that it can assign images to sleds, if that is enabled.
 //!
-//! It has a thread of its own, which yields to all others: whoever asks much, or reads slowly, gets
-//! what serving leaves. Connections are bounded in number, time and memory.
+//! It has a thread of its own, which yields to all others: clients that ask much, or read slowly,
+//! get what serving leaves. Connections are bounded in number, time and memory.
 
 mod answers;
 mod assignments;
@@ -28,11 +28,11 @@ use crate::service::rack::Rack;
 #[derive(Clone, Debug)]
 pub(crate) struct Desk {
     pub(crate) control: Control,
-    /// Whether it is open; if not, it only says what is assigned.
+    /// Whether assigning is enabled; if not, it only lists what is assigned.
     pub(crate) writable: bool,
 }
 
-/// Where the status service will listen: the system queues those who come.
+/// The socket of a status service that has not started yet: the system queues clients.
 #[derive(Debug)]
 pub(crate) struct Bound {
     listener: Listener,
@@ -54,7 +54,7 @@ impl Bound {
     }
 }
 
-/// A status service at work. Its socket in the file system, if it has one, goes with this.
+/// A status service at work. Its socket in the file system, if it has one, is removed with it.
 #[derive(Debug)]
 pub(crate) struct Service {
     _socket: Option<listen::SocketFile>,
@@ -62,8 +62,8 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Answers those who come to where it is `bound`, and shows them `rack` and `metrics`; what is
-    /// to be assigned goes to `desk`.
+    /// Answers clients of the socket `bound`, and shows them `rack` and `metrics`; what is to be
+    /// assigned goes to `desk`.
     ///
     /// # Errors
     ///
@@ -91,20 +91,20 @@ impl Service {
         Ok(Self { _socket: socket, address })
     }
 
-    /// Where it can be found: what a browser takes, or a path.
+    /// Its address: a URL for a browser, or a path.
     pub(crate) fn address(&self) -> &str {
         &self.address
     }
 }
 
-/// Has this thread wait for all that want to run. Only Linux has priorities of threads; elsewhere
-/// it runs as the others do.
+/// Has this thread yield to all others. Only Linux has priorities for threads; elsewhere it runs
+/// like the others.
 fn yield_to_others() {
     #[cfg(target_os = "linux")]
     {
         /// The lowest.
         const NICE: i32 = 19;
-        // If it can't be, it runs as the others do.
+        // If that fails, it runs like the others.
         let _: Result<_, _> = rustix::process::setpriority_process(None, NICE);
     }
 }

@@ -1,4 +1,4 @@
-//! What is where.
+//! The routes.
 
 use std::sync::{Arc, Mutex};
 
@@ -23,7 +23,7 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 pub(super) const JSON: &str = "application/json";
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 const NEWS: &str = "text/event-stream";
-/// What the OpenMetrics format is called.
+/// The media type of the OpenMetrics format.
 const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// The page loads nothing but what is embedded here, whatever a name in it may say.
@@ -47,7 +47,7 @@ impl Status {
     }
 }
 
-/// All that can be asked for, by `asker` if the system says who that is.
+/// All routes; `asker` is the client's process, if the system reports it.
 pub(super) fn router(status: Arc<Status>, asker: Option<Asker>) -> Router {
     let assignments = get(assignments::list).post(assignments::assign).layer(Extension(asker));
     Router::new()

@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-/// What stands below.
+/// The lines below.
 #[derive(Debug, Default)]
 pub(super) struct Footer {
     lines: Vec<String>,
@@ -15,7 +15,7 @@ pub(super) struct Footer {
 }
 
 impl Footer {
-    /// What has to be written so that `lines` stand there, and nothing of what stood there before.
+    /// What to write so that `lines` replace those that were there before.
     pub(super) fn replace(&mut self, lines: Vec<String>) -> String {
         let mut text = self.clear();
         self.lines = lines;
@@ -23,16 +23,16 @@ impl Footer {
         text
     }
 
-    /// What takes them off the screen.
+    /// What to write to erase them.
     pub(super) fn clear(&mut self) -> String {
         match std::mem::take(&mut self.drawn) {
             0 => String::new(),
-            // To the start of the line so many lines up, and from there everything is erased.
+            // Moves up this many lines, and erases everything from there.
             lines => format!("\x1b[{lines}F\x1b[J"),
         }
     }
 
-    /// What draws them below what has been written.
+    /// What to write to draw them below the other lines.
     pub(super) fn draw(&mut self) -> String {
         self.drawn = self.lines.len();
         self.lines.iter().fold(String::new(), |mut text, line| {

@@ -1,4 +1,4 @@
-//! Lines on stderr, which can't end a tool, nor delay it once a thread of their own writes them.
+//! Lines on stderr, which can't end a tool, nor delay it once a separate thread writes them.
 
 mod footer;
 pub mod record;
@@ -54,16 +54,15 @@ pub(crate) fn graded(level: Level, text: &str) {
     }
 }
 
-/// Queues a whole line, made by somebody who knows the style. Nothing is written if no thread
-/// writes.
+/// Queues a complete line, which has its style already. Nothing is written if no thread writes.
 pub(crate) fn whole(line: String) {
     if let Some(queue) = QUEUE.get() {
         queue.put(line);
     }
 }
 
-/// From now on these lines stand below all others, on a terminal. If the queue is full, those of
-/// before stay.
+/// From now on these lines stand below all others, on a terminal. If the queue is full, the
+/// previous ones stay.
 pub(crate) fn footer(lines: Vec<String>) {
     if let Some(queue) = QUEUE.get() {
         let _ = queue.items.try_send(Item::Footer(lines));
@@ -87,7 +86,7 @@ pub fn hold(tool: &'static str, style: Style) -> Held {
 }
 
 /// Lines that wait to be written.
-#[must_use = "they are not written before they are let go"]
+#[must_use = "they are not written before they are started"]
 pub struct Held(Option<Writer<Stderr>>);
 
 impl Held {
@@ -124,7 +123,7 @@ enum Item {
         /// Lines dropped before this one.
         lost: u64,
     },
-    /// What stands below all lines from now on.
+    /// The lines below all others from now on.
     Footer(Vec<String>),
     /// All before it have been written when this is dropped.
     End(Sender<()>),
@@ -188,7 +187,7 @@ impl<W: Write> Writer<W> {
                 }
                 Item::Footer(lines) => {
                     let text = self.footer.replace(lines);
-                    // What can't be drawn now is drawn anew in a moment.
+                    // If this fails, it is drawn again in a moment.
                     let _ = self.out.write_all(text.as_bytes());
                     None
                 }
@@ -321,7 +320,7 @@ mod tests {
         let terminal = Terminal::default();
         let (queue, writer) = queue("tool", Style::Plain, 16, terminal.clone());
         put(&queue, 0..2);
-        // Nobody writes yet.
+        // No thread writes yet.
         queue.finish(Duration::from_millis(1));
         assert_eq!(terminal.text(), "");
         let writing = thread::spawn(|| writer.run());

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::shown::acts;
 
-/// How grave something is.
+/// How severe something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
@@ -18,13 +18,13 @@ pub enum Level {
     Error,
     /// Somebody should look.
     Warn,
-    /// What happens when all is well.
+    /// What happens in normal operation.
     Info,
-    /// Every single thing, also what happens again and again.
+    /// Everything, including what happens again and again.
     Debug,
 }
 
-/// What a line of JSON has to say.
+/// The fields of a line of JSON.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Record {
     version: u8,
@@ -55,12 +55,12 @@ impl Record {
         }
     }
 
-    /// The record of a line that has only words.
+    /// The record of a line of plain text.
     pub fn notice(time: SystemTime, level: Level, text: String) -> Self {
         Self::new(time, level, "notice").with("text", text)
     }
 
-    /// Says which link and which sled it is about.
+    /// Sets which link and which sled it is about.
     #[must_use]
     pub fn about(self, link: Option<&str>, sled: Option<String>, name: Option<&str>) -> Self {
         Self { link: link.map(str::to_owned), sled, name: name.map(str::to_owned), ..self }
@@ -76,7 +76,7 @@ impl Record {
     /// The record as one line, which ends in a newline. Characters that would act on a terminal
     /// are escaped.
     pub fn line(&self) -> String {
-        // There is no map here with keys that are not strings, which is all that could fail.
+        // Only a map with keys that are not strings could fail, and there is none.
         let json = serde_json::to_string(self).unwrap_or_default();
         let mut line = String::with_capacity(json.len() + 1);
         for character in json.chars() {
@@ -94,7 +94,7 @@ impl Record {
 
 /// A moment as RFC 3339 has it, in UTC, to the millisecond.
 pub fn rfc3339(time: SystemTime) -> String {
-    // The clock of a machine that has none may say anything.
+    // A machine without a clock may report any time.
     let last = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(253_402_300_799);
     let time = time.clamp(SystemTime::UNIX_EPOCH, last);
     format_rfc3339_millis(time).to_string()

@@ -1,4 +1,4 @@
-//! How a line looks: for whom it is, and whether it says when.
+//! How a line looks: for people or programs, with or without the time.
 
 use std::io;
 use std::time::SystemTime;
@@ -11,10 +11,10 @@ use crate::shown::Shown;
 /// How lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Style {
-    /// Only the words.
+    /// Only the text.
     #[default]
     Plain,
-    /// The time, then the words.
+    /// The time, then the text.
     Timed,
     /// A record of JSON.
     Json,

@@ -64,7 +64,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "demo")]
     pub(crate) config: Option<PathBuf>,
 
-    /// Check the configuration, say what would be served, and exit
+    /// Check the configuration, print what would be served, and exit
     #[arg(long, requires = "config")]
     pub(crate) check_config: bool,
 
@@ -96,14 +96,14 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) share_link: bool,
 
-    /// Become this user once links and sockets are open. Only root can; whoever starts as another
+    /// Become this user once links and sockets are open. Only root can; a server started by another
     /// user keeps no privilege either
     #[arg(long, value_name = "NAME", value_hint = ValueHint::Username)]
     pub(crate) user: Option<String>,
 
     /// How fast to send on each link: `auto` finds the rate that the link carries, in all and to
     /// each sled; a rate such as 9.4Gbit sets a limit on top; `max` sends as fast as the link
-    /// takes frames, however many are lost behind it. [default: auto]
+    /// takes frames, however many are lost beyond it. [default: auto]
     #[arg(long, value_name = "RATE", value_parser = config::pace)]
     pub(crate) rate: Option<Pace>,
 
@@ -121,7 +121,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", requires = "gathers")]
     pub(crate) expect: Option<NonZeroUsize>,
 
-    /// Log nothing about single sleds
+    /// Log nothing about individual sleds
     #[arg(short, long)]
     pub(crate) quiet: bool,
 
@@ -169,7 +169,7 @@ fn workers(text: &str) -> Result<NonZeroUsize, String> {
     config::workers(count)
 }
 
-/// Whom MAC names.
+/// Which sleds MAC names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Who {
     Any,

@@ -101,9 +101,9 @@ fn address(number: usize) -> MacAddr {
     MacAddr::new([0x02, 0, 0, 0, high, low])
 }
 
-/// An image that is the same everywhere, no two words of which are: so the README can name its sum.
+/// An image that is the same everywhere, without two equal words: so the README can name its sum.
 fn own_image() -> anyhow::Result<Contents> {
-    // 2^64 by the golden ratio: multiples of it are spread evenly.
+    // 2^64 divided by the golden ratio: multiples of it are spread evenly.
     const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
     let fill = |bytes: &mut [u8]| {
         for (word, number) in bytes.chunks_exact_mut(8).zip(0_u64..) {

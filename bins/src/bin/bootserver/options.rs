@@ -61,7 +61,7 @@ fn demo(args: Args) -> anyhow::Result<Options> {
     Ok(Options::Demo { sleds, image })
 }
 
-/// What the configuration says, if there is one, and the command line has not said otherwise.
+/// Merges the command line with the configuration, if there is one; the command line wins.
 fn serve(args: Args) -> anyhow::Result<ServeOptions> {
     let config = args.config.as_deref().map(Config::read).transpose()?.unwrap_or_default();
     let links = match args.link {
@@ -71,7 +71,7 @@ fn serve(args: Args) -> anyhow::Result<ServeOptions> {
     };
     let (mut images, mut macs) = (args.images, args.sleds);
     if let Some(image) = args.image {
-        // With --image, IMAGE may be left out: what then stands in its place says who is served.
+        // With --image, IMAGE may be left out: then the first MAC stands in its place.
         match image.to_str().filter(|_| !images.is_empty()).map(several) {
             Some(Ok(first)) => drop(macs.splice(..0, first)),
             _ => images.insert(0, image),
@@ -138,7 +138,7 @@ fn serve(args: Args) -> anyhow::Result<ServeOptions> {
 const CACHE_SIZE: u64 = 16 << 30;
 const REFRESH: Duration = Duration::from_mins(1);
 
-/// The sleds of the configuration; what is `assigned` on the command line is instead of theirs.
+/// The sleds of the configuration; what is `assigned` on the command line replaces their images.
 fn entries(assigned: Vec<Assignment>, mut listed: Vec<SledEntry>) -> Vec<SledEntry> {
     let mut others = Vec::new();
     for assignment in assigned {
@@ -153,13 +153,13 @@ fn entries(assigned: Vec<Assignment>, mut listed: Vec<SledEntry>) -> Vec<SledEnt
     listed
 }
 
-/// Who of those in the configuration is served.
+/// Which of the configuration's sleds are served.
 fn listed(whom: Whom, sleds: &[SledEntry]) -> anyhow::Result<Serve> {
     match whom {
         Whom::All => Ok(Serve::All),
         Whom::Any => Ok(Serve::First),
         Whom::Listed => {
-            ensure!(!sleds.is_empty(), "serve: \"listed\" needs a [[sled]] at least");
+            ensure!(!sleds.is_empty(), "serve: \"listed\" needs at least one [[sled]]");
             Ok(Serve::These(sleds.iter().map(|entry| entry.sled.address).collect()))
         }
     }
@@ -167,7 +167,7 @@ fn listed(whom: Whom, sleds: &[SledEntry]) -> anyhow::Result<Serve> {
 
 /// How sleds are gathered.
 fn gather(Gathering { gather, expect }: Gathering, serve: &Serve) -> anyhow::Result<Together> {
-    /// If nothing else is said.
+    /// The default.
     const GATHER: Duration = Duration::from_secs(6);
     let named = match serve {
         Serve::These(sleds) => Some(sleds.len()),
@@ -194,7 +194,7 @@ fn everyone(sleds: &[Who]) -> anyhow::Result<Serve> {
     addresses.collect::<Result<_, _>>().map(Serve::These)
 }
 
-/// Everybody whom one word names.
+/// All that one word names.
 fn several(text: &str) -> Result<Vec<Who>, String> {
     text.split(',').map(str::parse).collect()
 }

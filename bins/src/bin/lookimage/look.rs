@@ -148,7 +148,7 @@ impl Look<'_> {
         Ok(found)
     }
 
-    /// Whether whoever receives the contents should continue.
+    /// Fails if there is no reason to read on.
     fn go_on(&self) -> io::Result<()> {
         if self.signals.stopped() || self.is_for_nobody() {
             return Err(io::ErrorKind::Interrupted.into());

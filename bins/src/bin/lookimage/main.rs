@@ -1,4 +1,4 @@
-//! `lookimage`: says what a boot image is, whether it is good, and what would boot from it.
+//! `lookimage`: shows what a boot image is, whether it is good, and what would boot from it.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 

@@ -49,7 +49,7 @@ pub(crate) struct Args {
           value_parser = level)]
     pub(crate) level: u8,
 
-    /// Threads that compress. By default as many as there are cores or, below `make -j`, as make's
+    /// Threads that compress. By default as many as there are cores or, under `make -j`, as make's
     /// jobserver has jobs to spare
     #[arg(short = 'j', long, value_name = "N", visible_alias = "threads")]
     pub(crate) jobs: Option<NonZeroUsize>,

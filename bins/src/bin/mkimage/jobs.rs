@@ -1,4 +1,4 @@
-//! How many threads compress: below a `make -j`, no more than its jobserver has jobs to spare, so
+//! How many threads compress: under a `make -j`, no more than its jobserver has jobs to spare, so
 //! that images that are made at the same time share the cores.
 
 use std::io;
@@ -17,7 +17,7 @@ pub(crate) struct Jobs {
 }
 
 impl Jobs {
-    /// As many as were `asked` for at most, or as there are cores. To be called before anything is
+    /// At most as many as `asked` for, or as there are cores. To be called before anything is
     /// opened: MAKEFLAGS may name descriptors that are closed.
     pub(crate) fn take(asked: Option<NonZeroUsize>) -> Self {
         let Some(client) = client() else { return Self { asked, tokens: None } };
@@ -50,7 +50,7 @@ fn cores() -> NonZeroUsize {
     thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
-/// A token that nobody needs at the moment.
+/// A token that no other job needs at the moment.
 fn spare(client: &Client) -> io::Result<Option<Acquired>> {
     match client.try_acquire() {
         // The pipe of an older make.
@@ -68,8 +68,8 @@ fn spare(client: &Client) -> io::Result<Option<Acquired>> {
 /// The jobserver that the environment names, if there is one and it can be reached.
 fn client() -> Option<Client> {
     #[expect(unsafe_code, reason = "what the environment names is opened")]
-    // SAFETY: the descriptors that MAKEFLAGS names are make's, as `check_pipe` has it verified: they
-    // are pipes, open since before `main`, and nothing in this process has opened one by number.
+    // SAFETY: the descriptors that MAKEFLAGS names are make's (`check_pipe` verifies that they are
+    // pipes), open since before `main`, and nothing in this process has opened one by number.
     let found = unsafe { Client::from_env_ext(true) };
     found.client.ok()
 }

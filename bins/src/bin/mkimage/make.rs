@@ -149,7 +149,7 @@ impl Raw {
         Ok(Self { file, size })
     }
 
-    /// The contents of a pipe as an unnamed file, in the folder of the image, which must have room
+    /// The contents of a pipe as an unnamed file, in the folder of the image, which needs the space
     /// anyway.
     fn spool(mut pipe: File, folder: &Path, signals: &Signals) -> anyhow::Result<Self> {
         const BLOCK: usize = 256 << 10;
@@ -191,7 +191,7 @@ fn progress_bar(args: &Args, size: u64) -> ProgressBar {
     bar.with_style(style)
 }
 
-/// Warns of boot sources that would refuse the image although it is meant for them; with
+/// Warns about boot sources that would refuse the image although it is meant for them; with
 /// `--strict`, fails.
 fn check_verdicts(args: &Args, packed: &Packed) -> anyhow::Result<()> {
     let header = &packed.header;
@@ -212,7 +212,7 @@ fn check_verdicts(args: &Args, packed: &Packed) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads the image back, and says how long that took.
+/// Reads the image back, and returns how long that took.
 fn verify(image: &Output, args: &Args, signals: &Signals) -> anyhow::Result<Duration> {
     let started = Instant::now();
     let stop = || if signals.stopped() { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) };

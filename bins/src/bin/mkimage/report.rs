@@ -16,7 +16,7 @@ struct Report {
     image: Description,
     padding: u64,
     incompressible: bool,
-    /// That compressed, if any did.
+    /// Those that compressed, if any did.
     threads: Option<usize>,
     verified: bool,
     /// Of a compressed image that replaces another one.
@@ -43,14 +43,14 @@ pub(crate) fn last_payload(path: &Path) -> Option<u64> {
     Some(last.header().data_size)
 }
 
-/// The seconds that every recovery takes less with `packed` than with a payload of `last` bytes.
+/// The seconds that `packed` saves in every recovery, compared with a payload of `last` bytes.
 pub(crate) fn saved(packed: &Packed, last: Option<u64>) -> Option<f64> {
     let header = &packed.header;
     let last = last.filter(|_| header.compressed)?;
     Some(recovery_seconds(last) - recovery_seconds(header.data_size))
 }
 
-/// What is said of `packed` beside what it replaces.
+/// Compares `packed` with what it replaces.
 pub(crate) fn gain(packed: &Packed, saved: f64) -> String {
     let takes = recovery_seconds(packed.header.data_size);
     let (seconds, word) = (saved.abs(), if saved < 0.0 { "more" } else { "less" });

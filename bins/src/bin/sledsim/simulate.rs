@@ -69,7 +69,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     Ok(if outcome.booted == args.sleds { Exit::Success } else { Exit::Failure })
 }
 
-/// Runs the scenarios of sleds in step, and says which bounds are kept.
+/// Runs the scenarios of sleds in step, and prints which bounds are kept.
 fn judge_together(out: &mut impl Write, image: &Contents, seed: u64) -> anyhow::Result<Exit> {
     let mut exit = Exit::Success;
     writeln!(
@@ -103,7 +103,7 @@ fn judge_together(out: &mut impl Write, image: &Contents, seed: u64) -> anyhow::
     Ok(exit)
 }
 
-/// Contents of which no two blocks are the same.
+/// Contents without two equal blocks.
 fn made_up(mebibytes: u32) -> anyhow::Result<Contents> {
     ensure!(mebibytes > 0, "--size 0: no sled boots an image of less than 1 MiB");
     let size = (mebibytes as usize) << 20;

@@ -62,7 +62,7 @@ fn what_broke_off_is_continued_from_there() {
 
 #[test]
 fn two_versions_are_never_mixed() {
-    // The others are of servers that heed neither range nor condition, or no condition.
+    // The others are of servers that ignore ranges and conditions, or conditions only.
     for tricks in [vec![], vec![Trick::Plain], vec![Trick::Unconditional]] {
         let mut lab = Lab::new();
         lab.server.put("/x.img", &image(0).bytes, Some("0"));
@@ -193,13 +193,13 @@ fn a_store_that_is_away_leaves_the_last_good_image_in_service_also_after_a_resta
     let mut lab = Lab::new();
     drop(with_first(&mut lab));
     lab.cache = None;
-    // Nobody listens there.
+    // Nothing listens there.
     lab.server.remove("/x.img");
     let mut follower = lab.follow("/x.img");
     wait(follower.recheck()).unwrap();
     refresh(&mut follower).unwrap_err();
     assert_eq!(lab.sums(&follower), [image(0).contents]);
-    // And what has been broken meanwhile is fetched again.
+    // And an image that was corrupted meanwhile is fetched again.
     let path = lab.cache().image(image(0).contents);
     fs::write(path, b"broken").unwrap();
     wait(follower.recheck()).unwrap();
@@ -233,7 +233,7 @@ fn what_the_cache_has_already_is_not_fetched_to_the_end() {
     let mut lab = Lab::new();
     let first = with_first(&mut lab);
     lab.server.put("/copy.img", &image(0).bytes, Some("copy"));
-    // All that comes is the header, and a little more.
+    // Only the header arrives, and a little more.
     lab.server.play("/copy.img", [Trick::Cut(8192)]);
     let mut copy = lab.follow("/copy.img");
     refresh(&mut copy).unwrap();
@@ -289,7 +289,7 @@ fn a_folder_of_files_is_followed_image_by_image() {
     let both = [("a.img".to_owned(), image(0).contents), ("b.img".to_owned(), image(1).contents)];
     let served = lab.cache().served(&key).unwrap();
     assert_eq!(served, BTreeMap::from(both.clone()));
-    // One that is broken keeps its old self, and holds up no other.
+    // If one is broken, its last good version stays, and the others are not held up.
     fs::write(share.join("a.img"), b"broken").unwrap();
     fs::write(share.join("c.img"), image(2).bytes).unwrap();
     let error = refresh(&mut follower).unwrap_err();

@@ -22,7 +22,7 @@ use super::follow::Follower;
 use super::patience::Patience;
 use super::source::Source;
 
-/// Times for tests that wait for a failure; what goes well takes no part of them.
+/// Times for tests that wait for a failure; successes do not wait for them.
 const SHORT: Patience = Patience {
     connect: Duration::from_mins(1),
     stall: Duration::from_millis(300),

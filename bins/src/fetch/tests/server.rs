@@ -1,4 +1,4 @@
-//! A web server that does what is asked of it, or plays a trick.
+//! A web server that answers properly, or plays a trick.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{BufRead, BufReader, Write};
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// What is done with one request instead of answering it as it should be.
+/// What is done with one request instead of answering it properly.
 #[derive(Clone, Debug)]
 pub(super) enum Trick {
     /// The connection ends after this many bytes of the body.
@@ -16,11 +16,11 @@ pub(super) enum Trick {
     Stall(usize),
     /// Bytes come one at a time, with a pause after each.
     Drip(Duration),
-    /// A body shorter by so many bytes, with a length to match.
+    /// A body shorter by this many bytes, with a length to match.
     Short(usize),
     /// Another status, with a body.
     Status(&'static str, &'static str),
-    /// Look over there.
+    /// A redirection to there.
     Redirect(String),
     /// The answer to a request without range and condition.
     Plain,
@@ -58,7 +58,7 @@ impl Server {
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let (stream, state) = (stream.unwrap(), Arc::clone(&shared));
-                // Whoever hangs up has seen enough.
+                // A client that hangs up has seen enough.
                 thread::spawn(move || drop(serve(&stream, &state)));
             }
         });
@@ -69,7 +69,7 @@ impl Server {
         format!("http://{}{path}", self.address)
     }
 
-    /// Has `bytes` at `path` under an entity tag, or without one.
+    /// Serves `bytes` at `path` under an entity tag, or without one.
     pub(super) fn put(&self, path: &str, bytes: &[u8], etag: Option<&str>) {
         let etag = etag.map(|etag| format!("\"{etag}\""));
         let mut state = self.state.lock().unwrap();
@@ -178,7 +178,7 @@ fn answer_of(
             start_answer(stream, status, &headers, body.len())?;
             let mut out = stream;
             out.write_all(&body[..after])?;
-            // Until the other side has had enough.
+            // Until the client hangs up.
             let mut rest = BufReader::new(stream).lines();
             rest.next().map_or(Ok(()), |line| line.map(drop))
         }

@@ -5,7 +5,7 @@ use std::io;
 use nix::unistd::geteuid;
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
 
-/// What lets root read, replace and give back files of others, as it is expected to.
+/// Those that let root read, replace and chown files of other users, as it is expected to.
 const OF_FILES: [(CapabilitySet, &str); 4] = [
     (CapabilitySet::CHOWN, "cap_chown"),
     (CapabilitySet::DAC_OVERRIDE, "cap_dac_override"),
@@ -13,8 +13,8 @@ const OF_FILES: [(CapabilitySet, &str); 4] = [
     (CapabilitySet::FOWNER, "cap_fowner"),
 ];
 
-/// Gives up all capabilities, or those of root that have nothing to do with files. Says which are
-/// left.
+/// Gives up all capabilities, or those of root that have nothing to do with files. Returns which
+/// are left.
 ///
 /// # Errors
 ///

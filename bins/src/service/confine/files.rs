@@ -1,4 +1,4 @@
-//! Which files the server has to do with.
+//! Which files the server uses.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,7 +11,7 @@ use crate::fetch;
 use crate::service::StatusAddress;
 use crate::service::options::ServeOptions;
 
-/// Files and folders, by what is done with them and all below them.
+/// Files and folders, by what is done with them and everything below them.
 #[derive(Debug, Default)]
 pub(super) struct Files {
     pub(super) read: BTreeSet<PathBuf>,
@@ -23,7 +23,7 @@ pub(super) struct Files {
     pub(super) connects: bool,
 }
 
-/// Makes what has to be there before it can be named.
+/// Creates what must exist before it can be named in a rule.
 ///
 /// # Errors
 ///
@@ -86,8 +86,9 @@ impl Files {
     }
 }
 
-/// The folder that stays when a file system is mounted at `path`, or anew: the nearest one above it
-/// that is there and no mount point. The root, below which everything is, does not count.
+/// The folder that stays when a file system is mounted at `path`, or mounted again: the nearest one
+/// above it that exists and is not a mount point. The root does not count, since everything is
+/// below it.
 fn lasting(path: &Path) -> Option<PathBuf> {
     let path = std::path::absolute(path).ok()?;
     let device = |path: &Path| fs::metadata(path).map(|found| found.dev()).ok();
@@ -163,7 +164,7 @@ mod tests {
         assert_eq!(lasting(&here.join("share/images")), Some(here.clone()));
         fs::create_dir_all(here.join("share/images")).unwrap();
         assert_eq!(lasting(&here.join("share/images")), Some(here.join("share/images")));
-        // A mount point, on every system that has it.
+        // A mount point, wherever it exists.
         assert_eq!(lasting(Path::new("/proc")), None);
         assert_eq!(lasting(Path::new("/no/such/folder")), None);
     }

@@ -1,4 +1,4 @@
-//! Landlock (landlock(7)): which files may be opened, and what may be reached beside.
+//! Landlock (landlock(7)): which files may be opened, and what else may be reached.
 
 use std::env;
 
@@ -12,22 +12,22 @@ use super::files::Files;
 /// Why the process is not bound.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refused {
-    #[error("not in this kernel, as it takes Linux 5.19, or not permitted here")]
+    #[error("not in this kernel (it needs Linux 5.19), or not permitted here")]
     Kernel,
     #[error(transparent)]
     System(#[from] RulesetError),
 }
 
-/// Binds the calling thread, and all that it starts from now on, to `files`: none may be executed,
-/// no TCP port may be taken and, unless something is fetched, none be called; no process outside
-/// gets a signal or, by an abstract name, a connection. Kernels that are too old for a part of it
-/// do without that part.
+/// Binds the calling thread, and all that it starts from now on, to `files`: no file may be
+/// executed, no TCP port may be bound and, unless something is fetched, none connected to; no
+/// process outside can be sent a signal or, by an abstract name, connected to. Kernels that are too
+/// old for a part of it skip that part.
 ///
 /// # Errors
 ///
 /// If there is no Landlock, or one that permits no renaming from folder to folder at all.
 pub(super) fn restrict(files: &Files) -> Result<(), Refused> {
-    // The last one that brought rights of which something is taken away here.
+    // The last one that added rights that are taken away here.
     const LATEST: ABI = ABI::V6;
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
     let write = AccessFs::from_all(LATEST)
@@ -55,7 +55,7 @@ pub(super) fn restrict(files: &Files) -> Result<(), Refused> {
     }
 }
 
-/// A supervisor may be told by an abstract name.
+/// A supervisor's socket can have an abstract name.
 fn scopes() -> BitFlags<Scope> {
     let supervisor = env::var_os("NOTIFY_SOCKET");
     let is_abstract = supervisor.is_some_and(|name| name.as_encoded_bytes().starts_with(b"@"));

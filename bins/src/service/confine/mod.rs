@@ -1,7 +1,7 @@
 //! Least privilege: once links and sockets are open, the process drops what it no longer needs.
 //!
-//! Linux has privileges for each thread, and a new thread has those of the one that starts it. So
-//! all of this is done while there is only one thread:
+//! Linux has privileges for each thread, and a new thread inherits those of the one that starts it.
+//! So all of this is done while there is only one thread:
 //!
 //! ```text
 //! root, or cap_net_raw --open links and sockets--> --user, capabilities, Landlock --> threads
@@ -52,7 +52,7 @@ pub(super) fn check(options: &ServeOptions) -> anyhow::Result<()> {
 ///
 /// # Errors
 ///
-/// If the system refuses, or the user may not write what the server is to keep.
+/// If the system refuses, or the user may not write the files that the server keeps.
 pub(super) fn confine(options: &ServeOptions, tx: TxPath) -> anyhow::Result<Confined> {
     if let Some(name) = &options.user {
         let socket = match &options.reporting.status {
@@ -63,7 +63,7 @@ pub(super) fn confine(options: &ServeOptions, tx: TxPath) -> anyhow::Result<Conf
     }
     let mut confined = Confined::default();
     confined.restrict(options, tx)?;
-    // As the user that it is now.
+    // As the user that the process has become.
     if let Some(path) = &options.state {
         state::try_write(path)?;
     }
@@ -86,15 +86,15 @@ impl Confined {
         }
         let reporting = &options.reporting;
         if reporting.on_finish.is_some() || reporting.on_fail.is_some() {
-            let text = "commands are run after boots, which no_new_privs and Landlock would bind \
-                        too: only workers are bound";
+            let text = "commands are run after boots, which no_new_privs and Landlock would \
+                        restrict too: only workers are";
             self.say(Level::Info, text.to_owned());
         } else {
             rustix::thread::set_no_new_privs(true).context("no_new_privs")?;
             files::prepare(options)?;
             let files = files::Files::of(options);
             for path in files.missing() {
-                let text = format!("{}: is not there, and can't be read later", path.display());
+                let text = format!("{}: does not exist, and can't be read later", path.display());
                 self.say(Level::Warn, text);
             }
             match landlock::restrict(&files) {
@@ -106,7 +106,7 @@ impl Confined {
             Ok(filter) => {
                 self.workers = Some(filter);
                 if tx == TxPath::Uring {
-                    let text = "io_uring does for workers what their system calls may not: only \
+                    let text = "io_uring lets workers do what their system calls may not: only \
                                 files and privileges are kept from them";
                     self.say(Level::Info, text.to_owned());
                 }
@@ -127,7 +127,7 @@ impl Confined {
         self.news.push((level, text));
     }
 
-    /// Says what is left to the process.
+    /// Reports what is left to the process.
     pub(super) fn tell(&mut self, events: &Events) {
         for (level, text) in self.news.drain(..) {
             events.tell(What::Notice(level, text));
@@ -153,7 +153,7 @@ impl Confined {
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         match folder.canonicalize() {
             Ok(folder) => readable.iter().any(|readable| folder.starts_with(readable)),
-            // That it is not there is said by whoever looks for it.
+            // A missing file is reported where it is looked for.
             Err(_) => true,
         }
     }

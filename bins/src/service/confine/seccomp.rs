@@ -1,4 +1,4 @@
-//! Seccomp (seccomp(2)): which system calls a worker may make. It reads what strangers send.
+//! Seccomp (seccomp(2)): which system calls a worker may make. Workers read what strangers send.
 
 use std::collections::BTreeMap;
 use std::env::consts::ARCH;
@@ -9,7 +9,7 @@ use seccompiler::{
     SeccompRule, TargetArch, apply_filter,
 };
 
-/// What a worker is bound to.
+/// A worker's filter.
 #[derive(Debug)]
 pub(super) struct Filter(BpfProgram);
 
@@ -25,7 +25,7 @@ const COMMON: &[i64] = &[
     libc::SYS_getsockopt,
     libc::SYS_setsockopt,
     libc::SYS_close,
-    // The hold on a link: who asks is dismissed, who shares takes it.
+    // The hold on a link: closing those that ask, taking a shared one over.
     libc::SYS_accept4,
     libc::SYS_bind,
     libc::SYS_listen,
@@ -40,7 +40,7 @@ const COMMON: &[i64] = &[
     libc::SYS_clock_gettime,
     libc::SYS_clock_nanosleep,
     libc::SYS_getrandom,
-    // What the C library and the kernel need of a thread: signals, its start and its end.
+    // What the C library and the kernel need in a thread: signals, its start and its end.
     libc::SYS_rt_sigreturn,
     libc::SYS_rt_sigprocmask,
     libc::SYS_restart_syscall,
@@ -50,7 +50,7 @@ const COMMON: &[i64] = &[
     libc::SYS_sched_getaffinity,
     libc::SYS_gettid,
     libc::SYS_exit,
-    // What it says if it panics, and how it would end if it panicked twice.
+    // The message of a panic, and the abort of a double one.
     libc::SYS_write,
     libc::SYS_getpid,
     libc::SYS_tgkill,
@@ -66,8 +66,8 @@ impl Filter {
     pub(super) fn new(tx: TxPath) -> Result<Self, seccompiler::Error> {
         let filter = SeccompFilter::new(
             calls(tx)?,
-            // As if there were no privilege for it: a server that goes on is better than one that
-            // is killed for what a new C library calls.
+            // As if the privilege were missing: a server that goes on is better than one that is
+            // killed for a call of a new C library.
             SeccompAction::Errno(libc::EPERM.cast_unsigned()),
             SeccompAction::Allow,
             TargetArch::try_from(ARCH)?,
@@ -85,20 +85,21 @@ impl Filter {
     }
 }
 
-/// Calls that workers make with few values of one argument: the call, which argument, and the values.
+/// Calls that workers make with only a few values of one argument: the call, which argument, and
+/// the values.
 #[allow(clippy::unnecessary_cast, reason = "the constants' type is the C library's choice")]
 const WITH: &[(i64, u8, &[u64])] = &[
     // News of links come by netlink; the hold on a link is a Unix socket.
     (libc::SYS_socket, 0, &[libc::AF_NETLINK as u64, libc::AF_UNIX as u64]),
     // Whether the link is there; a socket that does not wait.
     (libc::SYS_ioctl, 1, &[libc::SIOCGIFNAME, libc::FIONBIO]),
-    // Timers that end on time; and names of memory, which the C library gives.
+    // Timers that end on time; and names of mappings, which the C library sets.
     (libc::SYS_prctl, 0, &[libc::PR_SET_TIMERSLACK as u64, libc::PR_SET_VMA as u64]),
-    // The standard library looks whether a descriptor is open that it closes, if not optimised.
+    // Unoptimised, the standard library checks that a descriptor is open before it closes it.
     (libc::SYS_fcntl, 1, &[libc::F_GETFD as u64]),
 ];
 
-/// What io_uring takes besides. A worker makes its ring itself, as no other thread may use it.
+/// What io_uring needs besides. A worker makes its ring itself, as no other thread may use it.
 const URING: &[i64] =
     &[libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register];
 
@@ -112,7 +113,7 @@ fn calls(tx: TxPath) -> Result<Calls, seccompiler::Error> {
         let rules = values.iter().map(|&value| rule(argument, SeccompCmpOp::Eq, value));
         calls.insert(call, rules.collect::<Result<_, _>>()?);
     }
-    // No memory becomes a program.
+    // No mapping becomes executable.
     let executable = u64::from(libc::PROT_EXEC.cast_unsigned());
     for call in [libc::SYS_mmap, libc::SYS_mprotect] {
         calls.insert(call, vec![rule(2, SeccompCmpOp::MaskedEq(executable), 0)?]);
@@ -120,7 +121,7 @@ fn calls(tx: TxPath) -> Result<Calls, seccompiler::Error> {
     Ok(calls)
 }
 
-/// The lower half of an argument is so.
+/// A rule on the lower half of an argument.
 fn rule(argument: u8, is: SeccompCmpOp, value: u64) -> Result<SeccompRule, seccompiler::Error> {
     let condition = SeccompCondition::new(argument, SeccompCmpArgLen::Dword, is, value)?;
     Ok(SeccompRule::new(vec![condition])?)

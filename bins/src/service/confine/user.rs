@@ -30,7 +30,7 @@ pub(super) fn find(name: &str) -> anyhow::Result<Wanted> {
 }
 
 impl Wanted {
-    /// Gives up being anybody else, for good. The user gets the `socket` in the file system.
+    /// Gives up being any other user, for good. The user gets the `socket` in the file system.
     ///
     /// # Errors
     ///
@@ -49,14 +49,14 @@ impl Wanted {
         // Groups first: only root may change them.
         initgroups(&name, user.gid).with_context(shown)?;
         setgid(user.gid).with_context(shown)?;
-        // Of root this changes the real and the saved user too.
+        // For root this changes the real and the saved user too.
         setuid(user.uid).with_context(shown)?;
         ensure!(setuid(Uid::from_raw(0)).is_err(), "{}: could become root again", shown());
         Ok(())
     }
 }
 
-/// What the user is called that the process is.
+/// The name of the user that the process runs as.
 pub(super) fn current() -> String {
     let uid = geteuid();
     match User::from_uid(uid) {

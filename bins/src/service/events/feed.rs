@@ -1,4 +1,4 @@
-//! The thread that all events go to, and from it to everybody who wants to know.
+//! The thread that all events go to, and from there to all consumers.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -16,7 +16,7 @@ use crate::service::metrics::Metrics;
 use crate::service::rack::Rack;
 use crate::stderr::{self, Style};
 
-/// Who wants to know what happens.
+/// The consumers of events.
 #[derive(Debug)]
 pub(crate) struct Consumers {
     pub(crate) journal: Journal,
@@ -28,7 +28,7 @@ pub(crate) struct Consumers {
     pub(crate) metrics: Metrics,
     pub(crate) hooks: Hooks,
     pub(crate) display: Option<Display>,
-    /// Whether somebody looks at the rack while it is served.
+    /// Whether the rack is watched while it is served.
     pub(crate) is_watched: bool,
 }
 
@@ -36,16 +36,16 @@ pub(crate) struct Consumers {
 pub(crate) struct Feed {
     to: Consumers,
     items: Receiver<Item>,
-    /// Where commands tell what they said, and losses are counted.
+    /// Where commands report their output, and losses are counted.
     events: Events,
     drawn: Instant,
 }
 
 impl Feed {
-    /// How often the display is drawn at most: more often nobody reads it.
+    /// How often the display is drawn at most: no one reads faster.
     const DRAW_EVERY: Duration = Duration::from_millis(250);
 
-    /// Starts the thread, and returns where things are told.
+    /// Starts the thread, and returns where events are reported.
     ///
     /// # Errors
     ///
@@ -85,7 +85,7 @@ impl Feed {
         }
     }
 
-    /// When something is to be done even if nothing happens.
+    /// When something is due even if nothing happens.
     fn due(&self) -> Option<Instant> {
         let drawn = self.to.display.as_ref().map(|_| self.drawn + Self::DRAW_EVERY);
         self.to.journal.due().into_iter().chain(drawn).min()

@@ -52,14 +52,14 @@ pub(crate) struct InService {
     pub(crate) checksum: Checksum,
 }
 
-/// What each boot source says of an image, by the checksum of its contents.
+/// Each boot source's verdict on an image, by the checksum of its contents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Judged {
     pub(crate) checksum: Checksum,
     pub(crate) verdicts: Vec<SourceVerdict>,
 }
 
-/// What one boot source says.
+/// One boot source's verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SourceVerdict {
     pub(crate) source: String,

@@ -1,5 +1,5 @@
-//! What of all that happens is worth a line: a sled that wants another image must not fill the log,
-//! and a flood of one kind must drown no other.
+//! Which events are worth a line: a sled that wants another image must not fill the log, and a
+//! flood of one kind must not drown the others.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,20 +14,20 @@ use crate::stderr::record::Level;
 /// Decides what is logged.
 #[derive(Debug)]
 pub(crate) struct Journal {
-    /// Whether nothing is said of single sleds.
+    /// Whether nothing is logged about individual sleds.
     pub(crate) quiet: bool,
-    /// What is less grave is not logged.
+    /// Less severe events are not logged.
     pub(crate) level: Level,
     /// Whether progress is shown elsewhere.
     pub(crate) shows_progress: bool,
     links: BTreeMap<Option<Arc<str>>, Link>,
 }
 
-/// What has been said of one link's sleds.
+/// What has been logged about one link's sleds.
 #[derive(Debug)]
 struct Link {
     told: Told,
-    /// When the second began that lines are counted in.
+    /// When the second in which lines are counted began.
     second: Instant,
     subjects: [Lines; Subject::ALL.len()],
 }
@@ -86,7 +86,7 @@ impl Journal {
         entries
     }
 
-    /// When there is something to be said even if nothing happens.
+    /// When there is something to log even if nothing happens.
     pub(super) fn due(&self) -> Option<Instant> {
         let untold = |link: &&Link| link.subjects.iter().any(|lines| lines.left_out > 0);
         self.links.values().filter(untold).map(|link| link.second + Self::SECOND).min()

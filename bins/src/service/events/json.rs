@@ -41,7 +41,7 @@ pub(crate) fn record(event: &Event) -> Option<Record> {
     Some(fields.0.into_iter().fold(record, |record, (key, value)| record.with(key, value)))
 }
 
-/// What a record says beside its kind.
+/// What a record has besides its kind.
 #[derive(Default)]
 struct Fields(Vec<(&'static str, serde_json::Value)>);
 
@@ -52,7 +52,7 @@ impl Fields {
     }
 
     fn seconds(self, key: &'static str, time: Duration) -> Self {
-        // Microseconds are all that a clock is good for here.
+        // Clocks are no better than microseconds here.
         self.with(key, (time.as_secs_f64() * 1e6).round() / 1e6)
     }
 

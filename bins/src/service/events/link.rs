@@ -17,7 +17,7 @@ pub(crate) enum LinkEvent {
     Down,
     /// It is up again.
     Up { after: Duration },
-    /// The system calls it otherwise.
+    /// The system has renamed it.
     Renamed { now: String },
     /// Its address has changed.
     Address { was: MacAddr, now: MacAddr },
@@ -49,18 +49,18 @@ impl fmt::Display for LinkEvent {
                 write!(f, "the link is up again, after {:.1} s", after.as_secs_f64())
             }
             Self::Renamed { now } => {
-                write!(f, "the link is called {now} now; it stays in service")
+                write!(f, "the link is now called {now}; it stays in service")
             }
             Self::Address { was, now } => write!(
                 f,
-                "the link's address was {was} and is {now} now: boots in progress continue at the \
+                "the link's address was {was} and is now {now}: boots in progress continue at the \
                  old one"
             ),
             Self::Mtu { mtu, fits: true } => {
-                write!(f, "the link's MTU is {mtu} now: boots can continue")
+                write!(f, "the link's MTU is now {mtu}: boots can continue")
             }
             Self::Mtu { mtu, fits: false } => {
-                write!(f, "the link's MTU is {mtu} now: boots need at least {LEAST_MTU}")
+                write!(f, "the link's MTU is now {mtu}: boots need at least {LEAST_MTU}")
             }
             Self::AsUs { address, frames } => write!(
                 f,

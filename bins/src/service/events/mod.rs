@@ -1,5 +1,4 @@
-//! What happens while serving, as values: each is told once, and reaches everybody who wants to
-//! know.
+//! What happens while serving, as values: each is reported once, and reaches all consumers.
 //!
 //! ```text
 //! workers, images, state --try_send--> one thread --> log (text, or JSON)
@@ -8,7 +7,7 @@
 //!                                                 --> hooks
 //! ```
 //!
-//! Nobody who tells waits. What does not fit into the queue is counted, and the count is told.
+//! Reporting never waits. What does not fit into the queue is counted, and the count is reported.
 
 mod feed;
 mod image;
@@ -48,13 +47,13 @@ pub(crate) use self::subject::Subject;
 /// Something that happened.
 #[derive(Clone, Debug)]
 pub(crate) struct Event {
-    /// When, by the clock on the wall.
+    /// When, by the wall clock.
     pub(crate) time: SystemTime,
     /// On which link.
     pub(crate) link: Option<Arc<str>>,
     /// To which sled.
     pub(crate) sled: Option<MacAddr>,
-    /// What people call the sled.
+    /// The sled's name.
     pub(crate) name: Option<Arc<str>>,
     /// What happened.
     pub(crate) what: What,
@@ -65,7 +64,7 @@ pub(crate) struct Event {
 pub(crate) enum What {
     /// To a sled.
     Sled(EventKind),
-    /// A sled has refused an image as often as this.
+    /// A sled has refused an image this many times.
     Refused(boot_format::Checksum, u32),
     /// To the sleds that boot in step.
     Group(GroupEvent),
@@ -75,17 +74,17 @@ pub(crate) enum What {
     Image(Box<ImageEvent>),
     /// These images are in service from now on.
     InService(Vec<InService>),
-    /// What each boot source says of an image.
+    /// Each boot source's verdict on an image.
     Judged(Judged),
-    /// What went over a link so far; `asked` if somebody wanted to know.
+    /// What went over a link so far; `asked` if a signal asked for it.
     Counts { counts: Box<Counts>, asked: bool },
-    /// How things stand with a worker and its sleds. It is no news, so the log does not have it.
+    /// The state of a worker and its sleds. It is not news, so it is not logged.
     Standing(Box<Standing>),
-    /// Somebody has assigned an image to a sled.
+    /// A client has assigned an image to a sled.
     Assigned(Box<Assigned>),
     /// To a command that was run for a sled.
     Hook(HookEvent),
-    /// The server serves from now on, and whom.
+    /// The server serves from now on, and which sleds.
     Serving(String),
     /// A line of the table of boots.
     Boots(String),
@@ -93,13 +92,13 @@ pub(crate) enum What {
     Failed(String),
     /// Anything else, in words.
     Notice(Level, String),
-    /// Events of one kind were too many to be told each.
+    /// Events of one kind were too many to report each.
     LeftOut(Subject, u64),
     /// Events did not fit into the queue.
     Lost(u64),
 }
 
-/// How things stand with one worker.
+/// The state of one worker.
 #[derive(Clone, Debug)]
 pub(crate) struct Standing {
     pub(crate) worker: usize,
@@ -115,7 +114,7 @@ impl Event {
         Self { time: SystemTime::now(), link: None, sled: None, name: None, what }
     }
 
-    /// How grave it is.
+    /// How severe it is.
     pub(crate) fn level(&self) -> Level {
         match &self.what {
             What::Sled(kind) => match kind {

@@ -1,4 +1,4 @@
-//! What people call sleds.
+//! The names of sleds.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -20,7 +20,7 @@ impl Names {
         *self.names.write().unwrap_or_else(PoisonError::into_inner) = names;
     }
 
-    /// What the sled is called: a name that is given for its link counts for more.
+    /// The sled's name: one that is given for its link takes precedence.
     pub(crate) fn of(&self, link: Option<&str>, address: MacAddr) -> Option<Arc<str>> {
         let names = self.names.read().unwrap_or_else(PoisonError::into_inner);
         if names.is_empty() {

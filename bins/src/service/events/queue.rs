@@ -1,4 +1,4 @@
-//! The queue of events, and the ends that things are put in: none of them ever waits.
+//! The queue of events, and its sending ends, which never wait.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,12 +11,12 @@ use crossbeam::channel::{self, Receiver, Sender};
 
 use super::{Event, LinkEvent, Subject, What};
 
-/// The most events that wait: a boot of every sled that has a session, twice. The thread takes them
-/// within milliseconds, unless the machine is overloaded.
+/// The most events that wait: twice the events of a boot of every sled that has a session. The
+/// thread takes them within milliseconds, unless the machine is overloaded.
 const CAPACITY: usize = 2048;
 
-/// How much of the queue events may fill that any station can bring about with a single frame. The
-/// rest is for boots, links and images.
+/// How much of the queue may be filled by events that any station can cause with a single frame.
+/// The rest is for boots, links and images.
 const CHEAP: usize = CAPACITY / 2;
 
 pub(super) enum Item {
@@ -25,7 +25,7 @@ pub(super) enum Item {
     End(Sender<()>),
 }
 
-/// Where anybody can tell what happened.
+/// A sending end, with which anything can be reported.
 #[derive(Clone, Debug)]
 pub(crate) struct Events {
     items: Sender<Item>,
@@ -33,14 +33,13 @@ pub(crate) struct Events {
     standings: bool,
 }
 
-/// A queue: the end to put things in, and the other. `standings` says whether anybody wants to
-/// know how things stand with the workers.
+/// The two ends of a queue. `standings` is whether the state of the workers is wanted.
 pub(super) fn queue(standings: bool) -> (Events, Receiver<Item>) {
     let (items, events) = channel::bounded(CAPACITY);
     (Events { items, lost: Arc::default(), standings }, events)
 }
 
-/// Where events can be told, and what returns those that were.
+/// The two ends of a queue, for tests.
 #[cfg(test)]
 pub(crate) fn heard() -> (Events, impl Fn() -> Vec<Event>) {
     let (events, items) = queue(true);
@@ -58,12 +57,12 @@ impl Events {
     /// How long [`Events::finish`] waits.
     const PATIENCE: Duration = Duration::from_millis(300);
 
-    /// Tells `what` happens now.
+    /// Reports `what`, which happens now.
     pub(crate) fn tell(&self, what: What) {
         self.put(Event::now(what));
     }
 
-    /// Tells what happens to a link.
+    /// Reports what happens to a link.
     pub(crate) fn of_link(&self, link: &str, event: LinkEvent) {
         self.put(Event { link: Some(link.into()), ..Event::now(What::Link(event)) });
     }
@@ -79,18 +78,18 @@ impl Events {
         self.lost.swap(0, Ordering::Relaxed)
     }
 
-    /// Whether [`What::Standing`] is of use to anybody.
+    /// Whether [`What::Standing`] is of use.
     pub(crate) fn wants_standings(&self) -> bool {
         self.standings
     }
 
-    /// What nobody listens to.
+    /// A queue without a receiver.
     #[cfg(test)]
     pub(crate) fn unheard() -> Self {
         queue(false).0
     }
 
-    /// Waits until all that was told has been dealt with, but only for a moment.
+    /// Waits until all reported events have been dealt with, but only for a moment.
     pub(crate) fn finish(&self) {
         let end = SystemInstant::now() + Self::PATIENCE;
         let (done, is_done) = channel::bounded(0);
@@ -100,12 +99,12 @@ impl Events {
     }
 }
 
-/// Where one worker tells what happens on its link.
+/// Where one worker reports what happens on its link.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     events: Events,
     link: Arc<str>,
-    /// When the second began that events are counted in.
+    /// When the second in which events are counted began.
     second: Instant,
     subjects: [Told; Subject::ALL.len()],
 }
@@ -119,7 +118,7 @@ struct Told {
 
 impl Outbox {
     const SECOND: Duration = Duration::from_secs(1);
-    /// As many as there are sessions: each sled of a full rack is told of, and a flood of invented
+    /// As many as there are sessions: each sled of a full rack is reported, and a flood of invented
     /// ones costs the other threads little.
     const MOST: u32 = 1024;
 
@@ -128,7 +127,7 @@ impl Outbox {
         Self { events, link: link.into(), second: Instant::ZERO, subjects }
     }
 
-    /// Tells what happened to a sled.
+    /// Reports what happened to a sled.
     pub(crate) fn sled(&mut self, now: Instant, event: &SledEvent) {
         self.tell_left_out(now);
         let subject = Subject::of(&event.kind);
@@ -142,7 +141,7 @@ impl Outbox {
         self.put(Some(event.sled), What::Sled(event.kind));
     }
 
-    /// Tells what happens to sleds that boot in step.
+    /// Reports what happens to sleds that boot in step.
     pub(crate) fn group(&self, event: GroupEvent) {
         let sled = match &event {
             GroupEvent::Left { sled, .. } | GroupEvent::CaughtUp { sled, .. } => Some(*sled),
@@ -151,18 +150,18 @@ impl Outbox {
         self.put(sled, What::Group(event));
     }
 
-    /// Tells what happens to the link.
+    /// Reports what happens to the link.
     pub(crate) fn link(&self, event: LinkEvent) {
         self.put(None, What::Link(event));
     }
 
-    /// Tells anything else about the link.
+    /// Reports anything else about the link.
     pub(crate) fn put(&self, sled: Option<MacAddr>, what: What) {
         let link = Some(Arc::clone(&self.link));
         self.events.put(Event { time: SystemTime::now(), link, sled, name: None, what });
     }
 
-    /// Tells how many events were left out, once a second at most.
+    /// Reports how many events were left out, once a second at most.
     pub(crate) fn tell_left_out(&mut self, now: Instant) {
         if now.since(self.second) < Self::SECOND {
             return;

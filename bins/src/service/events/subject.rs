@@ -2,8 +2,8 @@
 
 use boot_netboot::server::EventKind;
 
-/// What an event is about. Each has its own share of queue and log, so that a flood of one drowns
-/// no other.
+/// What an event is about. Each has its own share of queue and log, so that a flood of one does not
+/// drown the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Subject {
     Hello,
@@ -27,7 +27,8 @@ impl Subject {
         }
     }
 
-    /// Lines in a second at most. What costs a station a single frame gets less than a boot.
+    /// Lines in a second at most. An event that costs a station a single frame gets fewer than one
+    /// of a boot.
     pub(super) fn most_lines(self) -> u32 {
         match self {
             Self::Boot => 200,
@@ -45,7 +46,7 @@ impl Subject {
         }
     }
 
-    /// The same, for programs.
+    /// Its name, for programs.
     pub(crate) fn key(self) -> &'static str {
         match self {
             Self::Hello => "hello",

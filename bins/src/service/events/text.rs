@@ -9,11 +9,11 @@ use super::{Event, LinkEvent, What};
 use crate::groups;
 use crate::units::{Bytes, megabytes_per_second};
 
-/// The line about `event`, without its time, if there is one. If there are `several` links, it says
-/// on which it is.
+/// The line about `event`, without its time, if there is one. If there are `several` links, it
+/// names the event's.
 pub(crate) fn line(event: &Event, several: bool) -> Option<String> {
     let link = event.link.as_deref().unwrap_or_default();
-    // With one link its name would say nothing.
+    // With one link its name would be redundant.
     let prefix = if several && !link.is_empty() { format!("{link} ") } else { String::new() };
     let text = match &event.what {
         What::Sled(kind) => return Some(of_sled(event, &prefix, &text(kind))),

@@ -1,4 +1,4 @@
-//! What has been said of each sled, so that it is not said again every four seconds.
+//! What has been logged about each sled, so that it is not logged again every four seconds.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use boot_format::Checksum;
 use boot_format::wire::MacAddr;
 use boot_netboot::server::EventKind;
 
-/// What has been said of each sled since it last began a boot.
+/// What has been logged about each sled since it last began a boot.
 #[derive(Debug, Default)]
 pub(super) struct Told {
     sleds: HashMap<MacAddr, Sled>,
@@ -19,22 +19,22 @@ struct Sled {
     offers: Vec<(Checksum, u32)>,
 }
 
-/// What is to be said of an event.
+/// What is to be logged about an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Say {
     /// What happened.
     Event,
-    /// That the sled has refused an image as often as this.
+    /// That the sled has refused an image this many times.
     Refused(Checksum, u32),
     Nothing,
 }
 
 impl Told {
-    /// As many sleds as a server has sessions; beyond, the memory begins anew.
+    /// As many sleds as a server has sessions; beyond that, the memory starts from scratch.
     const MOST_SLEDS: usize = 1024;
     const MOST_OFFERS: usize = 32;
 
-    /// What to say of an event.
+    /// What to log about an event.
     pub(super) fn say(&mut self, sled: MacAddr, kind: &EventKind) -> Say {
         match kind {
             EventKind::Hello { again: false } => {
@@ -59,7 +59,7 @@ impl Told {
 }
 
 impl Sled {
-    /// It is offered an image, so it has not taken it any time before.
+    /// A sled that is offered an image again has not taken it before.
     fn offered(&mut self, checksum: Checksum) -> Say {
         if let Some((_, offers)) = self.offers.iter_mut().find(|(known, _)| *known == checksum) {
             let refused = *offers;
@@ -78,7 +78,7 @@ impl Sled {
     }
 }
 
-/// Once may be a lost frame; from then on ever more rarely.
+/// One refusal may be a lost frame; after that, lines become ever rarer.
 fn is_worth_a_line(times: u32) -> bool {
     times == 3 || times >= 10 && 10_u32.pow(times.ilog10()) == times
 }

@@ -45,7 +45,7 @@ impl HookEvent {
         }
     }
 
-    /// Whether a command has not done what it was to do.
+    /// Whether the command failed or was not run.
     pub(in crate::service) fn is_failure(&self) -> bool {
         !matches!(self, Self::Said(..))
     }
@@ -60,7 +60,7 @@ impl HookEvent {
         }
     }
 
-    /// What else there is to say, for programs.
+    /// Its other fields, for programs.
     pub(in crate::service) fn fields(&self) -> Vec<(&'static str, serde_json::Value)> {
         let (Self::Said(hook, _)
         | Self::Failed(hook, _)

@@ -1,4 +1,4 @@
-//! What commands learn.
+//! The facts that commands get.
 
 use boot_netboot::server::EventKind;
 
@@ -6,7 +6,7 @@ use crate::service::events::{Event, What};
 use crate::service::rack::Rack;
 use crate::stderr::record::rfc3339;
 
-/// What a command learns of the sled, as variables of its environment.
+/// The facts about the sled that a command gets, as environment variables.
 pub(super) fn facts(event: &Event, rack: &Rack) -> Vec<(&'static str, String)> {
     let text = |text: Option<String>| text.unwrap_or_default();
     let sled = event.sled.map(|sled| sled.to_string());
@@ -36,7 +36,7 @@ pub(super) fn facts(event: &Event, rack: &Rack) -> Vec<(&'static str, String)> {
         }
         _ => facts.push(("BOOT_EVENT", "unreadable".to_owned())),
     }
-    // A name can hold what no variable can.
+    // A name can hold a character that no variable can.
     for (_, value) in &mut facts {
         value.retain(|character| character != '\0');
     }

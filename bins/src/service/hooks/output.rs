@@ -1,4 +1,4 @@
-//! What commands say.
+//! The output of commands.
 
 use std::io::Read;
 
@@ -19,7 +19,7 @@ impl<R: Read> Output<R> {
         Self { pipe, line: Vec::new(), lines: 0 }
     }
 
-    /// Reads what is there, but no more than a pipe holds several times.
+    /// Reads what is there, but no more than several times what a pipe holds.
     pub(super) fn read(&mut self, mut say: impl FnMut(String)) {
         let mut block = [0; 4096];
         for _ in 0..64 {

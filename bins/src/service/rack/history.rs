@@ -1,4 +1,4 @@
-//! How much sleds got in each of the last seconds.
+//! How much sleds received in each of the last seconds.
 
 use std::collections::VecDeque;
 use std::time::SystemTime;
@@ -9,13 +9,13 @@ pub(super) struct History {
     points: VecDeque<Point>,
 }
 
-/// What all sleds got within one second.
+/// What all sleds received within one second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Point {
     /// Since 1970.
     pub(super) second: u64,
     pub(super) bytes: u64,
-    /// DATA frames sent again.
+    /// Retransmitted DATA frames.
     pub(super) retransmits: u64,
 }
 
@@ -26,7 +26,7 @@ impl History {
     pub(super) fn add(&mut self, time: SystemTime, bytes: u64, retransmits: u64) {
         let second = seconds(time);
         match self.points.back_mut() {
-            // Whoever sets the clock back shall not disturb the order.
+            // A clock that is set back must not disturb the order.
             Some(last) if last.second >= second => {
                 last.bytes += bytes;
                 last.retransmits += retransmits;

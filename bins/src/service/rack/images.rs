@@ -1,4 +1,4 @@
-//! What is known of images.
+//! What is known about images.
 
 use std::collections::VecDeque;
 use std::time::SystemTime;
@@ -60,12 +60,12 @@ impl Images {
         &self.served
     }
 
-    /// What each boot source says of an image, once it is known.
+    /// Each boot source's verdict on an image, once it is known.
     pub(crate) fn judgement(&self, image: Checksum) -> Option<&Judged> {
         self.judged.iter().find(|judged| judged.checksum == image)
     }
 
-    /// What went wrong of late, and when.
+    /// What went wrong recently, and when.
     pub(crate) fn troubles(&self) -> &VecDeque<(SystemTime, String)> {
         &self.troubles
     }

@@ -1,4 +1,4 @@
-//! What is known of links.
+//! What is known about links.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub(crate) struct Link {
     /// How frames leave.
     pub(crate) path: String,
     pub(crate) workers: usize,
-    /// What the system calls it now, if that has changed.
+    /// Its name in the system now, if that has changed.
     pub(crate) renamed: Option<String>,
     pub(crate) is_down: bool,
     /// Why it is not served any more.
@@ -40,7 +40,7 @@ impl Link {
 }
 
 impl Links {
-    /// A worker tells how it stands twice a second: this long it is silent only if it hangs.
+    /// A worker reports its state twice a second: it is silent for this long only if it hangs.
     const SILENCE: Duration = Duration::from_secs(5);
 
     pub(super) fn note(&mut self, name: Option<&Arc<str>>, event: &LinkEvent) {
@@ -65,7 +65,7 @@ impl Links {
         link.heard.insert(standing.worker, now);
     }
 
-    /// Why nobody is served, if that is so.
+    /// Why no sled is served, if that is so.
     pub(super) fn illness(&self, now: Instant) -> Option<&'static str> {
         let mut served = self.links.values().filter(|link| link.gone.is_none()).peekable();
         if served.peek().is_none() {
@@ -73,11 +73,11 @@ impl Links {
         }
         for link in served {
             if link.heard.len() < link.workers {
-                return Some("not all workers have begun");
+                return Some("not all workers have started");
             }
             let is_late = |heard: &Instant| now.saturating_duration_since(*heard) > Self::SILENCE;
             if link.heard.values().any(is_late) {
-                return Some("a worker does not go on");
+                return Some("a worker hangs");
             }
         }
         None

@@ -1,5 +1,5 @@
-//! The model of the rack: what is known of each sled, image and link. It is made from events, and
-//! bounded whatever stations claim.
+//! The model of the rack: what is known about each sled, image and link. It is built from events,
+//! and bounded whatever stations claim.
 
 mod history;
 mod images;
@@ -43,7 +43,7 @@ pub(crate) struct Rack {
     version: u64,
 }
 
-/// A sled that asks to be served and is not among those that are.
+/// A sled that asks to be served, but is not one of those that are.
 #[derive(Clone, Debug)]
 pub(crate) struct Ignored {
     pub(crate) link: Arc<str>,
@@ -55,11 +55,11 @@ pub(crate) struct Ignored {
 impl Rack {
     /// As many as a server has sessions.
     const MOST_SLEDS: usize = 1024;
-    /// Enough to find one's own among them.
+    /// Enough to find the wanted one among them.
     const MOST_IGNORED: usize = 64;
     const MOST_EVENTS: usize = 256;
 
-    /// Takes in what has happened.
+    /// Takes in an event.
     pub(crate) fn note(&mut self, now: Instant, event: &Event, names: &Names) {
         self.version += 1;
         match &event.what {
@@ -95,12 +95,12 @@ impl Rack {
         self.next_event += 1;
     }
 
-    /// What sleds have got since the last call.
+    /// What sleds have received since the last call.
     pub(crate) fn take_deltas(&mut self) -> Vec<Delta> {
         std::mem::take(&mut self.deltas)
     }
 
-    /// Changes with all that changes here.
+    /// Changes whenever anything here changes.
     pub(crate) fn version(&self) -> u64 {
         self.version
     }
@@ -110,7 +110,7 @@ impl Rack {
         self.lost
     }
 
-    /// Why nobody is served, if that is so.
+    /// Why no sled is served, if that is so.
     pub(crate) fn illness(&self, now: Instant) -> Option<&'static str> {
         self.links.illness(now)
     }
@@ -150,7 +150,7 @@ impl Rack {
         self.ignored.push_back(Ignored { link, sled, name: event.name.clone(), seen: event.time });
     }
 
-    /// The sled of `event`, which is made room for if it is new.
+    /// The sled of `event`; makes room for a new one.
     fn sled(&mut self, event: &Event) -> Option<(&mut Sled, Key)> {
         let key = key(event)?;
         self.make_room(&key);
@@ -159,7 +159,7 @@ impl Rack {
         Some((sled, key))
     }
 
-    /// Whoever was not heard from for longest gives way, and of those a boot last.
+    /// The sled that has been silent longest gives way, one that boots only if all do.
     fn make_room(&mut self, key: &Key) {
         if self.sleds.len() < Self::MOST_SLEDS || self.sleds.contains_key(key) {
             return;
@@ -188,7 +188,7 @@ impl Rack {
         names: &Names,
     ) {
         let key = (Arc::clone(link), status.sled);
-        // Who only says hello is known from its event, or was too much for the queue.
+        // A sled that only says hello is known from its event, or did not fit the queue.
         if !self.sleds.contains_key(&key) && status.stage < Stage::Reading {
             return;
         }

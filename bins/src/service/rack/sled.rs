@@ -1,4 +1,4 @@
-//! What is known of one sled.
+//! What is known about one sled.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use boot_format::Checksum;
 use boot_netboot::server::{EventKind, SledStatus, Stage, Summary};
 
-/// Where a sled is in its life.
+/// A sled's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum State {
     /// It has said hello and was not offered an image.
@@ -54,9 +54,9 @@ pub(crate) struct Sled {
     /// How far its boot has come, and its size.
     pub(crate) bytes: u64,
     pub(crate) size: u64,
-    /// Bytes per second: of late in the middle of a boot, of the whole boot after it.
+    /// Bytes per second: recently, in the middle of a boot; over the whole boot, after it.
     pub(crate) rate: f64,
-    /// DATA frames sent again, on request and before it, in this boot or the last one.
+    /// Retransmitted DATA frames, on request and early, in this boot or the last one.
     pub(crate) asked: u64,
     pub(crate) early: u64,
     /// Boots since the server started, and those that failed.
@@ -67,7 +67,7 @@ pub(crate) struct Sled {
     mark: Option<(Instant, u64)>,
 }
 
-/// What a sled has got since it was last looked at.
+/// What a sled has received since the last look.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Delta {
     pub(crate) link: Option<Arc<str>>,
@@ -78,7 +78,7 @@ pub(crate) struct Delta {
 }
 
 impl Sled {
-    /// Rates measured over less say nothing.
+    /// Rates measured over less mean nothing.
     const LEAST: Duration = Duration::from_millis(200);
 
     pub(super) fn new(seen: SystemTime) -> Self {
@@ -104,7 +104,7 @@ impl Sled {
         (self.state == State::Reading && self.rate >= 1.0).then(|| left / self.rate)
     }
 
-    /// Takes in what has happened to it.
+    /// Takes in an event of the sled.
     pub(super) fn note(
         &mut self,
         now: Instant,
@@ -147,7 +147,7 @@ impl Sled {
         }
     }
 
-    /// Takes in how it stands.
+    /// Takes in its state.
     pub(super) fn stand(&mut self, now: Instant, status: &SledStatus) -> Option<Delta> {
         if status.stage != Stage::Reading {
             return None;
@@ -180,7 +180,7 @@ impl Sled {
         let time = now.saturating_duration_since(since);
         if time >= Self::LEAST {
             let rate = bytes.saturating_sub(before) as f64 / time.as_secs_f64();
-            // Half of it is what was known before: a display should not flicker.
+            // Averaged with the rate before: a display should not flicker.
             self.rate = if self.rate > 0.0 { f64::midpoint(self.rate, rate) } else { rate };
             self.mark = Some((now, bytes));
         }

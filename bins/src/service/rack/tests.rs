@@ -1,4 +1,4 @@
-//! What the model makes of events.
+//! What events do to the model.
 
 use std::time::Duration;
 
@@ -141,11 +141,11 @@ fn the_server_is_well_while_all_workers_of_its_links_go_on() {
     assert_eq!(trial.rack.illness(trial.start), Some("no link is served"));
     let path = "AF_PACKET".to_owned();
     trial.note(0, &of_link(LinkEvent::Opened { path, worker: 1, workers: 1 }));
-    assert_eq!(trial.rack.illness(trial.start), Some("not all workers have begun"));
+    assert_eq!(trial.rack.illness(trial.start), Some("not all workers have started"));
     trial.stand(1000, 0, 0);
     let at = |seconds| trial.start + Duration::from_secs(seconds);
     assert_eq!(trial.rack.illness(at(2)), None);
-    assert_eq!(trial.rack.illness(at(7)), Some("a worker does not go on"));
+    assert_eq!(trial.rack.illness(at(7)), Some("a worker hangs"));
     let error = "net0: the link is gone".to_owned();
     trial.note(8000, &of_link(LinkEvent::Gone { error }));
     assert_eq!(trial.rack.illness(trial.start), Some("no link is served"));

@@ -1,5 +1,4 @@
-//! What the rack looks like for others: the answers of the API. `status/openapi.json` describes
-//! them.
+//! The rack as the API shows it. `status/openapi.json` describes them.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -73,7 +72,7 @@ pub(crate) struct LinkView {
     down_seconds: f64,
 }
 
-/// What all sleds got within one second.
+/// What all sleds received within one second.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Throughput {
     /// Seconds since 1970.
@@ -123,7 +122,7 @@ pub(crate) struct RackView {
 }
 
 impl Rack {
-    /// Seconds of throughput that [`Rack::view`] repeats: whoever misses more asks for all.
+    /// Seconds of throughput that [`Rack::view`] repeats: a client that misses more asks for all.
     const LAST_SECONDS: u64 = 5;
     /// Lines of the log in it.
     const LAST_EVENTS: usize = 20;

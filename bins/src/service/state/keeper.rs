@@ -14,11 +14,11 @@ use crate::service::plan::Kept;
 use crate::service::sled_at::SledAt;
 use crate::stderr::record::Level;
 
-/// Where workers tell what they have learnt.
+/// Where workers report what they have learnt.
 #[derive(Clone, Debug)]
 pub(crate) struct Learnt(Option<Sender<Note>>);
 
-/// What the keeper is told.
+/// A message to the keeper.
 #[derive(Debug)]
 enum Note {
     /// A sled took an image.
@@ -30,10 +30,10 @@ enum Note {
 }
 
 impl Learnt {
-    /// What can be told and not yet noted: of a boot of every sled that is kept.
+    /// Messages that can wait: a boot of every sled that is kept.
     const MOST: usize = Memory::MOST;
 
-    /// Has it written that `sled` took `image`. This never waits.
+    /// Has the keeper write that `sled` took `image`. This never waits.
     pub(crate) fn tell(&self, sled: SledAt, image: Checksum) {
         if let Some(sender) = &self.0 {
             // Lost if the disk has not answered for thousands of boots.
@@ -41,7 +41,7 @@ impl Learnt {
         }
     }
 
-    /// Has it written what has been booted once, and what is ordered. This never waits.
+    /// Has the keeper write what has been booted once, and what is ordered. This never waits.
     pub(crate) fn tell_kept(&self, kept: Kept) {
         if let Some(sender) = &self.0 {
             let _ = sender.try_send(Note::Kept(kept));
@@ -63,14 +63,14 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// From learning something to writing it: what is learnt meanwhile goes with it.
+    /// From learning something to writing it: what is learnt meanwhile is written with it.
     const DELAY: Duration = Duration::from_millis(500);
     /// When writing has failed it is tried again.
     const AGAIN: Duration = Duration::from_secs(10);
     /// How long the server's end waits for a disk that does not answer.
     const PATIENCE: Duration = Duration::from_millis(800);
 
-    /// Begins to keep the file at `path`, which says `memory`; without one nothing is kept.
+    /// Begins to keep the file at `path`, which holds `memory`; without one nothing is kept.
     ///
     /// # Errors
     ///
@@ -109,7 +109,7 @@ impl Keeper {
         Ok((Learnt(Some(sender.clone())), Self { shown, notes: Some(sender), result }))
     }
 
-    /// Waits a moment until all is written that has been told.
+    /// Waits a moment until everything reported is written.
     ///
     /// # Errors
     ///
@@ -125,7 +125,7 @@ impl Keeper {
     }
 }
 
-/// Has `write` write what is `learnt`, until the end.
+/// Writes what is `learnt` with `write`, until the end.
 fn keep(
     report: impl Fn(String),
     mut write: impl FnMut(&Memory) -> anyhow::Result<()>,
@@ -157,7 +157,7 @@ fn keep(
             }
             Err(error) => {
                 let error = format!("{error:#}");
-                // Of a full disk it is said once, not every ten seconds.
+                // A full disk is reported once, not every ten seconds.
                 if error != told {
                     report(format!("{error}: trying again every {} s", Keeper::AGAIN.as_secs()));
                     told = error;

@@ -14,7 +14,7 @@ use crate::service::sled_at::SledAt;
 pub(crate) struct Memory {
     /// What each sled took, and when: a number that counts up.
     taken: HashMap<SledAt, (u64, Checksum)>,
-    /// Who took something at each number.
+    /// Which sled took something at each number.
     order: BTreeMap<u64, SledAt>,
     next: u64,
     /// What sleds were to boot once, and have; and what was ordered for them while serving.
@@ -53,7 +53,7 @@ impl Memory {
         self.kept = kept;
     }
 
-    /// Has all sleds on links that are `called` otherwise now be on those.
+    /// Renames the links of all sleds to what `called` returns for them.
     pub(crate) fn rename_links(self, mut called: impl FnMut(&str) -> String) -> Self {
         let mut renamed = Self::default();
         for (sled, image) in self.iter() {
@@ -88,7 +88,7 @@ impl Memory {
         text
     }
 
-    /// What `text` says, and what is wrong with each line of another form, with its number.
+    /// The memory in `text`, and what is wrong with each line that does not parse, with its number.
     pub(super) fn parse(text: &[u8]) -> (Self, Vec<(usize, String)>) {
         let mut memory = Self::default();
         let mut faults = Vec::new();
@@ -105,7 +105,7 @@ impl Memory {
         (memory, faults)
     }
 
-    /// Takes in what a line says.
+    /// Takes in a line.
     fn note(&mut self, line: &str) -> Result<(), String> {
         if let Some(rest) = line.strip_prefix(ONCE) {
             let (sled, path) = parse_quoted(rest)?;
@@ -232,7 +232,7 @@ mod tests {
         assert!(faults[1].1.contains("\"nonsense\": expected [LINK/]MAC"), "{faults:?}");
     }
 
-    /// What files of this kind are made of, and what they are not.
+    /// Pieces of valid files, and others.
     fn pieces() -> impl Strategy<Value = Vec<Vec<u8>>> {
         let sum = "07".repeat(32);
         let known = [

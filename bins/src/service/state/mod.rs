@@ -1,8 +1,8 @@
 //! The file in which the server keeps which sled took which image.
 //!
-//! A line for each sled, with its link and address, and a checksum; the oldest first. Lines
-//! without a link, as files of old have them, are about the sled on every link. Behind them come
-//! the images that sleds were to boot once, and have; and those that were assigned while serving.
+//! A line for each sled, with its link and address, and a checksum; the oldest first. Lines without
+//! a link, as old files have them, apply to the sled on every link. After them come the images that
+//! sleds were to boot once, and have; and those that were assigned while serving.
 
 mod keeper;
 mod memory;
@@ -22,15 +22,15 @@ pub(crate) use self::memory::Memory;
 /// More than [`Memory::MOST`] lines take, each with the longest name that a link can have, and the
 /// orders with the longest paths.
 const MOST_BYTES: u64 = 16 << 20;
-/// Lines that are reported; a file of something else has more.
+/// Bad lines that are reported; a file of another kind has more.
 const MOST_FAULTS: usize = 10;
 
-/// What the file says; one that does not exist says nothing. Lines of another form are reported
-/// and skipped.
+/// The file's memory; empty if the file does not exist. Lines that do not parse are reported and
+/// skipped.
 ///
 /// # Errors
 ///
-/// If not a regular file, can't be read, or can't be replaced.
+/// If it is not a regular file, can't be read, or can't be replaced.
 pub(crate) fn open(path: &Path) -> anyhow::Result<Memory> {
     let (memory, faults) = read(path).with_context(|| shown(path))?;
     try_write(path)?;
@@ -65,7 +65,7 @@ fn read(path: &Path) -> anyhow::Result<(Memory, Vec<(usize, String)>)> {
         Ok(there) if there.is_dir() => bail!("is a folder, not a file"),
         // To open a pipe is to wait for its other end, and to open a device may be to act on it.
         Ok(there) => ensure!(there.is_file(), "not a regular file"),
-        // Whether one can be made there is asked next.
+        // Whether one can be created there is checked next.
         Err(_) => return Ok(Default::default()),
     }
     let mut text = Vec::new();
@@ -82,7 +82,7 @@ fn write(path: &Path, memory: &Memory) -> anyhow::Result<()> {
     output.file().sync_all().with_context(|| shown(path))?;
     output.finish().context("--state")?;
     let place = fs::canonicalize(path).with_context(|| shown(path))?;
-    // Before its folder, a new name is not on the disk. Not every file system can do that.
+    // A new name is on the disk only once its folder is. Not every file system can do that.
     if let Some(folder) = place.parent() {
         let _ = File::open(folder).and_then(|folder| folder.sync_all());
     }

@@ -1,4 +1,4 @@
-//! What is known of every image file, and what to do about what is found.
+//! What is known about every image file, and what to do about what is found.
 //!
 //! No threads, no clock, no files: what is seen and loaded comes in, what to load comes out.
 
@@ -30,7 +30,7 @@ pub(super) struct Load {
 
 #[derive(Debug)]
 pub(super) struct Catalog {
-    /// Every source that there ever was: those that are gone keep their number.
+    /// Every source so far: those that are gone keep their number.
     sources: Vec<Source>,
     /// The numbers of those that are in use, in their order.
     used: Vec<usize>,
@@ -38,9 +38,9 @@ pub(super) struct Catalog {
     tickets: u64,
     /// Whether all that was there at the start has been judged, or nothing need be there.
     started: bool,
-    /// Whether an image is to come that is not there yet.
+    /// Whether an image is expected that is not there yet.
     awaited: bool,
-    /// What there is to be told.
+    /// Events to report.
     pub(super) news: Vec<ImageEvent>,
 }
 
@@ -62,7 +62,8 @@ impl Source {
 }
 
 impl Catalog {
-    /// A bad file that is being written is judged again when nobody has written for so long.
+    /// A bad file that is being written is judged again when it has not been written to for this
+    /// long.
     pub(super) const REST: Duration = Duration::from_secs(1);
 
     pub(super) fn new(sources: Vec<PathBuf>, awaited: bool) -> Self {
@@ -72,7 +73,7 @@ impl Catalog {
         Self { sources, used, loads, tickets: 0, started: awaited, awaited, news }
     }
 
-    /// Has images come from `sources` from now on. What was loaded from those that stay is kept.
+    /// Takes images from `sources` from now on. What was loaded from those that stay is kept.
     pub(super) fn set_sources(&mut self, sources: Vec<PathBuf>) {
         let mut used = Vec::new();
         for path in sources {
@@ -112,7 +113,7 @@ impl Catalog {
             });
         }
         if fault.is_some_and(|fault| fault != io::ErrorKind::NotFound) {
-            // It may well be there, so what was loaded stays.
+            // The file may well be there, so what was loaded stays.
             return;
         }
         source.folder = found.folder;
@@ -136,7 +137,7 @@ impl Catalog {
         self.retry_rested(now);
     }
 
-    /// Has files loaded again that were bad while they were written, and now are not.
+    /// Loads files again that were bad, and are no longer being written.
     pub(super) fn retry_rested(&mut self, now: Instant) {
         for (index, source) in self.sources.iter_mut().enumerate() {
             for (path, entry) in &mut source.entries {
@@ -173,7 +174,7 @@ impl Catalog {
         entry.and_then(|entry| entry.load).is_some_and(|(ticket, _)| ticket == load.ticket)
     }
 
-    /// Takes in what a load has come to.
+    /// Takes in the result of a load.
     pub(super) fn judge(&mut self, load: &Load, result: anyhow::Result<Contents>) {
         let Some(entry) = self.sources[load.source].entries.get_mut(&load.path) else { return };
         let Some((_, stamp)) = entry.load.take_if(|(ticket, _)| *ticket == load.ticket) else {
@@ -194,7 +195,7 @@ impl Catalog {
         if let Some(folder) = self.in_use().find(|source| source.folder) {
             return Some(anyhow!("{}: no image in this folder", folder.path.display()));
         }
-        // It is told once, as the reason for the end.
+        // It is reported once, as the reason for the end.
         Some(match self.news.pop()? {
             ImageEvent::Refused { reason, .. } => anyhow!("{reason}"),
             other => anyhow!("{other}"),
@@ -244,7 +245,7 @@ impl Catalog {
         &self.sources[index].path
     }
 
-    /// How many sources there ever were.
+    /// How many sources there have been.
     pub(super) fn sources(&self) -> usize {
         self.sources.len()
     }

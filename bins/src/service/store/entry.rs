@@ -1,4 +1,4 @@
-//! One image file: what is known of it, and what to do about what is found.
+//! One image file: what is known about it, and what to do about what is found.
 
 use std::path::Path;
 use std::time::Instant;
@@ -20,13 +20,13 @@ pub(super) struct Look {
 /// One image file.
 #[derive(Debug)]
 pub(super) struct Entry {
-    /// What it is like now.
+    /// Its state now.
     pub(super) seen: Stamp,
-    /// What it was like when it was last judged, good or not.
+    /// Its state when it was last judged, good or not.
     judged: Option<Stamp>,
     failed: bool,
     pub(super) contents: Option<Contents>,
-    /// The load that is due or under way, and what the file was like when it was asked for.
+    /// The load that is due or under way, and the file's state when it was asked for.
     pub(super) load: Option<(u64, Stamp)>,
     /// A bad file that is still being written is left alone until it rests.
     pub(super) restless_since: Option<Instant>,
@@ -45,14 +45,14 @@ impl Entry {
         self.contents.as_ref().filter(|_| settled)
     }
 
-    /// Whether the contents are still what they were.
+    /// Whether the contents have not changed in memory.
     fn is_sound(&self) -> bool {
         let mapped = self.contents.as_ref().is_some_and(Contents::is_mapped);
         !mapped || self.judged.is_some_and(|judged| !judged.same_file(&self.seen))
     }
 
-    /// Takes in what the file is like now. Why it is to be loaded, in words for the log, which are
-    /// empty if there is nothing to say; `None` if it is not.
+    /// Takes in the file's state now. Returns why it is to be loaded, in words for the log, which
+    /// are empty if there is nothing to log; `None` if it is not.
     pub(super) fn see(&mut self, stamp: Stamp, look: Look, now: Instant) -> Option<&'static str> {
         self.seen = stamp;
         match (self.load, self.judged) {
@@ -71,8 +71,8 @@ impl Entry {
         }
     }
 
-    /// Takes in what the load of the file at `path` has come to, which was like `stamp`. Returns
-    /// what is to be told of it.
+    /// Takes in the result of loading the file at `path`, whose state was `stamp`. Returns the
+    /// event to report.
     pub(super) fn judge(
         &mut self,
         path: &Path,
@@ -104,7 +104,7 @@ impl Entry {
         let same = |old: &&Contents| {
             old.checksum() == contents.checksum() && !old.is_mapped() && !self.failed
         };
-        // Checked again and the same as ever: no sled has to start over for that.
+        // Checked again and unchanged: no sled has to start over for that.
         let kept = self.contents.as_ref().filter(same).cloned();
         self.contents = Some(kept.unwrap_or(contents));
         self.failed = false;

@@ -1,4 +1,4 @@
-//! The thread that knows what is where: it has others look and load, and touches no file itself.
+//! The thread that manages images: it has others look and load, and touches no file itself.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ pub(super) enum Note {
     Asked,
     /// All is to be checked again.
     CheckAll,
-    /// The system says that a file has changed, or it is time to look.
+    /// The system reports that a file has changed, or it is time to look.
     Changed,
     /// Images come from elsewhere now.
     Sources(Vec<PathBuf>),
@@ -42,7 +42,7 @@ pub(super) enum Note {
 struct Looks {
     /// When the one under way began.
     since: Option<Instant>,
-    /// Up to which of the looks that workers asked for it answers, and the last one did.
+    /// Up to which of the looks that workers asked for this one answers, and the last one did.
     answers: u64,
     answered: u64,
     /// Whether it takes so long that nothing waits for it.
@@ -67,11 +67,11 @@ pub(super) struct Keeper {
     notes: Sender<Note>,
     watch: Watch,
     events: Events,
-    /// Whether anybody wants to know what boot sources say.
+    /// Whether boot sources' verdicts are wanted.
     judge: bool,
 }
 
-/// Whatever ends the keeper, no sled waits for it.
+/// Whatever ends the keeper, no sled keeps waiting for it.
 struct Ended(Arc<Shared>);
 
 impl Drop for Ended {
@@ -86,9 +86,9 @@ impl Keeper {
     const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
     /// The pause after a look, in multiples of how long the look took.
     const PAUSE: u32 = 10;
-    /// A sled's HELLO waits no longer for a look; it says the next one after four seconds.
+    /// A sled's HELLO waits no longer for a look; the next HELLO follows after four seconds.
     const LATE: Duration = Duration::from_millis(500);
-    /// A load that takes longer may be waiting for a disk, and keeps no other from beginning.
+    /// A load that takes longer may be waiting for a disk, and does not keep others from beginning.
     const SLOW: Duration = Duration::from_secs(5);
 
     pub(super) fn new(
@@ -205,7 +205,7 @@ impl Keeper {
         }
     }
 
-    /// Begins loads, on no more threads than leave half of the cores to serving.
+    /// Begins loads, on at most half as many threads as there are cores: the rest are for serving.
     fn begin_loads(&mut self, now: Instant) {
         let most = cores().div_ceil(2);
         let quick = |loads: &[(u64, Instant)]| {
@@ -278,7 +278,7 @@ fn load_image(path: &Path, map: bool) -> anyhow::Result<Contents> {
     Ok(if map { Contents::map(path)? } else { Contents::load(path)? })
 }
 
-/// Tells what each boot source says of the image at `path`, if it is still the one whose contents
+/// Reports each boot source's verdict on the image at `path`, if it is still the one whose contents
 /// have this checksum. A compressed one is inflated once more for it, after it is in service.
 fn judge(events: &Events, path: &Path, checksum: Checksum) {
     let Ok(image) = ImageFile::open(path) else { return };

@@ -1,4 +1,4 @@
-//! A look at a source: which files are there, and what they are like.
+//! A look at a source: which files are there, and their state.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -16,7 +16,7 @@ pub(super) struct Stamp {
 }
 
 impl Stamp {
-    /// Whether both are of one file, changed or not.
+    /// Whether both belong to one file, changed or not.
     pub(super) fn same_file(&self, other: &Self) -> bool {
         (self.device, self.inode) == (other.device, other.inode)
     }
@@ -50,7 +50,7 @@ impl From<Metadata> for Stamp {
 pub(super) struct Found {
     /// Whether it is a folder.
     pub(super) folder: bool,
-    /// Each file with what it is like, in the order of the names.
+    /// Each file with its state, in the order of the names.
     pub(super) files: Vec<(PathBuf, Stamp)>,
     /// Why there is nothing, or not all.
     pub(super) error: Option<io::Error>,
@@ -78,7 +78,7 @@ pub(super) fn look(source: &Path) -> Found {
         }
         let there = fs::metadata(&path).ok()?;
         let kind = there.file_type();
-        // Pipes and sockets are reported as what they are; a device here is not meant.
+        // Pipes and sockets are reported as what they are; devices in a folder are ignored.
         let counts = kind.is_file() || kind.is_fifo() || kind.is_socket();
         counts.then(|| (path, there.into()))
     };

@@ -1,5 +1,5 @@
-//! The images in service. They are looked at and loaded beside serving, and offered as soon as
-//! they are ready.
+//! The images in service. They are looked at and loaded while serving, and offered as soon as they
+//! are ready.
 //!
 //! ```text
 //! worker --ask--> keeper --look--> a thread for each source that is looked at
@@ -37,7 +37,7 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// What is to be told of it: each image once, in their order, with the first of its paths.
+    /// The event about it: each image once, in their order, with the first of its paths.
     fn told(&self) -> Vec<InService> {
         let told = |contents: &Contents| {
             let checksum = contents.checksum();
@@ -52,17 +52,17 @@ impl Service {
         self.images.iter().map(told).collect()
     }
 
-    /// The checksum of no image: SHA-256 gives it for nothing that anyone knows.
+    /// The checksum of no image: no known data have it as their SHA-256.
     const NO_IMAGE: Checksum = Checksum::from_bytes([0; 32]);
 
     /// The checksum of the image that was loaded from `path`, a file or a folder of one image; or
-    /// that of no image, so that a sled which is to have this one and no other waits for it.
+    /// that of no image, so that a sled which is to have only this one waits for it.
     pub(crate) fn checksum_of(&self, path: &Path) -> Checksum {
         self.by_path.get(path).copied().unwrap_or(Self::NO_IMAGE)
     }
 }
 
-/// The files at `source`, a file or a folder, that would be taken for images.
+/// The files at `source`, a file or a folder, that would be used as images.
 ///
 /// # Errors
 ///
@@ -94,14 +94,14 @@ struct Shared {
     looked: AtomicU64,
     /// Whether the keeper has been woken for what was asked.
     woken: AtomicBool,
-    /// Why there is nothing to serve from the start on.
+    /// Why there was nothing to serve at the start.
     fault: Mutex<Option<anyhow::Error>>,
 }
 
 impl Store {
     /// Begins to load the images at `sources`, files or folders of them; mapped, if `map`. If more
-    /// are `awaited`, it is no fault if there are none yet. What happens to them goes to the
-    /// events `told`; with `true` also what each boot source says of them.
+    /// are `awaited`, it is no fault if there are none yet. What happens to them is reported to
+    /// `told`; with `true` also each boot source's verdict.
     ///
     /// # Errors
     ///
@@ -138,7 +138,7 @@ impl Store {
         Arc::clone(&self.shared.service.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Asks for a look at the files, which [`Store::has_looked`] tells the end of.
+    /// Asks for a look at the files; [`Store::has_looked`] reports when it is done.
     pub(crate) fn ask(&self) -> u64 {
         let ticket = self.shared.asked.fetch_add(1, Ordering::AcqRel) + 1;
         if !self.shared.woken.swap(true, Ordering::AcqRel) {
@@ -152,7 +152,7 @@ impl Store {
         self.shared.looked.load(Ordering::Acquire) >= ticket
     }
 
-    /// Has images come from these `sources` from now on.
+    /// Takes images from these `sources` from now on.
     pub(crate) fn set_sources(&self, sources: Vec<PathBuf>) {
         let _ = self.notes.send(Note::Sources(sources));
     }
@@ -162,7 +162,7 @@ impl Store {
         let _ = self.notes.send(Note::CheckAll);
     }
 
-    /// Why there is nothing to serve from the start on, once.
+    /// Why there was nothing to serve at the start; returned once.
     pub(crate) fn take_fault(&self) -> Option<anyhow::Error> {
         self.shared.fault.lock().unwrap_or_else(PoisonError::into_inner).take()
     }

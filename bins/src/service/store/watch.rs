@@ -1,5 +1,5 @@
-//! Noticing that files have changed before a sled asks: inotify where there is one, and else a
-//! look from time to time.
+//! Noticing that files have changed before a sled asks: inotify where it exists, otherwise a look
+//! from time to time.
 
 #[cfg(target_os = "linux")]
 use std::fs::File;
@@ -15,10 +15,10 @@ use crossbeam::channel::Sender;
 
 use super::keeper::Note;
 
-/// What comes within this time is one change.
+/// Events within this time are one change.
 #[cfg(target_os = "linux")]
 const TOGETHER: Duration = Duration::from_millis(50);
-/// How often to look where the system tells nothing. A HELLO has it looked at too.
+/// How often to look where the system reports nothing. A HELLO causes a look too.
 const POLL: Duration = Duration::from_secs(2);
 
 /// The watch over files and folders.
@@ -48,11 +48,11 @@ impl Watch {
         }
     }
 
-    /// Looks from time to time, as `error` keeps the system from telling.
+    /// Looks from time to time, as `error` keeps the system from reporting.
     fn poll(&self, error: &Error) {
         say!("bootserver: images are looked at every {} s: {error}", POLL.as_secs());
         let notes = self.notes.clone();
-        // Without this thread a HELLO still has the files looked at.
+        // Without this thread a HELLO still causes a look at the files.
         let _ = thread::Builder::new().name("watch".to_owned()).spawn(move || {
             while notes.send(Note::Changed).is_ok() {
                 thread::sleep(POLL);
@@ -61,14 +61,14 @@ impl Watch {
     }
 }
 
-/// What tells of changes.
+/// The source of notifications.
 #[cfg(target_os = "linux")]
 #[derive(Debug)]
 struct System(File);
 
 #[cfg(target_os = "linux")]
 impl System {
-    /// Has a thread note all changes.
+    /// Starts a thread that notes all changes.
     fn start(notes: Sender<Note>) -> io::Result<Self> {
         use std::io::Read;
 

@@ -1,4 +1,4 @@
-//! What can be changed, and by whom.
+//! What can be assigned, and by which clients.
 
 use super::*;
 
@@ -32,7 +32,7 @@ fn every_answer_to_an_order_is_as_the_description_has_it() {
             let value: Value = serde_json::from_str(&body).unwrap();
             assert_eq!(faults("Assignments", &value), [""; 0], "{body}");
         }
-        // The description takes exactly what the server takes, but for how long it is.
+        // The schema accepts exactly what the server accepts, except for its length.
         let value = serde_json::from_str(order).unwrap_or(Value::Null);
         let described = faults("Order", &value).is_empty();
         assert_eq!(described, status != 400 || order == long, "{order}");

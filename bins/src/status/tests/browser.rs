@@ -1,5 +1,5 @@
-//! The page in a real browser: 256 sleds, wide and narrow, light and dark, by keyboard and as a
-//! screen reader has it. The pictures are in `target/page/`.
+//! The page in a real browser: 256 sleds, wide and narrow, light and dark, by keyboard and with a
+//! screen reader's view. The pictures are in `target/page/`.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -105,7 +105,7 @@ impl Scene {
         self.note(599, "net1", None, What::Link(LinkEvent::Down));
     }
 
-    /// Some have booted, some boot, and some have met with trouble.
+    /// Some have booted, some are booting, and some have failed.
     fn boot(&self, number: u16) {
         let begin = 10 + u64::from(number) * 2;
         self.sled(begin, number, EventKind::Hello { again: false });
@@ -165,7 +165,7 @@ fn the_page_shows_256_sleds_in_a_browser() {
             chromium.open(service.address());
             chromium
                 .until("document.body?.dataset.drawn && document.querySelector('#plot .curve')");
-            // Letters do not stand out of the page, nor does anything else.
+            // Nothing overflows the page.
             let overflow = "document.documentElement.scrollWidth - window.innerWidth";
             assert_eq!(chromium.evaluate(overflow), 0, "{width}");
             let cut = "[...document.querySelectorAll('#sleds .row > span')]\

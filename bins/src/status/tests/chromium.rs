@@ -63,7 +63,7 @@ impl Chromium {
         }
     }
 
-    /// The value of an expression on the page; of a promise, what becomes of it.
+    /// The value of an expression on the page; promises are awaited.
     pub(super) fn evaluate(&mut self, expression: &str) -> Value {
         let asked = json!({
             "expression": expression, "awaitPromise": true, "returnByValue": true
@@ -83,7 +83,7 @@ impl Chromium {
         self.evaluate(&wait);
     }
 
-    /// How wide the page is, and whether it is dark.
+    /// Sets the page's width, and whether it is dark.
     pub(super) fn look(&mut self, width: u32, height: u32, scheme: &str) {
         let metrics = json!({
             "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500

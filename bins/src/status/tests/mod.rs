@@ -18,7 +18,7 @@ use crate::service::events::samples::{self, IMAGE, SLED, SUMMARY, of_sled};
 use crate::service::events::{Event, InService, Judged, Names, SourceVerdict, What, record};
 use crate::service::lock;
 
-/// Longer than anything takes that goes well.
+/// Longer than any success takes.
 const SOON: Duration = Duration::from_mins(1);
 
 struct Trial {
@@ -98,7 +98,7 @@ impl Trial {
     }
 }
 
-/// Where images are assigned as the sled says: to `left` or `02:00:00:00:00:01`, and to no other.
+/// A desk that assigns images only to `left` and `02:00:00:00:00:01`.
 fn desk(writable: bool) -> Desk {
     let (control, asked) = Control::new();
     thread::spawn(move || {
@@ -237,7 +237,7 @@ fn next_event(stream: &mut UnixStream, text: &mut String) -> Value {
 fn a_page_is_sent_the_rack_at_once_and_again_when_it_has_changed() {
     let trial = Trial::new();
     let mut stream = trial.connect();
-    // Of this version, without the lengths of chunks in between.
+    // HTTP 1.0, so that the answer is not chunked.
     write!(stream, "GET /api/v1/live HTTP/1.0\r\nHost: rack\r\n\r\n").unwrap();
     let mut text = String::new();
     let first = next_event(&mut stream, &mut text);
@@ -261,7 +261,7 @@ fn clients_that_do_not_read_or_ask_hold_up_nobody() {
         assert_eq!(&first, b"HTTP/1.1 200");
         pages.push(page);
     }
-    // Nobody reads what these are sent, and these say nothing.
+    // Nothing reads what the first are sent, and the others send nothing.
     let silent: Vec<_> = (0..20).map(|_| trial.connect()).collect();
     assert_eq!(trial.ask("GET", "/api/v1/live").0, 503, "no room for another page");
     trial.get("/api/v1/sleds");
@@ -292,7 +292,7 @@ fn the_socket_is_taken_over_only_from_the_dead() {
     let file = trial.folder.path().join("file");
     std::fs::write(&file, "precious").unwrap();
     let error = format!("{:#}", start(&file).unwrap_err());
-    assert!(error.contains("no socket") && error.contains("--status"), "{error}");
+    assert!(error.contains("not a socket") && error.contains("--status"), "{error}");
     assert_eq!(std::fs::read(&file).unwrap(), b"precious");
     let stale = trial.folder.path().join("stale");
     drop(std::os::unix::net::UnixListener::bind(&stale).unwrap());

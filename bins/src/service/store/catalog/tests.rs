@@ -1,4 +1,4 @@
-//! What is offered, and what is said, as files come, change and go.
+//! What is offered and logged as files come, change and go.
 
 use std::fs;
 
@@ -83,7 +83,7 @@ fn a_replaced_image_holds_back_only_itself_and_a_bad_one_leaves_the_old() {
     trial.judge(&loads[0], None);
     assert_eq!(trial.offered(), 2);
     assert!(trial.catalog.news[1].to_string().contains("the old one stays in service"));
-    // What is replaced while it loads is not waited for, and not offered.
+    // A file that is replaced while it loads is not waited for, and not offered.
     trial.replace("a");
     let first = trial.see();
     trial.replace("a");
