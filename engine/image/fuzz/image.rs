@@ -1,4 +1,4 @@
-//! What fuzzing asks of images: any bytes, and what must hold of them.
+//! The properties that fuzzing checks on images made of any bytes.
 //!
 //! Shared by the fuzz targets and by the test that replays their corpora.
 #![allow(dead_code, reason = "each target is a crate of its own, and uses one of these")]
@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 /// Most bytes that a small input may turn into.
 const MOST: u64 = 8 << 20;
 
-/// A header: what is parsed is emitted again, but for what nobody reads.
+/// A header: what is parsed is emitted again, except for what no reader looks at.
 pub(crate) fn header(bytes: &[u8]) {
     let mut whole = [0; Header::LEN];
     let length = bytes.len().min(whole.len());
@@ -54,7 +54,7 @@ pub(crate) fn walk(bytes: &[u8]) {
     }
 }
 
-/// Contents made of runs: the first byte is the level, then three bytes tell the length of a run
+/// Contents made of runs: the first byte is the level, then three bytes give the length of a run
 /// and what it is of. The stream that they are packed to inflates to them, and is no trap.
 pub(crate) fn stitch(bytes: &[u8]) {
     let [level, runs @ ..] = bytes else {
@@ -109,7 +109,7 @@ pub(crate) fn unpack(bytes: &[u8]) {
     };
     let inflated = inflated(payload);
     let claimed = u64::from(u16::from_le_bytes([*low, *high])) * 256;
-    // So that good ones are found too, a claim of nothing is taken for the truth.
+    // So that good ones are found too, a claim of zero stands for the true size.
     let image_size = match &inflated {
         Some(contents) if claimed == 0 => contents.len() as u64,
         _ => claimed,
@@ -149,7 +149,7 @@ fn contents(image: &ImageFile) -> Result<Vec<u8>, String> {
     result.map(|()| out).map_err(|error| error.to_string())
 }
 
-/// What zlib inflates all of `payload` to, if it does and that is not too much.
+/// The output of zlib for all of `payload`, if it is valid and not too long.
 fn inflated(payload: &[u8]) -> Option<Vec<u8>> {
     let mut inflater = flate2::Decompress::new(true);
     let mut out = Vec::new();

@@ -28,7 +28,7 @@ impl Adler {
     /// The checksum of `byte` repeated `length` times.
     pub(super) fn of_run(byte: u8, length: u64) -> Self {
         let (byte, count) = (u64::from(byte), length % Self::BASE);
-        // 1 + 2 + ... + count, halved where that leaves no rest.
+        // 1 + 2 + ... + count, halved where that leaves no remainder.
         let sums = count * (count + 1) / 2 % Self::BASE;
         let a = (1 + byte * count) % Self::BASE;
         let b = (count + byte * sums) % Self::BASE;
@@ -46,7 +46,7 @@ impl Adler {
         Self { sum: (b << 16 | a) as u32, length: self.length + next.length }
     }
 
-    /// As it stands at the end of a zlib stream.
+    /// Its bytes at the end of a zlib stream.
     pub(super) fn to_bytes(self) -> [u8; 4] {
         self.sum.to_be_bytes()
     }

@@ -1,5 +1,5 @@
 //! The raw contents of one checked image, in memory that nothing can change; or, on machines that
-//! are short of it, mapped from the file.
+//! are short of memory, mapped from the file.
 
 use std::io;
 use std::ops::Range;
@@ -44,12 +44,12 @@ enum Memory {
 pub enum Payload<'a> {
     /// In memory that nothing changes.
     Held(&'a [u8]),
-    /// In a mapped file: only the system may read it.
+    /// In a mapped file: only the kernel may read it.
     Mapped(MappedSlice<'a>),
 }
 
 impl<'a> Payload<'a> {
-    /// Where the bytes are and how many, for a system call.
+    /// The address and number of the bytes, for a system call.
     pub fn as_raw(self) -> *const [u8] {
         match self {
             Self::Held(bytes) => bytes,
@@ -65,20 +65,20 @@ impl<'a> Payload<'a> {
         }
     }
 
-    /// How many bytes it has.
+    /// Its length in bytes.
     pub fn len(self) -> usize {
         self.as_raw().len()
     }
 
-    /// Whether it has none.
+    /// Whether it is empty.
     pub fn is_empty(self) -> bool {
         self.len() == 0
     }
 }
 
 impl Contents {
-    /// The contents of the image at `path`, which can be a compressed one: read once, inflated,
-    /// and checked before anyone sees them. The file is not needed afterwards.
+    /// The contents of the image at `path`, which can be a compressed one: read once, inflated, and
+    /// checked before it is returned. The file is not needed afterwards.
     ///
     /// # Errors
     ///
@@ -92,8 +92,8 @@ impl Contents {
     /// hardly any memory. A compressed image is pinned as by [`Contents::load`], since its file
     /// does not have the raw contents.
     ///
-    /// Nothing protects mapped contents: whoever writes to the file changes what is served, and
-    /// once it is shorter, a system call that sends what is gone fails with EFAULT. The process
+    /// Nothing protects mapped contents: a write to the file changes what is served, and once it is
+    /// shorter, a system call that sends the missing part fails with EFAULT. The process
     /// itself cannot read them ([`Payload::Mapped`]).
     ///
     /// # Errors
@@ -167,7 +167,7 @@ impl Contents {
         }
     }
 
-    /// The raw contents; `None` if they are mapped, since only the system may read those.
+    /// The raw contents; `None` if they are mapped, since only the kernel may read those.
     pub fn held(&self) -> Option<&[u8]> {
         match &self.inner.memory {
             Memory::Pinned(bytes) => Some(bytes),
@@ -175,11 +175,11 @@ impl Contents {
         }
     }
 
-    /// The contents as an OFFER names them.
+    /// The OFFER of these contents.
     ///
     /// # Errors
     ///
-    /// If the dataset name is longer than an OFFER has room for.
+    /// If the dataset name is longer than an OFFER can hold.
     pub fn offer(&self) -> Result<Offer, OfferError> {
         let image_size = self.size() as u64;
         Offer::new(self.target_size(), image_size, self.checksum(), self.dataset())
@@ -317,7 +317,7 @@ mod tests {
         let mut spoilt = good.clone();
         spoilt[9000] ^= 1;
         let mut huge = good.clone();
-        // An image size of 2 TiB, which nothing may be set aside for.
+        // An image size of 2 TiB, for which no memory may be set aside.
         for at in [21, 29, 37] {
             huge[at] = 2;
         }

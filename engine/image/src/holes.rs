@@ -12,8 +12,8 @@ pub(super) struct Extent {
     pub(super) end: u64,
 }
 
-/// The extent of `file` at `at`, up to `end`. Where the system does not say, all is data; so are
-/// holes too small to be worth it.
+/// The extent of `file` at `at`, up to `end`. Where the system does not report holes, everything is
+/// data; so are holes too small to matter.
 pub(super) fn extent(file: &File, at: u64, end: u64) -> Extent {
     const LEAST: u64 = 128 << 10;
     let data = Extent { is_hole: false, end };

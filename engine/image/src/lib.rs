@@ -30,7 +30,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-// A stream that fails would make them panic.
+// They panic when the stream fails.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod adler;

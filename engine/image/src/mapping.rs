@@ -1,8 +1,8 @@
 //! Memory that can change or vanish: a file that is mapped rather than read.
 //!
 //! Nothing in this process reads it. Whoever can write to the file can change it at any time, and
-//! once the file is shorter, a read ends the process (SIGBUS). So the types here give away where
-//! the bytes are, for a system call, which then fails with EFAULT; they never give a reference.
+//! once the file is shorter, a read ends the process (SIGBUS). So the types here reveal only the
+//! address, for a system call, which then fails with EFAULT; they never give a reference.
 
 use std::fs::File;
 use std::io;
@@ -42,8 +42,8 @@ impl Mapping {
     }
 }
 
-/// Bytes of a mapped file, which only the system may read: it has an address and a length for an
-/// iovec, and nothing that reads.
+/// Bytes of a mapped file, which only the kernel may read: an address and a length for an iovec,
+/// and no method that reads.
 ///
 /// ```compile_fail
 /// fn first(slice: boot_image::MappedSlice<'_>) -> u8 {
@@ -58,17 +58,17 @@ pub struct MappedSlice<'a> {
 }
 
 impl MappedSlice<'_> {
-    /// Where the bytes are and how many, for a system call.
+    /// The address and number of the bytes, for a system call.
     pub fn as_raw(self) -> *const [u8] {
         self.bytes
     }
 
-    /// How many bytes it has.
+    /// Its length in bytes.
     pub fn len(self) -> usize {
         self.bytes.len()
     }
 
-    /// Whether it has none.
+    /// Whether it is empty.
     pub fn is_empty(self) -> bool {
         self.len() == 0
     }

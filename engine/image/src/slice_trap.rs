@@ -20,7 +20,7 @@ pub(super) struct Follower {
     slice: u64,
     /// The payload offset of the boundary that comes next.
     next: u64,
-    /// What came out up to the last boundary, if that is known.
+    /// The output up to the last boundary, if that is known.
     output: Option<u64>,
     /// The payload offset of the first slice that is a trap.
     trap: Option<u64>,
@@ -39,14 +39,14 @@ impl Follower {
         self.trap
     }
 
-    /// Whether the slice at hand is a trap if `output` bytes come out up to its end.
+    /// Whether the current slice is a trap if `output` bytes come out up to its end.
     pub(super) fn traps(&self, output: u64) -> bool {
         self.output
             .is_some_and(|before| output > before && (output - before).is_multiple_of(BUFFER))
     }
 
-    /// Passes the next boundary, up to which `output` bytes come out. Not to know is to know
-    /// that the slices on both sides of it give less than a buffer.
+    /// Passes the next boundary, up to which `output` bytes come out. `None` means that the slices
+    /// on both sides of it give less than a buffer.
     pub(super) fn pass(&mut self, output: Option<u64>) {
         if output.is_some_and(|output| self.traps(output)) {
             self.trap = self.trap.or(Some(self.next - self.slice));
@@ -81,8 +81,8 @@ impl Finder {
         self.stream = stream;
     }
 
-    /// What was found in a payload of `length` bytes, from which `output` bytes come out. The
-    /// slice that ends with it is no trap: the inflater has nothing left to do then.
+    /// What was found in a payload of `length` bytes, from which `output` bytes come out. The slice
+    /// that ends with it is not a trap: the inflater has nothing left to do then.
     pub(super) fn finish(mut self, length: u64, output: u64) -> SliceTraps {
         for follower in &mut self.followers {
             while follower.next() < length {

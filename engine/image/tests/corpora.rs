@@ -1,4 +1,4 @@
-//! What fuzzing has found worth keeping, replayed: every file of every corpus.
+//! The inputs that fuzzing has kept, replayed: every file of every corpus.
 
 #[path = "../fuzz/image.rs"]
 mod image;

@@ -1,5 +1,5 @@
-//! Compressed images of other makers, good and bad ones: what a sled's inflater takes is taken,
-//! and nothing else, whatever way it was inflated.
+//! Compressed images of other makers, good and bad: exactly those that a sled's inflater accepts
+//! are accepted, however they are inflated.
 
 mod codes;
 mod decoders;
@@ -20,7 +20,7 @@ const MARKER: [u8; 4] = [0, 0, 0xff, 0xff];
 /// In one piece, in segments that need each other, and in segments that do not.
 const FLUSHES: [FlushCompress; 3] = [FlushCompress::None, FlushCompress::Sync, FlushCompress::Full];
 
-/// What becomes of an image with this payload that should hold `raw`.
+/// Unpacks an image with this payload, which should hold `raw`.
 fn unpack(payload: &[u8], raw: &[u8]) -> Result<(), String> {
     let (image, _folder) = image(payload, raw.len() as u64, &Sha256::digest(raw).into());
     let mut at = 0;
@@ -33,7 +33,7 @@ fn unpack(payload: &[u8], raw: &[u8]) -> Result<(), String> {
     let result = result.map_err(|error| error.to_string());
     let mut memory = vec![0xa5; raw.len()];
     let read = image.read_to(&mut memory).map_err(|error| error.to_string());
-    // Of several things that are wrong, either may name another one.
+    // If several things are wrong, each may report a different one.
     assert_eq!(read.is_ok(), result.is_ok(), "{read:?} in its place, else {result:?}");
     result?;
     assert!(!differs && at == raw.len(), "called good, and unpacked to something else");
@@ -144,7 +144,7 @@ fn a_stream_that_ends_early_is_never_good() {
     let both = [stored(true, &part), stored(true, &part)];
     let payload = zlib(&[&both[0], &MARKER, &both[1]], &raw);
     assert!(unpack(&payload, &raw).unwrap_err().contains("Adler-32"));
-    // With the right sum where it ends, and a checksum that an inflater which goes on agrees to.
+    // With the right sum where it ends, and a checksum that matches if an inflater goes on.
     let ending = [&zlib(&[&both[0]], &part)[2..], &both[1]].concat();
     let payload = [&[0x78, 0xda], &ending[..], &[0, 0, 0xff, 0xff]].concat();
     assert!(unpack(&payload, &raw).unwrap_err().contains("the zlib stream ends at byte 2011"));
@@ -199,7 +199,7 @@ fn what_is_wrong_with_the_first_bytes_is_said() {
         let error = unpack(&payload, &raw).unwrap_err();
         assert!(error.contains(reason) && error.contains("near its byte 0"), "{error}");
     }
-    // A smaller window than is used: zlib takes that.
+    // A smaller window than is used: zlib accepts that.
     let payload = [&[0x08, 0x1d], &good[2..]].concat();
     assert_eq!(zlib_inflates(&payload, &raw), unpack(&payload, &raw).is_ok());
     for length in 0..6 {
@@ -213,7 +213,7 @@ fn where_it_is_broken_is_said() {
     let mut payload = flushed(&raw, MIB, FlushCompress::Full, 6);
     let markers = payload.windows(4).enumerate().filter(|(_, bytes)| *bytes == MARKER);
     let (marker, _) = markers.into_iter().nth(2).unwrap();
-    // A block of a kind that there is not.
+    // A block of a kind that does not exist.
     let middle = marker + MARKER.len();
     payload[middle] = 0x07;
     let error = unpack(&payload, &raw).unwrap_err();
@@ -270,7 +270,7 @@ proptest! {
             payload[index.index(length)] = *byte;
         }
         prop_assert_eq!(unpack(&payload, &raw).is_ok(), zlib_inflates(&payload, &raw));
-        // The walk is as strict as zlib, but for distances and sums.
+        // The walk is as strict as zlib, except for distances and sums.
         let (image, _folder) = image(&payload, raw.len() as u64, &[0; 32]);
         let traps = image.slice_traps();
         if zlib_inflates(&payload, &raw) {

@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use crate::decoders::{BUFFER, assert_all_inflate, assert_python_inflates, sled_inflates};
 
 const MIB: usize = 1 << 20;
-/// Bytes that are compressed apart from the rest.
+/// Bytes that are compressed independently of the rest.
 const CHUNK: usize = 2 * MIB;
 
 fn options(level: Option<u8>) -> PackOptions {
@@ -33,7 +33,7 @@ fn options(level: Option<u8>) -> PackOptions {
     }
 }
 
-/// An image made of `raw`, and where it stands.
+/// An image made of `raw`, and its path.
 struct Made {
     path: PathBuf,
     bytes: Vec<u8>,
@@ -58,7 +58,7 @@ impl Made {
         &self.bytes[Header::LEN..]
     }
 
-    /// Checks all that can be said of any image of `raw`.
+    /// Checks everything that holds for any image of `raw`.
     fn check(&self, raw: &[u8]) {
         let header = Header::parse(&self.bytes).unwrap();
         header.check().unwrap();
@@ -85,7 +85,7 @@ impl Made {
     }
 }
 
-/// Bytes that no compressor makes fewer.
+/// Bytes that no compressor can shrink.
 fn noise(length: usize) -> Vec<u8> {
     let mut state = 1_u64;
     let next = || {
@@ -109,7 +109,7 @@ fn content(seed: u64, length: usize) -> Vec<u8> {
             2 => {
                 bytes.extend(std::iter::repeat_n((state >> 8) as u8, (state >> 20) as usize % 300));
             }
-            // What looks like the seams of a stream, in its midst.
+            // Bytes that look like the seams of a stream.
             3 => bytes.extend_from_slice(&[0, 0, 0, 0xff, 0xff, 1, 0, 0, 0xff, 0xff]),
             _ => {
                 let back = (state >> 16) as usize % (bytes.len() + 1);
@@ -185,7 +185,7 @@ fn zero_runs_of_every_length_are_no_trap() {
 
 #[test]
 fn a_slice_that_ends_with_the_contents_is_no_trap() {
-    // Two buffers come out of it, and nothing out of what ends the stream or begins a block.
+    // It gives two buffers; the end of the stream and the head of a block give nothing.
     let noise = noise(900);
     for length in 400..900 {
         let mut raw = noise[..length].to_vec();

@@ -1,7 +1,7 @@
-//! What every compressed image keeps, whatever its contents: it is never larger than the replaced
-//! tool's, and every inflater takes it, the sled's in slices of both sizes among them.
+//! Promises of every compressed image, whatever its contents: it is never larger than the replaced
+//! tool's, and every inflater accepts it, including the sled's in slices of both sizes.
 //!
-//! `BOOT_SEEDS=1000 cargo test -p boot-image --test promises` tries that many random contents.
+//! `BOOT_SEEDS=1000 cargo test -p boot-image --test promises` tries 1000 random contents.
 
 mod decoders;
 
@@ -34,7 +34,7 @@ fn payload(raw: &[u8], level: u8) -> Option<Vec<u8>> {
 /// Runs, noise, words, and copies from near and far, in any order and of any length.
 fn contents(seed: u64) -> Vec<u8> {
     let mut random = fastrand::Rng::with_seed(seed);
-    // Mostly short, so that many are tried in minutes; some are longer than a chunk.
+    // Mostly short, so that minutes suffice for many; some are longer than a chunk.
     let most = if seed.is_multiple_of(64) { 6 << 20 } else { 1 << random.u32(8..=20) };
     let length = random.usize(1..most);
     let words: Vec<Vec<u8>> = (0..random.usize(2..400))

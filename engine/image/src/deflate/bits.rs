@@ -8,7 +8,7 @@ pub(super) struct Bits<'a> {
     pub(super) bytes: &'a [u8],
     /// The first byte that is not in the register.
     pub(super) next: usize,
-    /// Above those that it holds there may be bits of the next byte.
+    /// Above the held bits there may be bits of the next byte.
     pub(super) register: u64,
     /// Bits that it holds, at most 63.
     pub(super) held: u32,
@@ -30,7 +30,7 @@ impl<'a> Bits<'a> {
         self.next as u64 * 8 - u64::from(self.held)
     }
 
-    /// Fills the register with at least 56 bits, or all that there are.
+    /// Fills the register with at least 56 bits, or all that are left.
     #[inline]
     pub(super) fn refill(&mut self) {
         if let Some(word) = self.bytes.get(self.next..).and_then(|rest| rest.first_chunk()) {
@@ -76,7 +76,7 @@ impl<'a> Bits<'a> {
         Ok(bits)
     }
 
-    /// Drops the bits up to the next whole byte, and says which byte that is.
+    /// Drops the bits up to the next whole byte, and returns that byte's offset.
     pub(super) fn align(&mut self) -> usize {
         self.drop(self.held % 8);
         (self.at() / 8) as usize

@@ -1,4 +1,4 @@
-//! Prefix codes as tables: what a symbol is, by the bits of the stream.
+//! Prefix codes as tables: symbols by the bits of the stream.
 
 /// Which alphabet a code is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl Entry {
     /// Takes no bits, so nothing is consumed before it is found to be invalid.
     const NONE: Self = Self(Self::OTHER);
     const LEAST_LENGTH: u32 = 3;
-    /// In place of a distance where there is none: takes no bits, and reaches far enough back that
+    /// Stands for a distance where there is none: takes no bits, and reaches far enough back that
     /// nothing overlaps.
     pub(super) const NO_DISTANCE: Self = Self::distance_symbol(64, 0);
 
@@ -68,7 +68,7 @@ impl Entry {
         self.0
     }
 
-    /// The same if it is a literal, zero otherwise.
+    /// That number if it is a literal, zero otherwise.
     #[inline]
     pub(super) fn literal_low_bits(self) -> u32 {
         self.0 >> 24
@@ -126,13 +126,13 @@ impl Entry {
         (self.0 >> 16) as u8
     }
 
-    /// The length, where it stands at the start of `ahead`.
+    /// The length, whose code is at the start of `ahead`.
     #[inline]
     pub(super) fn length(self, ahead: u64) -> usize {
         (self.0 >> 16) as usize + Self::LEAST_LENGTH as usize + self.extra(ahead)
     }
 
-    /// The distance, where it stands at the start of `ahead`.
+    /// The distance, whose code is at the start of `ahead`.
     #[inline]
     pub(super) fn distance(self, ahead: u64) -> usize {
         (self.0 >> 16) as usize + self.extra(ahead)
@@ -280,7 +280,7 @@ impl<const INDEX: u32, const SIZE: usize> Code<INDEX, SIZE> {
         self.table[ahead as usize & ((1 << INDEX) - 1)]
     }
 
-    /// What `entry`, which is long, stands for.
+    /// The entry that `entry`, a long one, leads to.
     #[inline]
     pub(super) fn long(&self, entry: Entry, ahead: u64) -> Entry {
         let rest = (ahead >> INDEX) as usize & ((1 << self.rest) - 1);

@@ -46,8 +46,8 @@ pub(super) fn fast_path(work: Work<'_, '_, '_>) {
     fast_path_any(work);
 }
 
-/// The same for two blocks, until one of them cannot continue. This takes less time than one
-/// after the other, since a processor that waits for the bits of one can work on the other.
+/// Inflates two blocks, until one of them cannot continue. This is faster than one after the other,
+/// since a processor that waits for the bits of one can work on the other.
 pub(super) fn fast_path_both(one: Work<'_, '_, '_>, other: Work<'_, '_, '_>) {
     #[cfg(target_arch = "x86_64")]
     {
@@ -82,7 +82,7 @@ fn fast_path_both_any(mut one: Work<'_, '_, '_>, mut other: Work<'_, '_, '_>) {
         (Some(mut stream), Some(mut beside)) => {
             loop {
                 let iterations = stream.iterations().min(beside.iterations());
-                // Mostly there is no need to look how far back a distance reaches.
+                // Mostly there is no need to check how far back a distance reaches.
                 let went_on = if stream.length().min(beside.length()) < WINDOW as usize {
                     run_both::<false>(&mut stream, &mut beside, iterations)
                 } else {
@@ -108,7 +108,7 @@ fn fast_path_both_any(mut one: Work<'_, '_, '_>, mut other: Work<'_, '_, '_>) {
     }
 }
 
-/// Runs `iterations` on each. Says whether both completed them all, and there were any.
+/// Runs `iterations` on each. Returns whether both completed them all, and there were any.
 #[inline(always)]
 fn run_both<const HAS_WINDOW: bool>(
     stream: &mut Stream<'_>,
@@ -221,8 +221,8 @@ impl<'w> Stream<'w> {
     }
 
     /// Inflates a literal, if one comes next, and the symbol after it. It hardly ever branches, so
-    /// unpredictable literals cost nothing. Says whether it could, which at most
-    /// [`Stream::iterations`] calls may ask. `HAS_WINDOW` says that the output is longer than any
+    /// unpredictable literals cost nothing. Returns whether it did; to be called at most
+    /// [`Stream::iterations`] times. `HAS_WINDOW` means that the output is longer than any
     /// distance.
     #[inline(always)]
     fn symbols<const HAS_WINDOW: bool>(&mut self) -> bool {
@@ -262,7 +262,7 @@ impl<'w> Stream<'w> {
         true
     }
 
-    /// Inflates one symbol, however long its codes. Says whether it could: not at the end of a
+    /// Inflates one symbol, however long its codes. Returns whether it did: not at the end of a
     /// block, nor where there is no valid symbol.
     #[inline(always)]
     fn symbol(&mut self) -> bool {

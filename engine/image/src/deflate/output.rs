@@ -28,7 +28,7 @@ pub(crate) fn inflate_observed<O: Observer>(
 ) -> Result<Walk, BrokenStream> {
     let length = output.len();
     let (start, room) = (output.as_mut_ptr().cast(), output.capacity());
-    // SAFETY: the memory is there and nobody else's, and may be uninitialised.
+    // SAFETY: the memory is exclusively ours, and may be uninitialised.
     let room = unsafe { std::slice::from_raw_parts_mut(start, room) };
     let memory = Memory { room, length };
     let walk = to_end(bytes, memory, observer, first)?;
@@ -51,7 +51,7 @@ pub(crate) fn inflate_to(bytes: &[u8], room: &mut [u8]) -> Result<Walk, BrokenSt
 ///
 /// # Errors
 ///
-/// If that is not what they are, or there is not enough room.
+/// If they are anything else, or there is not enough room.
 pub(crate) fn inflate_blocks_to(bytes: &[u8], room: &mut [u8]) -> Result<usize, BrokenStream> {
     over_blocks(bytes, Memory { room: unwritten(room), length: 0 }).map(|length| length as usize)
 }
@@ -74,15 +74,15 @@ pub(super) trait Output {
     /// Bytes of output.
     fn length(&self) -> u64;
 
-    /// Says whether there was room for the byte.
+    /// Returns whether there was room for the byte.
     fn literal(&mut self, byte: u8) -> bool;
 
-    /// Repeats the output of `distance` bytes ago. Says whether there was room.
+    /// Repeats the output of `distance` bytes ago. Returns whether there was room.
     ///
     /// `distance` must not exceed [`Output::reach`].
     fn copy(&mut self, distance: usize, length: usize) -> bool;
 
-    /// Says whether there was room for the bytes.
+    /// Returns whether there was room for the bytes.
     fn bytes(&mut self, bytes: &[u8]) -> bool;
 
     /// How far a distance may reach back.

@@ -27,7 +27,7 @@ pub(super) static BYTES: [u8; 256 + WIDE] = {
 /// and [`WIDE`] more, which may be written too.
 #[cold]
 pub(super) unsafe fn repeat(to: *mut MaybeUninit<u8>, distance: usize, count: usize) {
-    /// Copies `WIDTH` bytes at a time, each that many times `step` further on.
+    /// Copies `WIDTH` bytes at a time, each time `step` further on.
     ///
     /// # Safety
     ///
@@ -54,7 +54,7 @@ pub(super) unsafe fn repeat(to: *mut MaybeUninit<u8>, distance: usize, count: us
             }
         }
     }
-    // SAFETY: as the contract above says.
+    // SAFETY: by the contract above.
     unsafe {
         let from = to.sub(distance);
         if distance >= WIDE {

@@ -48,7 +48,7 @@ pub(crate) struct Blocks<'a> {
     pub(crate) output: &'a mut Vec<u8>,
 }
 
-/// How it went: how many bytes it took if it is done. An error is final.
+/// The result: how many bytes it took, once it is done. An error is final.
 pub(crate) type Inflated = Result<Option<usize>, BrokenStream>;
 
 impl Blocks<'_> {
@@ -174,7 +174,7 @@ mod tests {
         bytes
     }
 
-    /// What comes out of a whole stream, and how many bytes it takes.
+    /// The output of a whole stream, and how many bytes the stream takes.
     type Given = Result<(Vec<u8>, usize), BrokenStream>;
 
     fn alone(stream: &[u8], room: usize) -> Given {

@@ -75,7 +75,7 @@ pub(crate) fn walk_observed<O: Observer>(
     to_end(bytes, Count(0), observer, first)
 }
 
-/// The same for a stream behind `before` bytes of output, to which it may refer, and which count.
+/// Walks a stream after `before` bytes of output, to which it may refer, and which are counted.
 pub(super) fn walk_behind<O: Observer>(
     bytes: &[u8],
     before: u64,
@@ -130,8 +130,8 @@ pub(crate) struct WalkAt {
     pub(crate) next: u64,
 }
 
-/// Walks one block, which begins at `place`, and says whether it is the final one. If the block is
-/// broken, part of it may have been reported; `place` does not move then.
+/// Walks one block, which begins at `place`, and returns whether it is the final one. If the block
+/// is broken, part of it may have been reported; `place` does not move then.
 pub(crate) fn walk_block<O: Observer>(
     bytes: &[u8],
     place: &mut WalkAt,
@@ -212,7 +212,7 @@ impl<'a, O: Observer, W: Output> Walker<'a, O, W> {
         Self { bits: Bits::new(bytes, at), output, next: next.saturating_mul(8), observer }
     }
 
-    /// Walks a block, and says whether it is the final one.
+    /// Walks a block, and returns whether it is the final one.
     fn block(&mut self, tables: &mut Tables) -> Result<bool, BrokenStream> {
         let (is_final, next) = self.begin_block(tables)?;
         if let Some(codes) = tables.codes(next) {
@@ -227,8 +227,8 @@ impl<'a, O: Observer, W: Output> Walker<'a, O, W> {
         Ok(is_final)
     }
 
-    /// Walks a stored block, or what precedes the symbols of another. Says whether it is the final
-    /// one, and what comes next.
+    /// Walks a stored block, or what precedes the symbols of another. Returns whether it is the
+    /// final one, and what comes next.
     pub(super) fn begin_block(
         &mut self,
         tables: &mut Tables,
@@ -291,8 +291,8 @@ impl<'a, O: Observer, W: Output> Walker<'a, O, W> {
         Ok(())
     }
 
-    /// The slow path: inflates some symbols, until the fast path can continue. Says whether
-    /// the block ends with them.
+    /// The slow path: inflates some symbols, until the fast path can continue. Returns whether the
+    /// block ends with them.
     pub(super) fn symbols(&mut self, codes: &Codes) -> Result<bool, BrokenStream> {
         for _ in 0..32 {
             if self.symbol(codes)? {
@@ -303,7 +303,7 @@ impl<'a, O: Observer, W: Output> Walker<'a, O, W> {
         Ok(false)
     }
 
-    /// Walks a symbol, and says whether it is the end of the block.
+    /// Walks a symbol, and returns whether it is the end of the block.
     #[inline]
     fn symbol(&mut self, codes: &Codes) -> Result<bool, BrokenStream> {
         // Enough for a length and its distance, at most 20 and 28 bits.

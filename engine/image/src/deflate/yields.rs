@@ -1,4 +1,4 @@
-//! How much output the parts of a stream give, known after one walk.
+//! How much output the parts of a stream give, found in one walk.
 
 use super::walk::walk_behind;
 use super::{BrokenStream, Observer, Walk, inflate_observed, walk_observed};

@@ -1,5 +1,4 @@
-//! The contents cut into chunks, the same way every time: long runs of a byte, and what is between
-//! them.
+//! The contents cut into chunks, deterministically: long runs of a byte, and what is between them.
 
 use super::PackError;
 use super::source::Source;
@@ -8,18 +7,18 @@ use crate::holes::Extent;
 /// How the contents are cut. Sizes are in bytes, and multiples of [`Cut::UNIT`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cut {
-    /// In a chunk at most, unless it is a run.
+    /// The most in a chunk, unless it is a run.
     pub(super) chunk: usize,
-    /// Bytes of a run that is a chunk of its own, at least.
+    /// The least bytes of a run that is a chunk of its own.
     pub(super) run: u64,
-    /// What a chunk knows of those before it.
+    /// How much of what precedes it a chunk can refer to.
     pub(super) window: usize,
 }
 
 impl Cut {
-    /// What is looked at together for being a run.
+    /// How much is checked at a time for being a run.
     const UNIT: u64 = 64 << 10;
-    /// Bytes of a run in a chunk at most, so that others hear of progress.
+    /// The most bytes of a run in a chunk, so that progress is reported.
     const MOST_RUN: u64 = 256 << 20;
 }
 
@@ -49,7 +48,7 @@ impl<'a> Chunks<'a> {
         Self { source, cut, at: 0, window: Vec::new(), extent }
     }
 
-    /// The next chunk, in `buffer` if it is no run; nothing at the end.
+    /// The next chunk, in `buffer` if it is not a run; `None` at the end.
     pub(super) fn next(&mut self, mut buffer: Vec<u8>) -> Result<Option<Chunk>, PackError> {
         buffer.clear();
         buffer.reserve_exact(self.cut.window + self.cut.chunk);
@@ -110,7 +109,7 @@ impl<'a> Chunks<'a> {
         (self.source.image_size - self.at).min(Cut::UNIT)
     }
 
-    /// Reads what follows to `bytes`, which are zeros; says which byte it is, if all are the same.
+    /// Reads what follows to `bytes`, which are zeros; returns the byte if all are equal.
     fn read(&mut self, bytes: &mut [u8]) -> Result<Option<u8>, PackError> {
         if self.at >= self.extent.end {
             self.extent = self.source.extent(self.at);

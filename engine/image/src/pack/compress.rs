@@ -1,4 +1,4 @@
-//! Chunks compressed beside each other, written in order.
+//! Chunks compressed in parallel, written in order.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -18,8 +18,8 @@ use super::workers::Workers;
 use super::{PackError, Progress, Stages, write_at};
 
 /// Compresses the contents to a zlib stream behind the place of the header. Returns the
-/// stream's length and the contents' checksum; or nothing if the stream would not be shorter
-/// than the contents.
+/// stream's length and the contents' checksum; or `None` if the stream would not be shorter than
+/// the contents.
 ///
 /// The stream is the same for any number of threads.
 pub(super) fn compress(
@@ -38,8 +38,8 @@ pub(super) fn compress(
     let window = pool.current_num_threads() + 1;
     let stop = AtomicBool::new(false);
     let workers = Workers::new(level, &stop);
-    // The hash reads by itself, so that it can run ahead: one stream, it takes as long as it
-    // takes, and the workers should find both cores busy to the end.
+    // The hash reads the contents itself, so that it can run ahead: it can't be split, and all
+    // cores should be busy to the end.
     let (packed, hashed) = std::thread::scope(|threads| {
         let hash = threads.spawn(|| source.sums(&stop));
         let packed = pool.in_place_scope(|scope| {
@@ -56,7 +56,7 @@ pub(super) fn compress(
             };
             let run = assembly.run(scope, &workers, window, &stop, progress);
             if !matches!(run, Ok(Some(_))) {
-                // Or else those who are still at work would be waited for.
+                // Otherwise the workers would be waited for.
                 stop.store(true, Ordering::Relaxed);
             }
             run.map(|length| {
@@ -112,7 +112,7 @@ struct Assembly<'a> {
     begun: usize,
     /// Chunks in memory: with the workers, or compressed and not written yet.
     at_work: usize,
-    /// All workers' time.
+    /// The time of all workers together.
     work: Duration,
 }
 
@@ -178,7 +178,7 @@ impl Assembly<'_> {
         let index = self.begun;
         scope.spawn(move |_| {
             let started = Instant::now();
-            // A panic must reach the one who waits.
+            // A panic must reach the waiting thread.
             let work = catch_unwind(AssertUnwindSafe(|| workers.compress(&chunk, window)));
             let piece = work.unwrap_or(Err(BadPiece));
             let _ = done.send(CompressedChunk { index, piece, chunk, time: started.elapsed() });
@@ -240,7 +240,7 @@ fn trapped(Trapped(at): Trapped) -> PackError {
     PackError::Trapped { at }
 }
 
-/// Writes pieces one behind the other, each once it is known whether it is the last one.
+/// Writes pieces one after the other, each once it is known whether it is the last one.
 struct Writer<'a> {
     image: &'a File,
     seam: Seam,

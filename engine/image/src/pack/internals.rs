@@ -1,4 +1,5 @@
-//! What benches count by itself. Only with the feature `internals`; nothing here is kept stable.
+//! Parts that benches measure separately. Only with the feature `internals`; nothing here is kept
+//! stable.
 
 use std::sync::atomic::AtomicBool;
 

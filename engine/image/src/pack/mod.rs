@@ -111,7 +111,7 @@ pub enum PackError {
         /// The target size.
         most: u64,
     },
-    /// Every stream that was tried has a slice that is a trap (F11): never seen.
+    /// Every stream that was tried has a slice that is a trap (F11): never observed.
     #[error(
         "at this level a sled's inflater would stop at byte {at} of the payload: try another \
          level, or none"

@@ -62,7 +62,7 @@ impl<'a> Source<'a> {
         Ok(())
     }
 
-    /// Whether the file is what it was at the start, as far as its length and its time can tell.
+    /// Whether the file is unchanged since the start, by its length and its time.
     pub(super) fn check_unchanged(&self) -> Result<(), PackError> {
         if !self.start.is_file() {
             return Ok(());
@@ -108,7 +108,7 @@ impl<'a> Source<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sums {
     pub(super) checksum: Checksum,
-    /// Lets a reader with another purpose check that it has read the same.
+    /// Lets another reader check that it has read the same.
     pub(super) adler: Adler,
 }
 

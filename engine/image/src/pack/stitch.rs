@@ -24,12 +24,12 @@ pub(super) struct Piece {
     pub(super) adler: Adler,
 }
 
-/// A compressor made a wrong stream: never seen, always checked.
+/// A compressor made a wrong stream: never observed, always checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BadPiece;
 
-/// A sled would give up wherever the piece is put: never seen, always checked. The payload offset
-/// of the slice.
+/// A sled would give up wherever the piece is put: never observed, always checked. The payload
+/// offset of the slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Trapped(pub(super) u64);
 
@@ -104,8 +104,8 @@ pub(super) struct Seam {
 }
 
 impl Seam {
-    /// Bytes behind a piece within which no slice should end that is a trap if they give
-    /// nothing. Once one does, no shift of what follows helps: the end of the stream gives
+    /// After a piece, no slice should end within this many bytes that is a trap if they give no
+    /// output. Once one does, no shift of what follows helps: the end of the stream gives
     /// nothing, and nor does the head of a block, which takes 290 bytes at most, and what
     /// follows may have to be shifted itself. Less than half of the smallest slice, so that a
     /// piece can always be shifted past it.
@@ -128,7 +128,7 @@ impl Seam {
         Ok(bytes)
     }
 
-    /// The same for the last piece, with which the stream ends.
+    /// Adds the last piece, which ends the stream.
     pub(super) fn end(&mut self, piece: Piece) -> Result<Vec<u8>, Trapped> {
         let mut bytes = self.add(piece.ending())?;
         let sum = self.adler.to_bytes();
@@ -194,7 +194,7 @@ impl Seam {
         self.adler
     }
 
-    /// The followers, when they have followed up to byte `end` of the payload; `output` tells
+    /// The followers, when they have followed up to byte `end` of the payload; `output` returns
     /// what comes out up to a byte of it.
     fn followed(&self, end: u64, output: impl Fn(u64) -> Option<u64>) -> [Follower; 2] {
         self.followers.map(|mut follower| {
@@ -227,7 +227,7 @@ mod tests {
         }
     }
 
-    /// In how many places the piece has to be shifted.
+    /// At how many offsets the piece has to be shifted.
     fn shifts_out_of_traps(piece: &Piece) -> u64 {
         let mut shifted = 0;
         for lead in 0..4096 {

@@ -1,4 +1,4 @@
-//! Those who compress chunks: libdeflate, or for the high levels our own compressor.
+//! The workers that compress chunks: with libdeflate, or for the high levels our own compressor.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -27,7 +27,7 @@ enum Compressors {
     Own(Effort, Idle<Encoder>),
 }
 
-/// What nobody uses at the moment.
+/// Items that are not in use at the moment.
 struct Idle<T>(Mutex<Vec<T>>);
 
 impl<T> Idle<T> {
@@ -35,7 +35,7 @@ impl<T> Idle<T> {
         Self(Mutex::default())
     }
 
-    /// Has `work` done with one that is idle, or else with a new one.
+    /// Runs `work` with an idle item, or with a new one.
     fn with<R>(&self, new: impl FnOnce() -> T, work: impl FnOnce(&mut T) -> R) -> R {
         let idle = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let one = idle().pop();
@@ -47,15 +47,15 @@ impl<T> Idle<T> {
 }
 
 impl<'a> Workers<'a> {
-    /// Bytes of a chunk that are compressed beside others. What comes before them has to be looked
-    /// at again, but more would leave a core with nothing to do at the end.
+    /// Bytes of a chunk that are compressed in parallel with others. What precedes them has to be
+    /// searched again, but more bytes would leave a core idle at the end.
     const SEGMENT: usize = 512 << 10;
     const LEAST_SEGMENT: usize = 64 << 10;
-    /// The share of a chunk's bytes that is little for its stream: so little that what tells the
-    /// codes of a block is a part of it, and that compressing it once more takes no time.
+    /// A stream shorter than this share of its chunk is small: the descriptions of codes are a
+    /// large part of it, and compressing it again takes almost no time.
     const LITTLE: usize = 20;
-    /// Bytes of a chunk so small that it is compressed in all ways there are, the replaced tool's
-    /// among them: that takes milliseconds, also of a larger one of which little is left, or saved.
+    /// Chunks up to this many bytes are compressed in all ways, the replaced tool's included: that
+    /// takes milliseconds, also for a larger one of which little is left, or saved.
     const SMALL: usize = 256 << 10;
     const SMALL_AND_PLAIN: usize = 1 << 20;
     /// A chunk looks back across its start, and so can't be inflated by itself, where that saves
@@ -75,7 +75,7 @@ impl<'a> Workers<'a> {
         Self { compressors, memories: Idle::new(), stop, done: AtomicU64::new(0) }
     }
 
-    /// How they want the contents cut.
+    /// How the contents are to be cut for them.
     pub(super) fn cut(&self) -> Cut {
         match &self.compressors {
             // Larger ones compress hardly better, and take more memory. Nothing else makes runs as
@@ -96,8 +96,8 @@ impl<'a> Workers<'a> {
         self.done.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Compresses what is behind the first `window` bytes of `bytes`, and inflates it again: what is
-    /// not the same is not kept.
+    /// Compresses what follows the first `window` bytes of `bytes`, and inflates it again: a stream
+    /// that differs is discarded.
     pub(super) fn compress(&self, bytes: &[u8], window: usize) -> Result<Piece, BadPiece> {
         let stream = match &self.compressors {
             Compressors::Libdeflate(level, idle) => {
@@ -142,8 +142,8 @@ impl<'a> Workers<'a> {
         }
     }
 
-    /// Has the parts of a chunk compressed beside each other. Each may refer to those before it, so
-    /// that they are as good as one. The `first` time, what is done counts as progress.
+    /// Compresses the parts of a chunk in parallel. Each can refer to those before it, so nothing
+    /// is lost. The `first` time, the work counts as progress.
     fn in_segments(&self, own: &Own<'_>, first: bool) -> Vec<u8> {
         let go_on = |bytes: usize| {
             self.add(if first { bytes as u64 } else { 0 });
@@ -169,7 +169,7 @@ impl<'a> Workers<'a> {
     }
 }
 
-/// A chunk behind a window, and who compresses it.
+/// A chunk after a window, and the workers that compress it.
 #[derive(Clone, Copy)]
 struct Own<'a> {
     effort: Effort,
@@ -188,9 +188,9 @@ impl Own<'_> {
         self.with(|encoder| encoder.encode(bytes, range, |_| true).finish().len())
     }
 
-    /// Bytes that the start of the chunk takes less if it may refer to what is before it.
+    /// Bytes that the start of the chunk saves if it can refer to what precedes it.
     fn saved_by_window(&self) -> usize {
-        // What comes behind has as much before it in the chunk.
+        // Later bytes have as much before them in the chunk itself.
         let bytes = &self.bytes[..self.bytes.len().min(self.window + WINDOW)];
         let alone = &bytes[self.window..];
         self.length(alone, 0..alone.len())

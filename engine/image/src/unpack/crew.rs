@@ -65,8 +65,8 @@ impl Crew {
     /// The most parts that wait to be hashed.
     const MOST_PARTS: usize = 5;
 
-    /// A crew of `workers`, each of which has to call [`Crew::work`]. Without any, whoever emits a
-    /// part hashes it.
+    /// A crew of `workers`, each of which has to call [`Crew::work`]. Without any, the thread that
+    /// emits a part hashes it.
     pub(super) fn new(workers: usize) -> Self {
         let state = State {
             jobs: VecDeque::new(),
@@ -118,7 +118,7 @@ impl Crew {
         self.state().spent.pop().unwrap_or_default()
     }
 
-    /// No more work will come; what waits is still hashed.
+    /// No more work will come; waiting parts are still hashed.
     pub(super) fn end(&self) {
         self.state().is_over = true;
         self.more.notify_all();

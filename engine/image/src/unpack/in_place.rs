@@ -1,4 +1,4 @@
-//! Raw contents read or inflated to the memory where they stay, with hardly any more.
+//! Raw contents read or inflated to the memory where they stay, with almost no other memory.
 
 use boot_format::Checksum;
 use crossbeam::channel::{self, Sender};
@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 use super::{ImageError, ImageErrorKind, ImageFile, inflate};
 
 impl ImageFile {
-    /// Reads the raw contents to `memory`, and checks them. This takes hardly any memory of its
-    /// own, and one more thread. What is in `memory` after an error is of no use.
+    /// Reads the raw contents to `memory`, and checks them. This takes almost no memory of its own,
+    /// and one more thread. The content of `memory` after an error is unspecified.
     ///
     /// # Errors
     ///

@@ -33,7 +33,7 @@ pub(super) fn inflate(
     }
 }
 
-/// The same to where the output belongs, segment by segment, with memory for one.
+/// Inflates to where the output belongs, segment by segment, with memory for one.
 pub(super) fn inflate_in(
     image: &ImageFile,
     place: &mut Destination<'_>,
@@ -95,8 +95,7 @@ fn in_segments(
         taken: 0,
         is_open: true,
     };
-    // Two for each worker, some that wait, so that no worker is left with one, and some that are
-    // done early.
+    // Two for each worker, some waiting, so that no worker is left with one, and some done early.
     let outcome = joiner.run(2 * workers + 4, progress, emit);
     emit.crew.give_up();
     outcome
@@ -200,7 +199,7 @@ impl Joiner<'_> {
             self.waiting.insert(index, InflatedSegment { index, segment, output });
             return Ok(());
         }
-        // If no worker is left, waiting for its answer will show that.
+        // If no worker is left, waiting for the answer will show that.
         emit.crew.begin(Job { index, segment });
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Image to raw contents: read, inflated, and checked against all that the header says.
+//! Image to raw contents: read, inflated, and checked against everything in the header.
 
 mod crew;
 mod in_place;
@@ -80,7 +80,7 @@ pub enum ImageErrorKind {
     /// The payload does not inflate to the image.
     #[error(transparent)]
     Inflate(#[from] InflateError),
-    /// The contents are not what the header says.
+    /// The contents do not match the header.
     #[error("the contents' SHA-256 is {found}, but the header says {wanted}")]
     Checksum {
         /// The contents' own.
@@ -143,7 +143,7 @@ impl ImageFile {
         ImageError { path: self.path.clone(), kind: kind.into() }
     }
 
-    /// Whether the sizes in the header can be true, so that memory may be set aside for them.
+    /// Whether the sizes in the header are plausible, so that memory can be set aside for them.
     ///
     /// # Errors
     ///
@@ -164,11 +164,11 @@ impl ImageFile {
     /// Hands the raw contents to `sink`, in order and to the end, while they are checked.
     ///
     /// The image is good only if this returns without error: `sink` may be handed wrong bytes
-    /// before the checksum can tell.
+    /// before the checksum shows it.
     ///
     /// # Errors
     ///
-    /// If the image can't be read or is not what its header says, or if `sink` fails.
+    /// If the image can't be read or does not match its header, or if `sink` fails.
     pub fn unpack(&self, sink: &mut Sink<'_>) -> Result<(), ImageError> {
         self.check_sizes()?;
         let mut threads = ThreadPoolBuilder::new();

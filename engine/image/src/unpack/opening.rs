@@ -9,8 +9,8 @@ use rustix::fs::OFlags;
 
 use super::ImageErrorKind;
 
-/// Opens an image, and says how many bytes there are. A pipe that nobody writes to, or a device
-/// that has no carrier, would keep a plain open waiting.
+/// Opens an image, and returns its length in bytes. A pipe without a writer, or a device without a
+/// carrier, would block a plain open.
 pub(super) fn open(path: &Path) -> Result<(File, u64), ImageErrorKind> {
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let opened = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path);
@@ -23,7 +23,7 @@ pub(super) fn open(path: &Path) -> Result<(File, u64), ImageErrorKind> {
         {
             File::open(path)?
         }
-        // A socket can't be opened at all, and the system's error does not say that it is one.
+        // A socket can't be opened at all, and the system's error does not reveal that it is one.
         Err(error) => return Err(odd_kind_at(path).unwrap_or(error.into())),
     };
     let kind = file.metadata()?.file_type();

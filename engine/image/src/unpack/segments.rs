@@ -9,7 +9,7 @@ use crate::deflate::{
     Blocks, BrokenStream, Flaw, Inflated, Inflation, inflate_blocks_to, inflate_to,
 };
 
-/// What stands between blocks where the packer has flushed: the end of an empty stored block.
+/// The bytes between blocks where the packer has flushed: the end of an empty stored block.
 const MARKER: [u8; 4] = [0, 0, 0xff, 0xff];
 
 /// Bytes between two markers, at which the stream can probably be cut. Whether it can, and whether
@@ -59,12 +59,13 @@ pub(super) struct Scanner<'a> {
 
 impl<'a> Scanner<'a> {
     const BLOCK: u64 = 128 << 10;
-    /// The least bytes of a segment, so that streams with a great many flushes cost no more.
+    /// The least bytes of a segment, so that streams with a great many flushes cost no more than
+    /// others.
     const LEAST: usize = 512;
     /// The most bytes of a segment.
     const MOST: usize = 4 << 20;
 
-    /// For the deflate stream that stands between the payload's bytes `start` and `end`.
+    /// For the deflate stream between the payload's bytes `start` and `end`.
     pub(super) fn new(image: &'a ImageFile, start: u64, end: u64) -> Self {
         let finder = memmem::Finder::new(&MARKER).into_owned();
         Self { image, rest: Vec::new(), cut: 0, read: start, end, finder }
@@ -147,7 +148,7 @@ impl Inflating {
         let bound = bound.min(most).min(Self::MOST_ROOM) as usize;
         inflation.restart();
         output.clear();
-        // The same for all, so that memory can go from one to the other as it is.
+        // The same size for all, so that memory can be reused as it is.
         output.reserve_exact(most.min(Self::LEAST_ROOM) as usize);
         Self { segment, output, bound, inflation }
     }
@@ -157,7 +158,7 @@ impl Inflating {
         (self.segment, self.output, self.inflation)
     }
 
-    /// Continues to the end, and says whether the segment is valid.
+    /// Continues to the end, and returns whether the segment is valid.
     pub(super) fn finish(&mut self) -> bool {
         loop {
             if let Some(is_good) = self.go_on() {
@@ -166,13 +167,13 @@ impl Inflating {
         }
     }
 
-    /// Continues for a while. Says, once it is done, whether the segment is valid.
+    /// Continues for a while. Once it is done, returns whether the segment is valid.
     pub(super) fn go_on(&mut self) -> Option<bool> {
         let outcome = self.blocks().go_on();
         self.verdict(outcome)
     }
 
-    /// Continues with this and another one until either is done. Says of each, once it is done,
+    /// Continues with this and another one until either is done. Returns for each, once it is done,
     /// whether it is valid.
     pub(super) fn go_on_both(&mut self, other: &mut Self) -> [Option<bool>; 2] {
         let [outcome, of_other] = self.blocks().go_on_both(other.blocks());

@@ -1,4 +1,4 @@
-//! A deflate stream inflated from start to end, or from where the parallel way got stuck.
+//! A deflate stream inflated from start to end, or from where the parallel way stopped.
 
 use std::ops::Range;
 
@@ -94,11 +94,11 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Inflates the rest of the stream to where it belongs, and checks how it ends.
+    /// Inflates the rest of the stream in place, and checks how it ends.
     pub(super) fn go_on_in(self, place: &mut Destination<'_>) -> Result<(), ImageErrorKind> {
         let mut rest = Rest::new(self)?;
         loop {
-            // One byte more than there may be, so that a stream that continues is noticed.
+            // One byte more than allowed, so that a stream that continues is noticed.
             let mut beyond = [0];
             let room = match place.room(ImageFile::BLOCK) {
                 [] => &mut beyond,
@@ -175,12 +175,12 @@ impl<'a> Rest<'a> {
         Ok(Self { progress, stream, start, input: vec![0; Self::INPUT], left: 0..0 })
     }
 
-    /// Bytes that may come out, and one more, so that a stream that continues is noticed.
+    /// Bytes that can come out, and one more, so that a stream that continues is noticed.
     fn room(&self) -> u64 {
         (self.progress.image.header.image_size - self.progress.output).saturating_add(1)
     }
 
-    /// Has `inflate` inflate some of the input.
+    /// Inflates some of the input with `inflate`.
     fn inflate(
         &mut self,
         inflate: impl FnOnce(&mut Decompress, &[u8]) -> Result<Status, DecompressError>,

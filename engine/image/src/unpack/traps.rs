@@ -85,8 +85,8 @@ impl Part<'_> {
         self.image.header.data_size
     }
 
-    /// Drops the first `passed` bytes and reads more: at least as many as there are, so that
-    /// blocks may be long. Says whether there were any.
+    /// Drops the first `passed` bytes and reads more: at least as many as there are, since blocks
+    /// may be long. Returns whether there were any.
     fn go_on(&mut self, passed: u64) -> io::Result<bool> {
         let left = self.payload_end() - self.end();
         self.bytes.drain(..passed as usize);

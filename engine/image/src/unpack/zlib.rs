@@ -5,12 +5,12 @@ use super::{ImageErrorKind, ImageFile};
 /// What is wrong with a zlib stream. Offsets count from the start of the payload.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InflateError {
-    /// Bytes that mean nothing.
+    /// Invalid bytes.
     #[error("the payload is not a zlib stream near its byte {at}: {what}")]
     Corrupt {
         /// About where, in bytes of payload.
         at: u64,
-        /// What the inflater says.
+        /// The inflater's message.
         what: String,
     },
     /// The payload ends before the stream does.

@@ -1,4 +1,4 @@
-//! Blocks made bit by bit, with codes that no maker gives: what zlib refuses is refused.
+//! Blocks made bit by bit, with codes that no compressor emits: what zlib refuses is refused.
 
 use crate::decoders::zlib_inflates;
 use crate::{stored, unpack, zlib};
@@ -60,7 +60,7 @@ struct Codes {
 }
 
 impl Codes {
-    /// Of so many lengths each, of which all but these are zero.
+    /// With these numbers of lengths, all zero except the listed ones.
     fn new(literals: (usize, &[(usize, u8)]), distances: (usize, &[(usize, u8)])) -> Self {
         let lengths = |(count, of): (usize, &[(usize, u8)])| {
             let mut lengths = vec![0; count];
@@ -109,14 +109,14 @@ impl Codes {
     }
 }
 
-/// `items` with many literals on either side, so that it is no matter of where a block ends.
+/// `items` with many literals on either side, so that it does not depend on where a block ends.
 fn amid(items: &[Item]) -> Vec<Item> {
     let around = [Literal(97), Literal(98)].repeat(2000);
     [&around, items, &around, &[END]].concat()
 }
 
-/// Whether these blocks, which would give `given` bytes if they were good, are taken: as a whole
-/// stream's start, its middle and its end, and by zlib as by us.
+/// Whether these blocks, which would give `given` bytes if they were good, are accepted: as a
+/// stream's start, middle and end, by zlib as by us.
 fn is_taken(name: &str, blocks: &[u8], given: &[u8]) -> bool {
     let other = [&stored(false, &[b'-'; 700])[..], &stored(false, b"")].concat();
     let end = stored(true, b"");
@@ -205,7 +205,7 @@ fn symbols_that_there_are_not_are_refused() {
         ("a match without distances", false, dynamic(&[]), [Literal(257), Bit(false)]),
     ] {
         let around = b"ab".repeat(2000);
-        // As it would be, had the symbols a meaning.
+        // As if the symbols were defined.
         let repeated = match items {
             [Literal(285), _] => vec![b'b'; 258],
             [_, Distance(3)] => b"aba".to_vec(),

@@ -1,4 +1,4 @@
-//! Inflaters of others, and the loop in which a sled drives one of them.
+//! Other inflaters, and the loop in which a sled drives one of them.
 #![expect(unsafe_code, reason = "zlib itself has no safe interface that says as much")]
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
@@ -13,8 +13,8 @@ use libz_sys as z;
 pub(crate) const BUFFER: usize = 128 << 10;
 
 /// What the sled's kernel does, with zlib itself: it inflates one slice after the other, into
-/// buffers, for as long as they come back full, and takes every other answer of zlib than "go
-/// on" and "it ends here" for a failure. The error is the slice at which it gives up.
+/// buffers, for as long as they come back full, and treats every answer of zlib other than "go on"
+/// and "it ends here" as a failure. The error is the slice at which it gives up.
 pub(crate) fn sled_inflates(payload: &[u8], slice: usize) -> Result<Vec<u8>, usize> {
     let mut stream = Stream::new();
     let mut out = Vec::new();
@@ -35,7 +35,7 @@ pub(crate) fn sled_inflates(payload: &[u8], slice: usize) -> Result<Vec<u8>, usi
     Ok(out)
 }
 
-/// Whether zlib inflates `payload` to `raw`, ends where it ends, and says so.
+/// Whether zlib inflates `payload` to `raw`, and reports its end there.
 pub(crate) fn zlib_inflates(payload: &[u8], raw: &[u8]) -> bool {
     let mut stream = Stream::new();
     let mut out = vec![0; raw.len() + 1];
@@ -49,7 +49,7 @@ struct Stream {
 
 impl Stream {
     fn new() -> Self {
-        // SAFETY: all zeros is how zlib wants a stream that it is to set up: without memory
+        // SAFETY: zlib expects all zeros in a stream that it is to set up: without memory
         // functions of its own, which are optional and null here.
         let mut raw = unsafe { Box::new(MaybeUninit::<z::z_stream>::zeroed()).assume_init() };
         // SAFETY: the stream is valid, and stays where it is.

@@ -16,7 +16,7 @@ pub(super) struct Costs {
 }
 
 impl Costs {
-    /// Fractions in a bit: whole bits can't tell what is a little better. A block of 4 MiB of
+    /// Fractions in a bit: whole bits can't show small gains. A block of 4 MiB of
     /// literals of 15 bits stays within half of what a number holds.
     const BIT: f32 = 32.0;
     /// Bits of the longest code.

@@ -20,7 +20,7 @@ pub(in super::super) struct Effort {
     pub(super) unit: usize,
     /// Where blocks may end.
     pub(super) grain: Grain,
-    /// Bytes of a match of which nothing but all is tried.
+    /// A match of this many bytes is tried only as a whole.
     pub(super) whole: usize,
     /// How often blocks are looked for, and the symbols that take least with the codes of the last
     /// time: at most.
@@ -28,8 +28,8 @@ pub(in super::super) struct Effort {
     /// How often the symbols that take least are looked for after that with the codes that a block
     /// has, in whole bits: at most.
     pub(super) last_passes: u32,
-    /// Whether all that is compressed is one stretch: or else what stands behind a marker does
-    /// without what stands before, so that it can be inflated on another core.
+    /// Whether all that is compressed is one stretch: otherwise what follows a marker does not
+    /// refer to what precedes it, so that it can be inflated on another core.
     pub(in super::super) is_one: bool,
 }
 

@@ -17,7 +17,7 @@ impl Matches {
     /// Equal bytes from which on nothing but their run is looked at.
     const RUN: usize = 4 * LONGEST;
 
-    /// Positions without a match behind which only every so many are looked at.
+    /// After this many positions without a match, not every position is looked at.
     const NOISE: usize = 64;
     const STEP: usize = 4;
 

@@ -71,8 +71,8 @@ impl Encoder {
     }
 
     /// Compresses the bytes `range` of `bytes` to whole blocks, none of them final, which may
-    /// refer to the bytes before. Ends early if told to `go_on` no more, which it asks with how many
-    /// bytes more are done.
+    /// refer to the bytes before. Ends early once `go_on`, called with the number of bytes just
+    /// done, returns false.
     pub(super) fn encode(
         &mut self,
         bytes: &[u8],
@@ -105,7 +105,7 @@ impl Encoder {
         if out.length() < with_runs.length() { out } else { with_runs }
     }
 
-    /// Begins anew with the bytes before `at`.
+    /// Starts over with the bytes before `at`.
     fn restart(&mut self, bytes: &[u8], at: usize) {
         let window = at.saturating_sub(WINDOW)..at;
         match &mut self.finder {
@@ -232,7 +232,7 @@ impl Encoder {
     }
 }
 
-/// Begins anew with a window of bytes.
+/// Starts over with a window of bytes.
 fn take_in(finder: &mut impl Finder, bytes: &[u8], window: Range<usize>) {
     finder.restart(window.start);
     for at in window {

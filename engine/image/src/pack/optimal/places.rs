@@ -83,7 +83,7 @@ pub(super) fn nowhere<const N: usize>() -> Box<[i16; N]> {
 /// A hash of the lowest bytes of `word`, `order` bits long.
 #[inline]
 pub(super) fn hash(word: u64, bytes: u32, order: u32) -> usize {
-    // Fibonacci hashing: 2^64 by the golden ratio, as Knuth has it (TAOCP 6.4).
+    // Fibonacci hashing: 2^64 divided by the golden ratio, as Knuth has it (TAOCP 6.4).
     const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
     ((word << (64 - 8 * bytes)).wrapping_mul(GOLDEN) >> (64 - order)) as usize
 }
