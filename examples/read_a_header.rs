@@ -1,4 +1,4 @@
-//! What the header of an image says, and which boot sources would accept it:
+//! Shows the header of an image, and which boot sources would accept it:
 //! `cargo run --example read_a_header -- zfs.img`.
 
 use std::error::Error;

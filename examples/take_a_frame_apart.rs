@@ -5,7 +5,8 @@ use std::error::Error;
 use boot_format::wire::{Frame, FrameType, Head, MacAddr, Message, SLOTS, emit_read};
 
 pub(crate) fn main() -> Result<(), Box<dyn Error>> {
-    // A sled that lacks the blocks in its slots 0 and 5 asks for them where the slots are.
+    // A sled that lacks the blocks in its slots 0 and 5 puts their offsets at the positions of the
+    // slots.
     let mut offsets = [0; SLOTS];
     offsets[5] = 5 * 1024;
     let body = emit_read(2, &offsets);

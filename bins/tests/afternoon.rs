@@ -1,4 +1,4 @@
-//! The afternoon of `docs/serving.md`, as it stands there: a rack of eight sleds boots from an S3
+//! The afternoon of `docs/serving.md`, as written there: a rack of eight sleds boots from an S3
 //! bucket while images, links, servers and the store come and go.
 
 #![cfg(target_os = "linux")]
@@ -24,7 +24,7 @@ use crate::lab::s3::{LOGIN, Store};
 use crate::lab::{Running, SOON, image, sledsim};
 use crate::tool::{Desk, path};
 
-/// Nobody in particular, who has no rights but those that the unit gives.
+/// An arbitrary user, with no rights but those that the unit gives.
 const USER: u32 = 65_534;
 const DOCUMENT: &str = include_str!("../../docs/serving.md");
 
@@ -62,7 +62,7 @@ impl Afternoon {
         afternoon
     }
 
-    /// Has a text name this test's folders instead of the system's.
+    /// Replaces the system's folders in a text by this test's.
     fn here(&self, text: &str) -> String {
         let own = self.desk.path("own").display().to_string();
         text.replace("/etc/", "")
@@ -83,7 +83,7 @@ impl Afternoon {
         server
     }
 
-    /// Runs the next command of the document, which has this part, and returns what it says.
+    /// Runs the next command of the document, which contains this part, and returns its output.
     fn step(&self, part: &str) -> String {
         let line = self.lines.lock().unwrap().pop_front().unwrap_or_default();
         assert!(line.contains(part), "the document goes on with {line:?}, not with {part}");
@@ -99,7 +99,7 @@ impl Afternoon {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// What the status service answers; nothing while it does not.
+    /// The status service's answer; empty while it does not answer.
     fn get(&self, at: &str) -> String {
         let mut curl = Command::new("curl");
         curl.args(["-sS", "--max-time", "10", "--unix-socket"]).arg(self.desk.path("own/status"));
@@ -140,7 +140,7 @@ impl Afternoon {
         self.get("api/v1/sleds").matches(&format!("\"state\":\"{state}\"")).count()
     }
 
-    /// Powers on four sleds at the far end of a link, the boot archives of which want an image.
+    /// Powers on four sleds at the far end of a link, whose boot archives want an image.
     fn rack<'s>(
         &'s self,
         threads: &'s std::thread::Scope<'s, '_>,

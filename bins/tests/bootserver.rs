@@ -1,4 +1,4 @@
-//! `bootserver` without a link: its demonstration, and the ways in which it does not start.
+//! `bootserver` without a link: its demonstration, and how it refuses to start.
 
 mod tool;
 

@@ -26,7 +26,7 @@ fn commands() -> Vec<Command> {
     ]
 }
 
-/// Values that some option takes, and values that none does.
+/// Values that some option accepts, and values that none does.
 const VALUES: &[&str] = &[
     "",
     "0",

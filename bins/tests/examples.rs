@@ -1,4 +1,4 @@
-//! The examples run, and do what they say.
+//! The examples run, and do what they promise.
 
 #[path = "../../examples/make_and_look.rs"]
 #[expect(dead_code, reason = "its `main` takes the images from the command line")]

@@ -18,7 +18,7 @@ use crate::lab::s3::{LOGIN, Store};
 use crate::lab::{Running, SOON, image, sledsim};
 use crate::tool::{Desk, path};
 
-/// Runs a program with our tools at hand, and fails if it does.
+/// Runs a program with our tools in its PATH, and fails if it fails.
 fn run(desk: &Desk, program: &str, line: &str) {
     let tools = Path::new(path("lookimage")).parent().unwrap().display();
     let paths = format!("{tools}:{}", std::env::var("PATH").unwrap());
@@ -132,7 +132,7 @@ fn a_url_that_a_reload_brings_is_followed_and_one_that_it_takes_away_is_not() {
         boots(&desk, "three.img.csum");
         let gone = sledsim(&desk, &format!("{FAR} --sleds 1 --csum two.img.csum -t 2"));
         assert!(!gone.status.success(), "it is offered all the same");
-        // What makes no sense leaves all as it was.
+        // An invalid URL changes nothing.
         configure("\"https://store/stable.channel\"");
         server.signal("-HUP");
         server.until_said(&["whose signature?"]);

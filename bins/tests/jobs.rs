@@ -1,5 +1,5 @@
-//! `mkimage` below a make with a jobserver: the threads of all images together are as many as make
-//! may have jobs.
+//! `mkimage` under a make with a jobserver: all images together use as many threads as make may
+//! have jobs.
 
 mod tool;
 
@@ -30,7 +30,7 @@ fn threads_below(jobs: usize, names: &[&str]) -> Vec<u64> {
     desk.write("Makefile", makefile.as_bytes());
     let mut make = Command::new("make");
     make.arg(format!("-j{jobs}")).current_dir(desk.path("."));
-    // The one below which this test runs has another jobserver.
+    // The make that runs this test has another jobserver.
     make.env_remove("MAKEFLAGS").env_remove("CARGO_MAKEFLAGS").env_remove("MFLAGS");
     let output = make.output().expect("this test needs make, of the package make");
     assert!(output.status.success(), "{output:?}");

@@ -1,4 +1,4 @@
-//! What becomes of a server whose links change, go away, or are another's too.
+//! Servers whose links change, go away, or are shared with another.
 
 #![cfg(target_os = "linux")]
 
@@ -15,7 +15,7 @@ use crate::lab::{Running, SOON, image, sledsim};
 use crate::netns::{FAR, NEAR, inside, ip, run, wait_for, wait_for_frames};
 use crate::tool::Desk;
 
-/// Waits for what the server does when it next looks at its links.
+/// Waits for something that the server does when it next looks at its links.
 fn until(what: &str, mut happened: impl FnMut() -> bool) {
     let end = Instant::now() + SOON;
     while !happened() {
@@ -127,7 +127,8 @@ fn a_second_server_on_a_link_is_refused_unless_it_is_wanted() {
         sharing.until_said(&["serving every sled"]);
         let other = desk.run("bootserver -t 0.3 near2 zfs.img all");
         assert!(String::from_utf8(other.stderr).unwrap().contains("serving every sled"));
-        // Nothing stays behind of a server that was killed, but who shared its link is there.
+        // Nothing is left of a server that was killed, but the one that shared its link is still
+        // there.
         first.signal("-KILL");
         first.end(SOON);
         let holder = format!("{NEAR}: already served by process {} (", sharing.id());
@@ -178,7 +179,7 @@ fn what_changes_about_a_link_is_said_and_sleds_boot_all_the_same() {
                 server.until_said(&[said]);
             }
             ip("link add near type bridge");
-            // Whatever it makes of that, it says before the counts.
+            // Whatever it logs about that comes before the counts.
             server.signal("-USR1");
             server.until_said(&[" frames sent"]);
             let rack = sledsim(&desk, &format!("{FAR} --sleds 4 -t 20"));
@@ -199,8 +200,8 @@ fn what_changes_about_a_link_is_said_and_sleds_boot_all_the_same() {
     }
 }
 
-/// A bridge that the server is on, with ports to the sleds and to nobody, and the address of the
-/// latter: the least, if nobody gives it another.
+/// A bridge that the server is on, with one port to the sleds and one to nothing, whose address it
+/// has: the lowest, unless it is given another.
 fn bridge_with_two_ports() {
     ip("link add bridge0 type bridge stp_state 0 forward_delay 0");
     ip("link add lone type veth peer name nobody");
@@ -221,7 +222,7 @@ fn bridge_with_two_ports() {
 fn boots_under_way_go_on_when_the_links_address_changes() {
     let line = |link: &str| format!("--rate 60Mbit {link} zfs.img all");
     for change in [
-        // The bridge has its own from the port that goes.
+        // The bridge has its address from the port that goes.
         "set lone nomaster",
         // From the one that comes.
         "set lone address 02:00:00:00:00:03",
@@ -261,7 +262,7 @@ fn sleds_that_can_not_reach_the_old_address_start_over() {
             Running::start(&desk, "bootserver", &format!("--rate 30Mbit {NEAR} zfs.img all"));
         let rack = Running::start(&desk, "sledsim", &format!("{FAR} -t 30"));
         wait_for_frames(NEAR, 1000);
-        // As a switch that has forgotten where it was, and does not flood.
+        // Like a switch that has forgotten the address, and does not flood.
         let rules = format!(
             "table netdev lost {{\n chain from_sleds {{\n  type filter hook ingress device {NEAR} \
              priority 0;\n  ether daddr {own} drop\n }}\n}}\n"
@@ -280,7 +281,7 @@ fn sleds_that_can_not_reach_the_old_address_start_over() {
     });
 }
 
-/// Whether a link of this namespace takes frames for everybody.
+/// Whether a link of this namespace accepts frames for every address.
 fn is_promiscuous(link: &str) -> bool {
     let shown = Command::new("ip").args(["-d", "link", "show", link]).output();
     let shown = shown.unwrap_or_else(|error| netns::missing("ip", &error));

@@ -1,4 +1,4 @@
-//! What links, and the memory behind the frames, can do to a boot; and several links at once.
+//! Faults of links, and of the memory behind frames, during a boot; and several links at once.
 
 #![cfg(target_os = "linux")]
 
@@ -65,10 +65,10 @@ fn after_a_short_outage_a_boot_goes_on_before_the_sled_asks_again() {
         inside(1, || {
             let mut desk = Desk::new();
             image(&mut desk, "zfs.img", 32);
-            // So slow that frames are under way at any time.
+            // Slow enough that frames are always in flight.
             run("tc", &format!("qdisc add dev {NEAR} root tbf rate 400mbit burst 32k limit 64k"));
-            // A READ that is lost in the outage only the sled can repeat, and on a busy machine
-            // an outage may be no short one: a few tries in ten on one that is not.
+            // A READ that is lost in the outage only the sled can retransmit. That happens in a few
+            // tries in ten, and more often on a busy machine, where an outage may be longer.
             let mut asked_again = (0..50).map(|_| {
                 let line = format!("-s -t 20 --tx {tx} {NEAR} zfs.img all");
                 let server = Running::start(&desk, "bootserver", &line);
@@ -99,7 +99,7 @@ fn what_the_server_counts_is_what_the_link_counts() {
             image(&mut desk, "zfs.img", 8);
             let line = format!("--tx {tx} --workers 2 {NEAR} zfs.img all");
             let mut server = Running::start(&desk, "bootserver", &line);
-            // Frames are not heard before all workers are there.
+            // Frames are not received before all workers are there.
             server.until_said(&["serving every sled"]);
             let rack = sledsim(&desk, &format!("{FAR} --sleds 8 --mac 02:00:00:00:00:01 -t 40"));
             assert!(rack.status.success());
@@ -137,7 +137,7 @@ fn a_slow_link_is_waited_for_and_not_asked_without_end() {
             let (_, _, log) = server.end(SOON);
             let frames = counted(&log, NEAR, " frames sent");
             assert_eq!(frames, sent_by(NEAR), "{tx}: {log}");
-            // A wait is to make room for a handful of frames.
+            // Each wait should make room for a few frames.
             let waits = counted(&log, NEAR, " times for room");
             assert!((1..frames / 2).contains(&waits), "{tx}: {log}");
         });
@@ -265,7 +265,7 @@ fn what_is_assigned_and_what_is_learnt_is_a_sleds_on_its_link() {
             image(&mut desk, name, mebibytes);
         }
         let (one, two) = ("02:00:00:00:00:01", "02:00:00:00:00:02");
-        // Of old: without a link.
+        // An old line: without a link.
         let c = tool::hex(&desk.read("c.img.csum"));
         desk.write("learnt", format!("{two} {c}\n").as_bytes());
         let images = "--image a.img --image b.img --image c.img";
@@ -275,7 +275,7 @@ fn what_is_assigned_and_what_is_learnt_is_a_sleds_on_its_link() {
         for (link, mac, csum) in [
             (FAR, one, "a.img.csum"),
             ("far2", one, "b.img.csum"),
-            // Offered at once what its line of old says.
+            // Offered at once the image in its old line.
             (FAR, two, "c.img.csum"),
         ] {
             let boot = sledsim(&desk, &format!("{link} -t 20 --mac {mac} --csum {csum}"));
@@ -305,7 +305,7 @@ fn what_is_said_of_a_link_by_any_of_its_names_is_said_of_the_link() {
         }
         let (one, two) = ("02:00:00:00:00:01", "02:00:00:00:00:02");
         let b = tool::hex(&desk.read("b.img.csum"));
-        // As an earlier life of the server has called it.
+        // The name that an earlier run of the server used.
         desk.write("learnt", format!("uplink0/{two} {b}\n").as_bytes());
         let images = "--image a.img --image b.img --state learnt";
         let assigned = format!("--assign uplink0/{one}=b.img --assign near2/{one}=a.img");
@@ -335,7 +335,7 @@ fn of_two_links_any_serves_one_sled_in_all() {
         let server = Running::start(&desk, "bootserver", &format!("{NEAR},near2 zfs.img any"));
         let line = |link: &str| format!("{link} --mac 02:00:00:00:00:01 -t 10");
         assert!(sledsim(&desk, &line(FAR)).status.success());
-        // Another one with the same address is another one.
+        // A sled with the same address on another link is another sled.
         for mac in ["02:00:00:00:00:01", "02:00:00:00:00:02"] {
             let other = sledsim(&desk, &format!("far2 --mac {mac} -t 1"));
             assert_eq!(other.status.code(), Some(1), "{mac}");

@@ -1,5 +1,5 @@
-//! The man pages and completions in `contrib/` are what the command lines are. With `BLESS` set,
-//! they are written anew.
+//! The man pages and completions in `contrib/` match the command lines. With `BLESS` set, they are
+//! rewritten.
 
 #[path = "../src/bin/bootserver/args.rs"]
 mod bootserver;
@@ -24,7 +24,7 @@ fn commands() -> [Command; 4] {
         bootserver::Args::command(),
         sledsim::Args::command(),
     ];
-    // Of whatever commit this is built from.
+    // Whatever commit this is built from.
     commands.map(|command| command.version(env!("CARGO_PKG_VERSION")))
 }
 

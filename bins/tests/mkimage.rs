@@ -134,7 +134,7 @@ fn a_pipe_can_be_packed_and_the_result_is_read_back() {
 }
 
 /// Puts an old pair in place, begins a new one from a pipe, and while it waits for that to end,
-/// does what `spoil` does. Returns the status and what was said.
+/// does what `spoil` does. Returns the status and the output.
 fn pair_from_pipe(desk: &mut Desk, spoil: impl FnOnce(&Desk)) -> (Option<i32>, String) {
     assert!(desk.run("mkimage -q -i raw -o zfs.img -O csum").status.success());
     let mut child = tool("mkimage")
@@ -145,7 +145,7 @@ fn pair_from_pipe(desk: &mut Desk, spoil: impl FnOnce(&Desk)) -> (Option<i32>, S
         .spawn()
         .unwrap();
     let mut pipe = child.stdin.take().unwrap();
-    // More than a pipe holds: when it is taken, the outputs have been looked at.
+    // More than a pipe holds: once it is read, the outputs have been opened.
     pipe.write_all(&vec![7; 4 << 20]).unwrap();
     spoil(desk);
     drop(pipe);
@@ -285,7 +285,7 @@ fn memory_does_not_grow_with_the_image() {
     }
 }
 
-/// The most memory that a tool has had at once, in KiB, as the system counts it at its end. As many
+/// A tool's peak memory in KiB, as the system counts it at its end. As many
 /// threads as there are cores verify an image, and have memory of their own: here it is two.
 #[cfg(target_os = "linux")]
 fn peak(desk: &Desk, line: &str) -> u64 {

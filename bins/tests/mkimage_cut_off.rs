@@ -12,15 +12,15 @@ use crate::tool::{Desk, tool};
 
 const OTHER: &[u8] = b"what stood there before";
 
-/// A raw image that takes long for what it takes of the disk: a hole for the most part. A tool
-/// has to hash it all the same, each GiB in the better part of a second.
+/// A raw image that is mostly a hole: it takes little space on disk, but a tool needs most of a
+/// second to hash each GiB.
 fn large(desk: &Desk, gibibytes: u64) {
     desk.write("large", &tool::raw());
     let large = File::options().write(true).open(desk.path("large")).unwrap();
     large.set_len(gibibytes << 30).unwrap();
 }
 
-/// Has `mkimage` pack that, over an image of old, and returns when it has begun to write.
+/// Has `mkimage` pack that over an old image, and returns when it has begun to write.
 fn packing(desk: &Desk) -> Child {
     desk.write("zfs.img", OTHER);
     let mut child = mkimage(desk, "large").spawn().unwrap();
@@ -62,7 +62,7 @@ fn is_begun(_: &Child, desk: &Desk) -> bool {
     names.filter(|name| name.starts_with('.')).any(|name| !desk.read(&name).is_empty())
 }
 
-/// Expects a run to fail and to leave the old image and nothing else; returns what it said.
+/// Expects a run to fail and to leave the old image and nothing else; returns its output.
 fn failed(desk: &Desk, child: Child, files: &[&str]) -> String {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1));
@@ -95,7 +95,7 @@ fn so_does_one_that_waits_for_more_of_a_pipe() {
     for name in ["-INT", "-TERM", "-HUP"] {
         let mut child = mkimage(&desk, "-").stdin(Stdio::piped()).spawn().unwrap();
         let mut pipe = child.stdin.take().unwrap();
-        // More than a pipe holds: when it is taken, the signals are listened to.
+        // More than a pipe holds: once it is read, the signal handlers are installed.
         pipe.write_all(&vec![7; 4 << 20]).unwrap();
         signal(&child, name);
         let error = failed(&desk, child, &["raw", "zfs.img"]);
@@ -118,7 +118,7 @@ fn not_even_a_killed_run_leaves_anything() {
 #[test]
 fn an_input_that_is_cut_short_is_an_error_that_names_it() {
     let desk = Desk::new();
-    // It goes on to the end of the hole before it looks.
+    // It reads to the end of the hole before it checks.
     large(&desk, 4);
     let child = packing(&desk);
     let large = File::options().write(true).open(desk.path("large")).unwrap();

@@ -119,7 +119,7 @@ fn without_a_sled_it_fails_in_time_and_a_boot_is_never_cut_short() {
         assert_eq!(status, 1);
         assert!(log.contains("no sled has been heard from for 1 s"), "{log}");
         assert!(started.elapsed() >= Duration::from_secs(1));
-        // At 20 Mbit/s the boot takes some seconds, and the sled is heard all the time.
+        // At 20 Mbit/s the boot takes some seconds, and the sled is heard throughout.
         let shape = format!("qdisc add dev {NEAR} root tbf rate 20mbit burst 16k limit 64k");
         netns::run("tc", &shape);
         let server =
@@ -318,7 +318,7 @@ fn of_a_folder_it_is_said_what_is_new_and_what_is_gone_and_of_the_rest_nothing()
         fs::remove_file(place("a.img")).unwrap();
         fs::rename(desk.path("c.img"), place("c.img")).unwrap();
         boots("c.img.csum", "02:00:00:00:00:0c");
-        // Whoever signals a group and its leader sends two.
+        // Signalling a group and its leader sends two.
         server.signal("-TERM");
         server.signal("-TERM");
         let (status, _, log) = server.end(SOON);
@@ -346,7 +346,7 @@ fn an_image_that_never_loads_holds_back_only_its_own_sled() {
         let mut desk = Desk::new();
         image(&mut desk, "good.img", 1);
         image(&mut desk, "slow.img", 1);
-        // Others wait for who holds a lease, when they open the file, until it is given back.
+        // Opening a file waits until the holder of a lease gives it back.
         let mut holder = Command::new("python3")
             .args(["-c", HOLD_LEASE, "slow.img"])
             .current_dir(desk.path("."))
@@ -372,7 +372,7 @@ fn an_image_that_never_loads_holds_back_only_its_own_sled() {
         holder.kill().unwrap();
         holder.wait().unwrap();
         assert!(boots("02", "slow.img.csum", 20));
-        // What it learnt is there although it had no time to say goodbye.
+        // What it learnt is written soon, not only at an orderly end.
         let until = Instant::now() + SOON;
         let learnt = || fs::read_to_string(desk.path("learnt")).unwrap_or_default();
         while learnt().lines().count() < 3 {

@@ -1,5 +1,5 @@
-//! A server that goes by a configuration file, on a real link: names, images to boot once, and
-//! SIGHUP. It takes root to make one.
+//! A server with a configuration file, on a real link: names, images to boot once, and SIGHUP.
+//! Making the link takes root.
 
 #![cfg(target_os = "linux")]
 
@@ -36,15 +36,14 @@ fn serve(desk: &Desk) -> Running {
     Running::start(desk, "bootserver", "--config rack.toml")
 }
 
-/// Boots the sled, which takes whatever it is offered first, and returns what the server has said
-/// of it by then.
+/// Boots the sled, which wants `image`, and returns what the server has logged about it by then.
 fn boot(desk: &Desk, server: &mut Running, image: &str) {
     let rack = sledsim(desk, &format!("{FAR} -t 20 --mac {SLED} --csum {image}.csum"));
     assert!(rack.status.success(), "{image}: {rack:?}");
     server.until_said(&[&format!("{SLED} (left): booted: ")]);
 }
 
-/// Whether the sled boots an image within the time of a first offer, but of no second.
+/// Whether the sled boots an image in the time for a first offer, but not for a second.
 fn is_offered(desk: &Desk, image: &str) -> bool {
     sledsim(desk, &format!("{FAR} -t 2 --mac {SLED} --csum {image}.csum")).status.success()
 }
@@ -126,7 +125,7 @@ fn what_is_assigned_while_serving_counts_for_more_than_the_file_and_outlives_bot
         assert!(is_offered(&desk, "zfs.img"));
 
         assign(&desk, &format!(r#"{{"sled": "{NEAR}/{SLED}", "image": "recovery.img"}}"#));
-        // It is more than what the file says, also of one that is read again.
+        // It overrides the file, even one that is read again.
         configure(&desk, &with_image.replace("left", "right"));
         server.signal("-HUP");
         server.until_said(&["images assigned to 1 sled while serving stay in force"]);
@@ -149,7 +148,7 @@ fn what_is_assigned_while_serving_counts_for_more_than_the_file_and_outlives_bot
     });
 }
 
-/// Whose file this is.
+/// The owner of this file.
 fn owner(path: &Path) -> u32 {
     std::os::unix::fs::MetadataExt::uid(&fs::metadata(path).unwrap())
 }

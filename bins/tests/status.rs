@@ -1,4 +1,4 @@
-//! What a rack that boots looks like in the log, to commands, over the status service.
+//! A rack that boots, as the log, commands and the status service show it.
 
 #![cfg(target_os = "linux")]
 

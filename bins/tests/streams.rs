@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use crate::tool::{Desk, tool};
 
-/// A pipe that nobody reads from.
+/// A pipe without a reader.
 fn closed() -> Stdio {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
@@ -71,7 +71,7 @@ fn names_do_not_act_on_the_terminal() {
     }
 }
 
-/// A pipe that is full and does not block who writes to it, and its other end.
+/// A pipe that is full and does not block its writer, and its other end.
 #[cfg(target_os = "linux")]
 fn full_and_impatient() -> (std::io::PipeReader, std::io::PipeWriter, usize) {
     use std::io::Write;

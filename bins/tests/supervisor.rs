@@ -1,4 +1,4 @@
-//! A server below systemd: what it tells it, and what its unit allows.
+//! A server under systemd: its notifications, and what its unit allows.
 
 #![cfg(target_os = "linux")]
 
@@ -15,7 +15,7 @@ use netns::{NEAR, inside};
 
 use crate::tool::{Desk, tool};
 
-/// Longer than anything takes that goes well.
+/// Longer than any success takes.
 const SOON: Duration = Duration::from_mins(1);
 
 /// A server at work, which does not outlive the test.
@@ -36,7 +36,7 @@ impl Drop for Served {
     }
 }
 
-/// Waits for a message that begins so; those of the watchdog may come in between.
+/// Waits for a message that begins with `wanted`; those of the watchdog may come in between.
 fn until_told(socket: &UnixDatagram, wanted: &str) {
     let mut text = [0; 256];
     loop {

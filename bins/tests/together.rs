@@ -1,5 +1,5 @@
 //! Sleds that boot in step on a real segment: a bridge with a port for each of them, and a server
-//! behind a link of 400 Mbit/s. It takes root to make one.
+//! behind a link of 400 Mbit/s. Making it takes root.
 
 #![cfg(target_os = "linux")]
 

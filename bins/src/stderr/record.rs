@@ -16,7 +16,7 @@ use crate::shown::acts;
 pub enum Level {
     /// The tool can't go on.
     Error,
-    /// Somebody should look.
+    /// Something needs attention.
     Warn,
     /// What happens in normal operation.
     Info,

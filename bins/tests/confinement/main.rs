@@ -1,4 +1,4 @@
-//! What a server can't do any more once it serves, tried from inside each of its threads; and what
+//! What a server can no longer do once it serves, tried from inside each of its threads; and what
 //! it still can.
 
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
@@ -171,7 +171,7 @@ fn try_all(scene: &Scene, server: &Running, tx: &str, is_root: bool) {
     assert_eq!(threads.iter().filter_map(binding).filter(|bound| bound == "2").count(), 2, "{tx}");
     let mut tried = BTreeSet::new();
     for thread in threads {
-        // What looks at a file ends soon.
+        // Threads that look at files end soon.
         let Some(bound) = binding(&thread) else { continue };
         let is_worker = bound == "2";
         let Some(no_new_privileges) = thread.status("NoNewPrivs") else { continue };
@@ -184,7 +184,7 @@ fn try_all(scene: &Scene, server: &Running, tx: &str, is_root: bool) {
             assert_eq!(has & !of_files, 0, "{tx}: {thread:?}: {set}");
         }
         for (what, call, arguments, [landlock, seccomp]) in forbidden(scene) {
-            // Root is root; it has only lost what that is good for.
+            // Root stays root; it has only lost its capabilities.
             if is_root && what == "become root" {
                 continue;
             }
@@ -199,7 +199,7 @@ fn try_all(scene: &Scene, server: &Running, tx: &str, is_root: bool) {
                 assert_eq!(answer, Some(Err(Errno::EPERM)), "{tx}: {thread:?}: {what}");
             }
         } else {
-            // So it was not the way of asking that made the others fail.
+            // So it was not the injection that made the others fail.
             let image = Argument::Path(scene.desk.path("zfs.img"));
             let here = Argument::Number(libc::AT_FDCWD.into());
             let read = Argument::Number(libc::O_RDONLY.into());
@@ -215,7 +215,7 @@ fn try_all(scene: &Scene, server: &Running, tx: &str, is_root: bool) {
 }
 
 /// A link that was down, a configuration that is read again, an image that was replaced and a
-/// state file that is written are as without any of this.
+/// state file that is written work as without any of this.
 fn still_works(scene: &Scene, mut server: Running) {
     let [sled, other] = ["02:00:00:00:00:01", "02:00:00:00:00:02"];
     scene.boot(&mut server, sled, "zfs.img");
@@ -338,8 +338,8 @@ fn a_user_who_may_not_keep_the_state_is_refused_at_the_start() {
     });
 }
 
-/// Has a system call fail so for the calling thread and all that it starts, as where a kernel has
-/// none or a container permits none.
+/// Makes a system call fail like this for the calling thread and its children, as on a kernel
+/// without it or in a container that forbids it.
 fn deny(call: i64, with: Errno) {
     let action = SeccompAction::Errno((with as i32).cast_unsigned());
     let arch = std::env::consts::ARCH.try_into().unwrap();

@@ -17,7 +17,7 @@ const SOON: Duration = Duration::from_mins(1);
 #[derive(Clone, Debug)]
 pub(crate) enum Argument {
     Number(i64),
-    /// Its address; there is room for one.
+    /// Its address; there is space for one.
     Path(PathBuf),
 }
 
@@ -37,7 +37,7 @@ impl Thread {
         tasks.map(|task| Self { process, id: id(name(task.unwrap())) }).collect()
     }
 
-    /// What the kernel says of it under this name. `None` if it has ended: those that look at files
+    /// The kernel's entry about it with this name. `None` if it has ended: those that look at files
     /// do.
     pub(crate) fn status(&self, name: &str) -> Option<String> {
         let path = format!("/proc/{}/task/{}/status", self.process, self.id);
@@ -65,10 +65,10 @@ impl Thread {
 struct Stopped(Pid);
 
 impl Stopped {
-    /// `None` if there is no such thread any more.
+    /// `None` if the thread has ended.
     fn new(thread: Pid) -> Option<Self> {
         match ptrace::seize(thread, Options::empty()) {
-            // Of one that is about to end it is said that it may not be traced.
+            // The kernel refuses to trace a thread that is about to end.
             Err(Errno::ESRCH | Errno::EPERM) => return None,
             seized => seized.unwrap(),
         }
@@ -110,7 +110,7 @@ impl Stopped {
         }
         let mut registers = before;
         registers.rip = instruction;
-        // No call is to be repeated here.
+        // The kernel must not restart a call here.
         registers.orig_rax = u64::MAX;
         registers.rax = number.cast_unsigned();
         [registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9] =
@@ -119,7 +119,7 @@ impl Stopped {
         ptrace::step(self.0, None).unwrap();
         waitpid(self.0, Some(WaitPidFlag::__WALL)).unwrap();
         let answer = ptrace::getregs(self.0).unwrap().rax.cast_signed();
-        // With these the kernel repeats the call that was interrupted.
+        // With these the kernel restarts the interrupted call.
         ptrace::setregs(self.0, before).unwrap();
         // The kernel's errors are -4095 to -1.
         Some(if (-4095..0).contains(&answer) {

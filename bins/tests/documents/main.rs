@@ -1,6 +1,6 @@
-//! The documents: every command that they have a reader type works, and every link leads somewhere.
+//! The documents: every command that a reader is to type works, and every link leads somewhere.
 //!
-//! The word behind `sh` on the fence of a block says how it is run: none, by a shell in a folder
+//! The word after `sh` on the fence of a block sets how it is run: none, by a shell in a folder
 //! with small images; `netns`, as root, with a link at either end; `dev`, not at all, but the
 //! targets and scripts that it names must exist.
 
@@ -22,10 +22,10 @@ use std::process::Command;
 use self::blocks::{Block, Kind, blocks, documents, repository};
 use self::tool::{Desk, path, raw};
 
-/// What the first link of the tests is called.
+/// The name of the first link of the tests.
 const NEAR: &str = "near";
 
-/// A folder with all files that the documents speak of.
+/// A folder with all files that the documents mention.
 fn desk() -> Desk {
     let desk = Desk::new();
     desk.write("zfs.raw", &raw());
@@ -45,7 +45,7 @@ fn desk() -> Desk {
     desk
 }
 
-/// Blocks whose commands are run as they stand there.
+/// Blocks whose commands are run as written.
 #[test]
 fn every_command_works() {
     for block in blocks().into_iter().filter(|block| block.kind == Kind::Run) {
@@ -78,7 +78,7 @@ fn what_a_block_for_developers_names_exists() {
 }
 
 fn exists(line: &str) -> bool {
-    // Variables that are set for the command stand before it.
+    // Variables for the command precede it.
     let words: Vec<_> = line.split(' ').skip_while(|word| word.contains('=')).collect();
     let program = words[0];
     if program == "cargo" {
@@ -196,7 +196,7 @@ fn few_blocks_are_not_run() {
     assert!(text.len() < run.len(), "{} of {}", text.len(), text.len() + run.len());
 }
 
-/// Symptoms are looked up by what the tools say: the quotations are theirs.
+/// Symptoms are looked up by the tools' messages, so they must quote them exactly.
 #[test]
 fn what_the_troubleshooting_quotes_is_said() {
     let text = fs::read_to_string(repository().join("docs/serving.md")).unwrap();
@@ -212,7 +212,7 @@ fn what_the_troubleshooting_quotes_is_said() {
     }
 }
 
-/// All that the tools are made of, in one text, without line breaks inside of strings.
+/// All sources of the tools in one text, without line breaks inside strings.
 fn sources() -> String {
     let mut text = String::new();
     let mut folders: Vec<_> =

@@ -46,7 +46,7 @@ fn run(block: &Block, line: &str) {
     }
 }
 
-/// Has a shell ask the server that documents speak of, which does what it is asked.
+/// Has a shell run requests to the documents' server, which must succeed.
 fn ask(block: &Block) {
     let desk = desk();
     let line = "--config rack.toml --state took --status ./status --control";

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::tool::{Desk, raw, tool};
 
-/// Longer than anything takes that goes well.
+/// Longer than any success takes.
 pub(crate) const SOON: Duration = Duration::from_mins(1);
 
 /// An image of this many mebibytes, no two blocks of which are equal.
@@ -33,12 +33,12 @@ pub(crate) fn image(desk: &mut Desk, name: &str, mebibytes: u32) {
 /// A server or rack at work, which does not outlive the test.
 pub(crate) struct Running {
     child: Child,
-    /// What it has said, once a test waits for it.
+    /// Its stderr, once a test waits for it.
     said: Option<Said>,
 }
 
 impl Running {
-    /// Starts a tool; of a server it waits until it listens, or has ended.
+    /// Starts a tool; waits until a server listens, or has ended.
     pub(crate) fn start(desk: &Desk, program: &str, line: &str) -> Self {
         Self::start_with(desk, program, line, &[])
     }
@@ -127,7 +127,7 @@ impl Drop for Running {
     }
 }
 
-/// What comes out of a pipe, read as it comes.
+/// A pipe's output, read as it arrives.
 struct Said {
     text: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
@@ -154,7 +154,7 @@ impl Said {
         self.so_far().lines().any(|line| parts.iter().all(|part| line.contains(part)))
     }
 
-    /// All of it: whoever wrote there has ended.
+    /// All of it, once the writer has ended.
     fn all(&mut self) -> String {
         if let Some(reader) = self.reader.take() {
             reader.join().unwrap();

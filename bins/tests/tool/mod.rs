@@ -1,4 +1,4 @@
-//! Runs the tools as a user does, and holds what they say against transcripts.
+//! Runs the tools as a user does, and compares their output with transcripts.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::fmt::Write as _;
@@ -13,7 +13,7 @@ pub(crate) fn tool(name: &str) -> Command {
     Command::new(path(name))
 }
 
-/// Where the built tool `name` stands.
+/// The path of the built tool `name`.
 pub(crate) fn path(name: &str) -> &'static str {
     match name {
         "mkimage" => env!("CARGO_BIN_EXE_mkimage"),
@@ -59,7 +59,7 @@ impl Desk {
     }
 
     /// Runs a command line, its words separated by blanks (`_` stands for one within a word),
-    /// and adds it and all that it says to the transcript.
+    /// and adds it and its output to the transcript.
     pub(crate) fn run(&mut self, line: &str) -> Output {
         let mut words = line.split(' ').map(|word| word.replace('_', " "));
         let mut command = tool(&words.next().unwrap());
@@ -76,7 +76,7 @@ impl Desk {
         output
     }
 
-    /// Runs a command line whose output is no text, and adds nothing to the transcript.
+    /// Runs a command line whose output is binary, and adds nothing to the transcript.
     pub(crate) fn pipe(&self, line: &str) -> Output {
         let mut words = line.split(' ');
         let mut command = tool(words.next().unwrap());
@@ -118,7 +118,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// The raw image of the vectors: hashes of 0, 1, 2 ... and as many zeros behind them.
+/// The raw image of the vectors: hashes of 0, 1, 2 ... followed by as many zeros.
 pub(crate) fn raw() -> Vec<u8> {
     let mut raw: Vec<u8> = (0..16384_u64)
         .flat_map(|index| <[u8; 32]>::from(Sha256::digest(index.to_le_bytes())))
