@@ -3,7 +3,7 @@
 //!
 //! The server has one core and the sleds the other. What a frame costs is CPU time of the
 //! serving thread, in which the delivery to the sleds' socket is included. The variants take
-//! turns. How busy each side's core was tells which of them set the pace.
+//! turns. How busy each side's core was shows which of them set the pace.
 
 #[cfg(target_os = "linux")]
 #[path = "../../backends/tests/netns/mod.rs"]
@@ -136,7 +136,7 @@ mod linux {
         }
     }
 
-    /// What it came to.
+    /// The result of a boot.
     struct Boot {
         bytes: usize,
         frames: u64,

@@ -45,7 +45,7 @@ struct Plan {
 }
 
 impl Plan {
-    /// What the command line says; nothing unless it is to be measured, which Cargo says.
+    /// The plan on the command line; `None` unless Cargo asks to measure.
     fn parse(arguments: impl Iterator<Item = String>) -> Option<Self> {
         let (mut is_bench, mut numbers, mut parts) = (false, Vec::new(), Vec::new());
         let mut kind = "ext4";
@@ -68,7 +68,7 @@ impl Plan {
     }
 
     /// Whether `variant` makes an image that is verified, and how long that takes does not matter:
-    /// then once is enough, and what is measured behind it finds processors that have rested.
+    /// then once is enough, and what is measured after it finds rested processors.
     fn only_verifies(&self, variant: &str) -> bool {
         let is_other = |part: &&str| *part != "verify" && self.parts.iter().any(|p| p == part);
         let of = VARIANTS.iter().find(|(name, _)| *name == variant).map_or(&[][..], |(_, of)| of);
@@ -115,7 +115,7 @@ impl Bench {
         self.images.path(&format!("{name}.img"))
     }
 
-    /// Makes an image anew, and returns its payload's size.
+    /// Makes a new image, and returns its payload's size.
     fn pack(&self, raw: &Path, name: &str, level: Option<u8>, threads: Option<usize>) -> u64 {
         pack_file(raw, &self.image(name), level, threads).header.data_size
     }
@@ -168,7 +168,7 @@ impl Figures {
                     continue;
                 }
                 if variant.starts_with("pack raw") {
-                    // Letting go of the old file is no part of making a new one.
+                    // Removing the old file is not part of making a new one.
                     let _ = std::fs::remove_file(bench.image("raw"));
                 }
                 let started = Instant::now();

@@ -100,7 +100,7 @@ fn unpack(c: &mut Criterion) {
     group.finish();
 }
 
-/// Makes an image as a maker does who flushes after every MiB, but keeps the window.
+/// Makes an image as a packer does that flushes after every MiB, but keeps the window.
 fn flushed(raw: &Path, image: &Path) {
     let raw = fs::read(raw).expect("the raw image is there");
     let plain = fs::read(image.with_file_name("raw")).expect("the plain image is there");

@@ -203,8 +203,8 @@ mod linux {
             self.run_for(1, frames, send)
         }
 
-        /// The same with what so many sleds ask for that read in step, a few frames for each in
-        /// turn, as a server does.
+        /// Sends what `sleds` sleds that read in step ask for, a few frames for each in turn, as a
+        /// server does.
         fn run_for(
             &mut self,
             sleds: u8,

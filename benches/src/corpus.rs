@@ -51,8 +51,8 @@ const MEMBERS: &[(&str, u64, Made)] = &[
 ];
 
 /// The members called `names`, or else all that take seconds, in a folder where they are kept:
-/// `target/corpus`, or `BOOT_BENCH_DIR`. Those that can't be made here are left out, and `left_out`
-/// learns why.
+/// `target/corpus`, or `BOOT_BENCH_DIR`. Those that can't be made here are left out; `left_out` is
+/// called with the reason.
 ///
 /// # Errors
 ///
@@ -109,7 +109,7 @@ fn make(path: &Path, size: u64, made: &Made) -> io::Result<()> {
     }
 }
 
-/// What ends the tar when nobody reads it any more.
+/// Ends the tar when it is no longer read.
 struct Tar(std::process::Child);
 
 impl Read for Tar {

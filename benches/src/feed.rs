@@ -84,7 +84,7 @@ impl Datalink for Feed<'_> {
         want_room: bool,
         sink: &mut dyn FnMut(&[u8]),
     ) -> Result<(), LinkError> {
-        // With nothing to say, all there is to wait for is the server's own pace.
+        // If no sled has a frame to send, only the server's own pace is waited for.
         let silent = self.sleds.iter().all(|sled| sled.unsent > 0);
         self.link.receive(if silent { timeout } else { Duration::ZERO }, want_room, sink)?;
         let server = self.link.address();

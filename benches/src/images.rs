@@ -103,8 +103,8 @@ impl Images {
         Ok(path)
     }
 
-    /// A folder with a part of what is in `folders` that has `bytes` bytes or a little less. Says
-    /// what it leaves out because it may not be read.
+    /// A folder with a part of what is in `folders` that has `bytes` bytes or a little less. Prints
+    /// what it leaves out because it can't be read.
     fn tree(&self, folders: &[&str], bytes: u64) -> io::Result<PathBuf> {
         let tree = self.path("tree");
         fs::create_dir_all(&tree)?;

@@ -28,7 +28,7 @@ impl Naive {
         if fd < 0 {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: the descriptor is new and nobody else's.
+        // SAFETY: the descriptor is new and exclusively ours.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
         // SAFETY: all zeros is a valid address.
         let mut to: libc::sockaddr_ll = unsafe { mem::zeroed() };

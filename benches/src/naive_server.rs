@@ -12,8 +12,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::naive::Naive;
 
-/// Serves the raw contents in `file`, which are what `offer` says, to the first sled that says
-/// HELLO, until that has booted. Returns how many DATA frames it took.
+/// Serves the raw contents in `file`, which `offer` describes, to the first sled that says HELLO,
+/// until it has booted. Returns how many DATA frames it took.
 ///
 /// As in the tool that it stands for, no READ is expected to be sparse: a lost frame hangs it.
 ///

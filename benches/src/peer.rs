@@ -14,8 +14,8 @@ use sha2::{Digest, Sha256};
 
 const BLOCK: usize = 1 << 20;
 
-/// SHA-256 over a file that is mapped anew, and nothing else: nobody who checks or makes an
-/// image can be faster.
+/// SHA-256 over a newly mapped file, and nothing else: no tool that checks or makes an image can be
+/// faster.
 ///
 /// # Panics
 ///

@@ -10,7 +10,7 @@ use boot_netboot::server::{Config, Serve, Server, Together};
 use boot_netboot::station::Station;
 use boot_netboot::time::Instant;
 
-/// A server, and sleds that read the same image, for ever.
+/// A server, and sleds that read the same image, forever.
 pub struct Rack {
     server: Server,
     now: Instant,
@@ -182,12 +182,12 @@ impl Rack {
         self.now += time;
     }
 
-    /// The server handles a frame of somebody's.
+    /// The server handles a frame from any station.
     pub fn hear(&mut self, frame: &[u8]) {
         self.server.handle_frame(self.now, frame);
     }
 
-    /// Has the server send what it may send now, to nobody. Returns how many frames that is.
+    /// Has the server send what it may send now, and drops it. Returns how many frames that is.
     pub fn transmit(&mut self) -> usize {
         let mut frames = 0;
         loop {

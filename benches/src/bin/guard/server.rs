@@ -1,4 +1,4 @@
-//! What the server does for a frame, in and out, and for those that want nothing good.
+//! What the server does for a frame, in and out, and for hostile stations.
 
 use std::time::Duration;
 
@@ -132,7 +132,7 @@ fn strangers_hello() -> u64 {
     strangers(|number| hello(Rack::address(2, number)))
 }
 
-/// Stations of ever new addresses ask for what nobody offered them.
+/// Stations with ever new addresses ask for images that they were not offered.
 fn strangers_read() -> u64 {
     let offsets = std::array::from_fn(|slot| (slot * BLOCK) as u64);
     let body = emit_read(SLOTS as u64, &offsets);
