@@ -30,7 +30,7 @@ impl Packet {
         let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
         // SAFETY: no memory is involved.
         let fd = check(unsafe { libc::socket(libc::AF_PACKET, kind, 0) })?;
-        // SAFETY: the descriptor is new and nobody else's.
+        // SAFETY: the descriptor is new and exclusively ours.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
         let size: c_int = 8 << 20;
         // SAFETY: the value is valid for its length. If it is refused, frames are lost sooner.

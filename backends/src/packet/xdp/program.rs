@@ -131,7 +131,7 @@ fn bpf<T: Attributes>(command: i32, attributes: &T) -> io::Result<OwnedFd> {
     if made < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the descriptor is new and nobody else's.
+    // SAFETY: the descriptor is new and exclusively ours.
     Ok(unsafe { OwnedFd::from_raw_fd(made as i32) })
 }
 

@@ -26,7 +26,7 @@ impl XdpSocket {
         // SAFETY: no memory is involved.
         let fd =
             check(unsafe { libc::socket(libc::AF_XDP, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) })?;
-        // SAFETY: the descriptor is new and nobody else's.
+        // SAFETY: the descriptor is new and exclusively ours.
         Ok(Self { fd: unsafe { OwnedFd::from_raw_fd(fd) } })
     }
 

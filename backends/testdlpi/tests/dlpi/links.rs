@@ -84,7 +84,7 @@ pub(crate) fn open_plainly(link: &CStr) -> Link {
     boot_backends::open(name(link), options).unwrap()
 }
 
-/// Sends a frame with this body, and waits for room if there is none.
+/// Sends a frame with this body, and waits while there is no room.
 pub(crate) fn say(link: &mut Link, to: MacAddr, from: MacAddr, body: &[u8]) {
     let mut batch = Batch::with_capacity(1);
     batch.push_body(Head::new(to, from, FrameType::Hello, body.len()), body);

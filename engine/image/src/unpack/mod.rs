@@ -67,7 +67,7 @@ pub enum ImageErrorKind {
         /// The data size.
         wanted: u64,
     },
-    /// No payload of this size can hold so much.
+    /// No payload of this size can inflate to that many bytes.
     #[error(
         "the image size of {found} bytes is more than a payload of {data_size} bytes can inflate to"
     )]
@@ -147,7 +147,7 @@ impl ImageFile {
     ///
     /// # Errors
     ///
-    /// If fields disagree, the file is too short, or the payload can't hold so much.
+    /// If fields disagree, the file is too short, or the payload can't inflate to that many bytes.
     pub fn check_sizes(&self) -> Result<(), ImageError> {
         let Header { compressed, data_size, image_size, .. } = self.header;
         self.header.check().map_err(|error| self.error(error))?;
