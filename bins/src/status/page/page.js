@@ -17,7 +17,7 @@ function element(kind, text, className) {
   return made;
 }
 
-/** Changes a text only if it has changed: a screen reader would read it anew. */
+/** Changes a text only if it has changed: a screen reader would read it again. */
 function say(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
