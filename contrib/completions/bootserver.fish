@@ -16,7 +16,7 @@ complete -c bootserver -l channel-key -d 'A minisign key that signs channels, or
 complete -c bootserver -l log -d 'How the log looks: `text` for people, `json` for programs, a record per line. [default: text]' -r -f -a "text\t'Words for people'
 json\t'Records for programs'"
 complete -c bootserver -l log-level -d 'Log events of this level and more severe ones. [default: info]' -r -f -a "error\t'The tool can\'t go on'
-warn\t'Somebody should look'
+warn\t'Something needs attention'
 info\t'What happens in normal operation'
 debug\t'Everything, including what happens again and again'"
 complete -c bootserver -l on-finish -d 'Run CMD with sh after each boot, with the sled\'s facts in its environment (BOOT_SLED, BOOT_IMAGE and others); four at once, each for 30 s at most' -r -f -a "(__fish_complete_command)"
