@@ -193,9 +193,9 @@ fn a_reload_says_what_has_changed_and_a_bad_file_changes_nothing() {
             "timeout: now 50 s",
             "serve: other sleds are served",
             "sled 02:00:00:00:00:01: added without an image of its own",
-            "tx: this change needs a restart",
-            "log: this change needs a restart",
-            "on-fail: this change needs a restart",
+            "tx: this change takes a restart",
+            "log: this change takes a restart",
+            "on-fail: this change takes a restart",
         ] {
             server.until_said(&["configuration: ", change]);
         }
@@ -204,7 +204,7 @@ fn a_reload_says_what_has_changed_and_a_bad_file_changes_nothing() {
         let other = sledsim(&desk, &format!("{FAR} -t 1 --mac 02:00:00:00:00:02"));
         assert!(!other.status.success(), "another sled is served");
         server.signal("-HUP");
-        server.until_said(&["configuration: tx: this change needs a restart"]);
+        server.until_said(&["configuration: tx: this change takes a restart"]);
         end(server);
     });
 }

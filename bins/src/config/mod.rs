@@ -113,8 +113,8 @@ impl Config {
         Self::parse(path, &text).map(|(config, _)| config).map_err(Into::into)
     }
 
-    /// The configuration in `text`, the file at `path`, and all keys that exist: a table's only if
-    /// `text` has that table.
+    /// What `text` says, which stands in the file at `path`, and all keys that there are: of
+    /// tables only if there is one in it.
     fn parse(path: &Path, text: &str) -> Result<(Self, BTreeSet<String>), ConfigError> {
         let folder = path.parent().unwrap_or(Path::new(""));
         let source = Source::new(text);

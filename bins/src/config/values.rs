@@ -62,7 +62,7 @@ pub fn workers(count: usize) -> Result<NonZeroUsize, String> {
 ///
 /// If it is none of these.
 pub fn pace(text: &str) -> Result<Pace, String> {
-    /// Bits of a DATA frame on the wire, with preamble, FCS and gap.
+    /// What a DATA frame takes of the wire, with preamble, FCS and gap.
     const DATA_BITS: f64 = (8 * wire_bytes(DATA_HEAD_LEN + BLOCK)) as f64;
     match text {
         "auto" => Ok(Pace::Auto),

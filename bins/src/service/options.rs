@@ -47,7 +47,7 @@ pub struct ServeOptions {
     pub workers: Option<NonZeroUsize>,
     /// How fast to send on each link.
     pub pace: Pace,
-    /// How sleds that boot in step are gathered, if they are to.
+    /// How sleds are gathered that boot in step, if they are to.
     pub together: Option<Together>,
     /// How images that are URLs are fetched.
     pub fetch: FetchOptions,

@@ -45,7 +45,7 @@ impl Plan {
     ///
     /// # Errors
     ///
-    /// If a sled is listed on another link, or twice.
+    /// If a sled is said to be on another link, or is there twice.
     pub(crate) fn new(options: &ServeOptions, links: &[LinkName]) -> anyhow::Result<Self> {
         let sleds = link_names::settle(&options.sleds, links, system_name)?;
         Ok(Self {

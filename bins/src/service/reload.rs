@@ -114,12 +114,12 @@ impl Shared {
             say!("bootserver: configuration: {change}");
         }
         for key in restarts {
-            say!("bootserver: configuration: {key}: this change needs a restart");
+            say!("bootserver: configuration: {key}: this change takes a restart");
         }
         let given_up = plan.places().into_iter().filter(|place| !self.confined.may_read(place));
         for place in given_up {
             let shown = place.display();
-            say!("bootserver: configuration: {shown}: reading from this folder needs a restart");
+            say!("bootserver: configuration: {shown}: to read from this folder takes a restart");
         }
         self.store.set_sources(plan.places());
         self.plan.replace(plan);

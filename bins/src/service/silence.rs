@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use boot_netboot::time::Instant;
 
-/// When a sled was last heard from, by any worker.
+/// What all workers know together of when a sled was last heard from.
 #[derive(Debug)]
 pub(crate) struct Silence {
     /// When any worker last heard from a sled: nanoseconds of the clock, as all here.

@@ -230,7 +230,7 @@ fn still_works(scene: &Scene, mut server: Running) {
     scene.configure(&format!("images = [\"recovery.img\", \"{elsewhere}\"]\n"));
     server.signal("-HUP");
     server.until_said(&["images: recovery.img is added"]);
-    server.until_said(&[&elsewhere, "reading from this folder needs a restart"]);
+    server.until_said(&[&elsewhere, "to read from this folder takes a restart"]);
     server.until_said(&["recovery.img: ", "2 MiB"]);
     scene.boot(&mut server, other, "recovery.img");
     let again = Command::new(tool::path("bootserver"))

@@ -103,7 +103,7 @@ pub(crate) struct Args {
 
     /// How fast to send on each link: `auto` finds the rate that the link carries, in all and to
     /// each sled; a rate such as 9.4Gbit sets a limit on top; `max` sends as fast as the link
-    /// takes frames, however many are lost beyond it. [default: auto]
+    /// takes frames, however many are lost behind it. [default: auto]
     #[arg(long, value_name = "RATE", value_parser = config::pace)]
     pub(crate) rate: Option<Pace>,
 

@@ -138,7 +138,7 @@ fn serve(args: Args) -> anyhow::Result<ServeOptions> {
 const CACHE_SIZE: u64 = 16 << 30;
 const REFRESH: Duration = Duration::from_mins(1);
 
-/// The sleds of the configuration; what is `assigned` on the command line replaces their images.
+/// The sleds of the configuration; what is `assigned` on the command line is instead of theirs.
 fn entries(assigned: Vec<Assignment>, mut listed: Vec<SledEntry>) -> Vec<SledEntry> {
     let mut others = Vec::new();
     for assignment in assigned {

@@ -93,7 +93,7 @@ const WITH: &[(i64, u8, &[u64])] = &[
     (libc::SYS_socket, 0, &[libc::AF_NETLINK as u64, libc::AF_UNIX as u64]),
     // Whether the link is there; a socket that does not wait.
     (libc::SYS_ioctl, 1, &[libc::SIOCGIFNAME, libc::FIONBIO]),
-    // Timers that end on time; and names of mappings, which the C library sets.
+    // Timers that end on time; and names of memory, which the C library gives.
     (libc::SYS_prctl, 0, &[libc::PR_SET_TIMERSLACK as u64, libc::PR_SET_VMA as u64]),
     // Unoptimised, the standard library checks that a descriptor is open before it closes it.
     (libc::SYS_fcntl, 1, &[libc::F_GETFD as u64]),

@@ -94,7 +94,7 @@ struct Shared {
     looked: AtomicU64,
     /// Whether the keeper has been woken for what was asked.
     woken: AtomicBool,
-    /// Why there was nothing to serve at the start.
+    /// Why there is nothing to serve from the start on.
     fault: Mutex<Option<anyhow::Error>>,
 }
 
