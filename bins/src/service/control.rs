@@ -121,7 +121,7 @@ impl Control {
         (Self(asks), asked)
     }
 
-    /// Has `order` carried out. `None` if the thread is busy or has ended.
+    /// Has `order` carried out. `None` if the queue is full or the thread has ended.
     pub(crate) async fn assign(
         &self,
         order: Order,
@@ -132,7 +132,7 @@ impl Control {
         answered.await.ok()
     }
 
-    /// What is assigned. `None` if the thread is busy or has ended.
+    /// What is assigned. `None` if the queue is full or the thread has ended.
     pub(crate) async fn list(&self) -> Option<AssignmentsView> {
         let (answer, answered) = oneshot::channel();
         self.0.try_send(Ask::List(answer)).ok()?;

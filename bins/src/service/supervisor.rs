@@ -71,8 +71,8 @@ mod systemd {
                     tell(&[NotifyState::Watchdog]);
                 }
                 drop(shared);
-                // Half of it is what sd_watchdog_enabled(3) recommends; a loop that stalled shortly
-                // has a second chance within the limit.
+                // Half of it is what sd_watchdog_enabled(3) recommends; a loop that stalled briefly
+                // gets a second look within the limit.
                 thread::sleep(limit / 4);
             }
         });

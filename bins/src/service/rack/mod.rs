@@ -159,7 +159,7 @@ impl Rack {
         Some((sled, key))
     }
 
-    /// The sled that has been silent longest gives way, one that boots only if all do.
+    /// The sled that has been silent longest gives way; one that boots, only if all are booting.
     fn make_room(&mut self, key: &Key) {
         if self.sleds.len() < Self::MOST_SLEDS || self.sleds.contains_key(key) {
             return;

@@ -51,8 +51,8 @@ impl<'a> Workers<'a> {
     /// searched again, but more bytes would leave a core idle at the end.
     const SEGMENT: usize = 512 << 10;
     const LEAST_SEGMENT: usize = 64 << 10;
-    /// A stream shorter than this share of its chunk is small: the descriptions of codes are a
-    /// large part of it, and compressing it again takes almost no time.
+    /// A stream that is shorter than its chunk by more than this factor is little: the descriptions
+    /// of codes are a large part of it, and compressing it again takes almost no time.
     const LITTLE: usize = 20;
     /// Chunks up to this many bytes are compressed in all ways, the replaced tool's included: that
     /// takes milliseconds, also for a larger one of which little is left, or saved.
