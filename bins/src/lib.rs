@@ -14,11 +14,14 @@ pub mod exit;
 #[cfg_attr(not(feature = "fetch"), path = "fetch/absent.rs")]
 pub mod fetch;
 pub mod groups;
+#[cfg(test)]
+mod in_time;
 pub mod output;
 pub mod patient;
 pub mod service;
 pub mod shown;
 pub mod signals;
+pub mod small;
 mod status;
 pub mod stderr;
 pub mod units;

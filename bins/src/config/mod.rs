@@ -7,11 +7,11 @@ mod tests;
 mod values;
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::anyhow;
 use boot_backends::TxPath;
 use boot_format::wire::MacAddr;
 use boot_netboot::server::Pace;
@@ -20,6 +20,7 @@ pub use self::fault::ConfigError;
 use self::section::{Found, Section, Source};
 pub use self::values::{Seconds, pace, workers};
 use crate::service::{Reporting, SledAt, SledEntry, check_control, command};
+use crate::small;
 use crate::units::Bytes;
 
 /// What a file says. What it leaves out is `None`, or empty.
@@ -104,18 +105,24 @@ impl Config {
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         /// Thousands of sleds take less.
         const MOST_BYTES: u64 = 4 << 20;
-        let failed = |text: String| anyhow::anyhow!("{}: {text}", path.display());
-        let there = fs::metadata(path).map_err(|error| failed(error.to_string()))?;
-        if there.len() > MOST_BYTES {
-            return Err(failed(format!("more than {MOST_BYTES} bytes, so no configuration")));
+        let failed = |text: String| anyhow!("{}: {text}", path.display());
+        match small::read_text(path, MOST_BYTES).map_err(|error| failed(error.to_string()))? {
+            Some(text) => Ok(Self::parse(path, &text)?),
+            None => Err(failed(format!("more than {MOST_BYTES} bytes, so no configuration"))),
         }
-        let text = fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
-        Self::parse(path, &text).map(|(config, _)| config).map_err(Into::into)
     }
 
-    /// What `text` says, which stands in the file at `path`, and all keys that there are: of
-    /// tables only if there is one in it.
-    fn parse(path: &Path, text: &str) -> Result<(Self, BTreeSet<String>), ConfigError> {
+    /// What `text` says, which stands in the file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// With everything that is wrong with it.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        Self::parse_with_keys(path, text).map(|(config, _)| config)
+    }
+
+    /// What `text` says, and all keys that there are: of tables only if there is one in it.
+    fn parse_with_keys(path: &Path, text: &str) -> Result<(Self, BTreeSet<String>), ConfigError> {
         let folder = path.parent().unwrap_or(Path::new(""));
         let source = Source::new(text);
         let config = source.root().map(|root| read(root, &source, path, folder));

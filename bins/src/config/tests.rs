@@ -7,7 +7,7 @@ use super::*;
 
 fn parse(text: &str) -> Result<Config, String> {
     let parsed = Config::parse(Path::new("/etc/b.toml"), text);
-    parsed.map(|(config, _)| config).map_err(|error| error.lines().collect::<Vec<_>>().join("\n"))
+    parsed.map_err(|error| error.lines().collect::<Vec<_>>().join("\n"))
 }
 
 /// The example, with everything in force that it shows as a comment.
@@ -30,7 +30,7 @@ fn the_example_is_good_as_it_is() {
 fn the_example_shows_every_key_once() {
     // With [together], each link has one worker.
     let text = example().replace("workers = 2", "workers = 1");
-    let (config, keys) = Config::parse(Path::new("/etc/b.toml"), &text).unwrap();
+    let (config, keys) = Config::parse_with_keys(Path::new("/etc/b.toml"), &text).unwrap();
     assert!(config.together.is_some() && config.sleds.len() == 1);
     for key in &keys {
         let (table, key) = key.rsplit_once('.').unwrap_or(("", key));
@@ -45,7 +45,7 @@ fn the_example_shows_every_key_once() {
 fn the_reference_explains_every_key() {
     let reference = include_str!("../../../docs/configuration.md");
     let text = example().replace("workers = 2", "workers = 1");
-    let (_, keys) = Config::parse(Path::new("b.toml"), &text).unwrap();
+    let (_, keys) = Config::parse_with_keys(Path::new("b.toml"), &text).unwrap();
     for key in keys {
         assert!(reference.contains(&format!("| `{key}` |")), "{key}");
     }

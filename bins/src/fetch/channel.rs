@@ -4,7 +4,6 @@
 //! JSON.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use anyhow::Context;
@@ -15,6 +14,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::check::Wanted;
+use crate::small;
 
 /// The keys any of which may have signed a channel.
 #[derive(Clone, Debug, Default)]
@@ -108,11 +108,13 @@ impl Keys {
 /// If it is neither.
 pub(super) fn read_key(given: &str) -> anyhow::Result<PublicKey> {
     const NEITHER: &str = "neither a minisign key nor a file of one";
+    /// A file of a key has two lines: a comment and 56 characters.
+    const MOST_BYTES: u64 = 1 << 16;
     if let Ok(key) = PublicKey::from_base64(given) {
         return Ok(key);
     }
-    let text = fs::read_to_string(Path::new(given)).context(NEITHER)?;
-    PublicKey::decode(&text).context(NEITHER)
+    let text = small::read_text(Path::new(given), MOST_BYTES).context(NEITHER)?;
+    PublicKey::decode(&text.context(NEITHER)?).context(NEITHER)
 }
 
 impl Channel {
@@ -317,7 +319,7 @@ pub(super) mod tests {
     fn keys_are_given_themselves_or_in_a_file() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("key.pub");
-        fs::write(&file, key_pair().pk.to_box().unwrap().into_string()).unwrap();
+        std::fs::write(&file, key_pair().pk.to_box().unwrap().into_string()).unwrap();
         let given = [public(&key_pair()), file.display().to_string()];
         assert_eq!(Keys::read(&given).unwrap().0.len(), 2);
         let error = format!("{:#}", Keys::read(&["RWxyz".to_owned()]).unwrap_err());

@@ -243,6 +243,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
+    use crate::in_time::in_time;
 
     /// A stderr that takes what it is given, or fails.
     #[derive(Clone, Default)]
@@ -281,11 +282,13 @@ mod tests {
     fn what_does_not_fit_is_dropped_and_counted_where_it_is_missing() {
         let terminal = Terminal::default();
         let (queue, writer) = queue("tool", Style::Plain, 3, terminal.clone());
-        put(&queue, 0..8);
-        let first = writer.items.recv().unwrap();
-        put(&queue, 8..9);
-        drop(first);
-        drop(queue);
+        let writer = in_time(move || {
+            put(&queue, 0..8);
+            let first = writer.items.recv().unwrap();
+            put(&queue, 8..9);
+            drop(first);
+            writer
+        });
         writer.run();
         assert_eq!(terminal.text(), "1\n2\ntool: 5 lines lost\n8\n");
     }

@@ -181,6 +181,7 @@ mod tests {
     use boot_netboot::server::EventKind;
 
     use super::*;
+    use crate::in_time::in_time;
 
     fn sled(number: u32, kind: EventKind) -> SledEvent {
         let [_, a, b, c] = number.to_be_bytes();
@@ -213,23 +214,25 @@ mod tests {
 
     #[test]
     fn a_queue_full_of_hellos_has_room_for_boots_and_nobody_waits() {
-        let (events_in, items) = queue(false);
-        let mut outbox = Outbox::new(events_in.clone(), "net0");
-        for second in 1..10 {
-            let now = Instant::ZERO + Duration::from_secs(second);
-            (0..1024).for_each(|number| outbox.sled(now, &sled(number, HELLO)));
-        }
-        let now = Instant::ZERO + Duration::from_secs(10);
-        (0..9000).for_each(|number| outbox.sled(now, &sled(number, EventKind::Evicted)));
-        let before = items.len();
-        assert!((CHEAP..CHEAP + 20).contains(&before), "{before}");
-        outbox.sled(now, &sled(7, EventKind::Started { size: 1 }));
-        assert_eq!(items.len(), before + 1);
-        (0..9000)
-            .for_each(|number| outbox.sled(now, &sled(number, EventKind::Started { size: 1 })));
-        assert_eq!(items.len(), CAPACITY);
-        assert_eq!(events_in.take_lost(), 9000 - (CAPACITY - before - 1) as u64);
-        assert_eq!(events_in.take_lost(), 0);
+        in_time(|| {
+            let (events_in, items) = queue(false);
+            let mut outbox = Outbox::new(events_in.clone(), "net0");
+            for second in 1..10 {
+                let now = Instant::ZERO + Duration::from_secs(second);
+                (0..1024).for_each(|number| outbox.sled(now, &sled(number, HELLO)));
+            }
+            let now = Instant::ZERO + Duration::from_secs(10);
+            (0..9000).for_each(|number| outbox.sled(now, &sled(number, EventKind::Evicted)));
+            let before = items.len();
+            assert!((CHEAP..CHEAP + 20).contains(&before), "{before}");
+            outbox.sled(now, &sled(7, EventKind::Started { size: 1 }));
+            assert_eq!(items.len(), before + 1);
+            (0..9000)
+                .for_each(|number| outbox.sled(now, &sled(number, EventKind::Started { size: 1 })));
+            assert_eq!(items.len(), CAPACITY);
+            assert_eq!(events_in.take_lost(), 9000 - (CAPACITY - before - 1) as u64);
+            assert_eq!(events_in.take_lost(), 0);
+        });
     }
 
     #[test]

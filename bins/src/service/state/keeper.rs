@@ -174,6 +174,7 @@ mod tests {
 
     use super::super::open;
     use super::*;
+    use crate::in_time::in_time;
     use crate::service::orders::Wanted;
 
     const IMAGE: Checksum = Checksum::from_bytes([7; 32]);
@@ -229,9 +230,12 @@ mod tests {
             Keeper::start_with("--state x".to_owned(), Memory::default(), drop, write).unwrap();
         learnt.tell(sled(None), IMAGE);
         has_begun.recv_timeout(Duration::from_mins(1)).unwrap();
-        for _ in 0..2 * Learnt::MOST {
-            learnt.tell(sled(None), IMAGE);
-        }
+        in_time(move || {
+            for _ in 0..2 * Learnt::MOST {
+                learnt.tell(sled(None), IMAGE);
+                learnt.tell_kept(Kept::default());
+            }
+        });
         let error = keeper.end().unwrap_err().to_string();
         assert!(error.starts_with("--state x: the disk does not answer"), "{error}");
         drop(let_go);

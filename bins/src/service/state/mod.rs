@@ -8,10 +8,11 @@ mod keeper;
 mod memory;
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::Path;
 
 use crate::output::Output;
+use crate::small;
 use crate::stderr;
 use crate::stderr::record::Level;
 use anyhow::{Context, bail, ensure};
@@ -60,6 +61,14 @@ fn say(text: &str) {
     stderr::graded(Level::Warn, &format!("bootserver: {text}"));
 }
 
+/// What a server would write that has read `text`, and the numbers of the lines that it would skip:
+/// for fuzzing.
+#[doc(hidden)]
+pub fn rewritten(text: &[u8]) -> (String, Vec<usize>) {
+    let (memory, faults) = Memory::parse(text);
+    (memory.text(), faults.into_iter().map(|(number, _)| number).collect())
+}
+
 fn read(path: &Path) -> anyhow::Result<(Memory, Vec<(usize, String)>)> {
     match fs::metadata(path) {
         Ok(there) if there.is_dir() => bail!("is a folder, not a file"),
@@ -68,10 +77,9 @@ fn read(path: &Path) -> anyhow::Result<(Memory, Vec<(usize, String)>)> {
         // Whether one can be created there is checked next.
         Err(_) => return Ok(Default::default()),
     }
-    let mut text = Vec::new();
-    File::open(path)?.take(MOST_BYTES + 1).read_to_end(&mut text)?;
-    let is_whole = text.len() as u64 <= MOST_BYTES;
-    ensure!(is_whole, "more than {MOST_BYTES} bytes, so not a state file");
+    let text = small::read(path, MOST_BYTES)?;
+    let text =
+        text.with_context(|| format!("more than {MOST_BYTES} bytes, so not a state file"))?;
     Ok(Memory::parse(&text))
 }
 

@@ -1,0 +1,24 @@
+//! For tests of what must not wait: it fails instead of hanging.
+
+use std::panic::resume_unwind;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
+
+/// Has another thread do `work`, and returns what comes of it.
+///
+/// # Panics
+///
+/// If the work panics, or takes a minute: on the busiest machine it then waits for something.
+pub(crate) fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, is_done) = channel();
+    let worker = thread::spawn(move || drop(done.send(work())));
+    match (is_done.recv_timeout(Duration::from_mins(1)), worker) {
+        (Ok(result), _) => result,
+        (Err(RecvTimeoutError::Timeout), _) => panic!("it waits, and must not"),
+        (Err(RecvTimeoutError::Disconnected), worker) => match worker.join() {
+            Err(cause) => resume_unwind(cause),
+            Ok(()) => unreachable!("it ended without a result"),
+        },
+    }
+}
