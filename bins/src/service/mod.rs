@@ -33,7 +33,7 @@ mod tests;
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{self, AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use anyhow::anyhow;
@@ -59,6 +59,8 @@ pub use self::reporting::{LogFormat, Reporting, StatusAddress, check_control, co
 use self::reports::Reports;
 use self::silence::Silence;
 pub use self::sled_at::SledAt;
+#[doc(hidden)]
+pub use self::state::rewritten as rewritten_state;
 use self::state::{Keeper, Learnt, Memory};
 use self::store::Store;
 use self::supervisor::Turns;

@@ -70,3 +70,43 @@ fn who_is_served_is_said_in_words() {
     let these = who(&Serve::These(sleds.into_iter().collect()));
     assert_eq!(these, "02:00:00:00:00:01, 02:00:00:00:00:02");
 }
+
+mod silence {
+    use std::time::Duration;
+
+    use boot_netboot::time::Instant;
+
+    use crate::service::silence::{Lasts, Silence};
+
+    const LIMIT: Duration = Duration::from_secs(2);
+
+    fn at(seconds: u64) -> Instant {
+        Instant::ZERO + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn the_time_in_which_images_load_is_no_silence() {
+        let silence = Silence::new(1);
+        silence.wait(at(30));
+        silence.drained(0, at(31));
+        assert_eq!(silence.lasts(at(31), LIMIT, 0), Lasts::Short);
+        silence.drained(0, at(32));
+        assert_eq!(silence.lasts(at(32), LIMIT, 0), Lasts::Over);
+    }
+
+    #[test]
+    fn nothing_ends_while_any_worker_has_frames_to_read() {
+        let silence = Silence::new(2);
+        silence.heard(at(5));
+        assert_eq!(silence.lasts(at(6), LIMIT, 0), Lasts::Short);
+        assert_eq!(silence.lasts(at(9), LIMIT, 0), Lasts::MayBeOver);
+        silence.drained(0, at(8));
+        assert_eq!(silence.lasts(at(9), LIMIT, 0), Lasts::Here);
+        assert_eq!(silence.lasts(at(9), LIMIT, 1), Lasts::MayBeOver);
+        silence.heard(at(9));
+        assert_eq!(silence.lasts(at(9), LIMIT, 1), Lasts::Short);
+        silence.drained(0, at(11));
+        silence.drained(1, at(11));
+        assert_eq!(silence.lasts(at(11), LIMIT, 1), Lasts::Over);
+    }
+}

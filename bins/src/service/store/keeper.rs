@@ -76,7 +76,7 @@ struct Ended(Arc<Shared>);
 
 impl Drop for Ended {
     fn drop(&mut self) {
-        self.0.looked.store(u64::MAX, Ordering::Release);
+        self.0.looks.finish(u64::MAX);
         self.0.loading.store(false, Ordering::Release);
     }
 }
@@ -133,9 +133,7 @@ impl Keeper {
         let now = Instant::now();
         match note {
             Note::Asked => {
-                self.shared.woken.store(false, Ordering::Release);
-                // What is asked from here on wakes the keeper again.
-                self.asked = self.shared.asked.load(Ordering::Acquire);
+                self.asked = self.shared.looks.take();
                 self.want_looks(false);
             }
             Note::CheckAll => self.want_looks(true),
@@ -256,7 +254,7 @@ impl Keeper {
         let used = self.catalog.used().into_iter().map(|source| &self.looks[source]);
         let timely = used.filter(|looks| !looks.late);
         let looked = timely.map(|looks| looks.answered).min().unwrap_or(self.asked);
-        self.shared.looked.fetch_max(looked, Ordering::AcqRel);
+        self.shared.looks.finish(looked);
     }
 
     /// When something is due without a message.

@@ -11,12 +11,13 @@ mod catalog;
 mod entry;
 mod keeper;
 mod look;
+mod tickets;
 mod watch;
 
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{self, AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use boot_format::Checksum;
@@ -25,6 +26,7 @@ use crossbeam::channel::{self, Sender};
 
 use self::catalog::Catalog;
 use self::keeper::{Keeper, Note};
+use self::tickets::Tickets;
 use self::watch::Watch;
 use super::events::{Events, InService};
 
@@ -89,11 +91,7 @@ struct Shared {
     /// Counts up whenever the service has changed.
     edition: AtomicU64,
     loading: AtomicBool,
-    /// How many looks were asked for, and how many of these have been done.
-    asked: AtomicU64,
-    looked: AtomicU64,
-    /// Whether the keeper has been woken for what was asked.
-    woken: AtomicBool,
+    looks: Tickets,
     /// Why there is nothing to serve from the start on.
     fault: Mutex<Option<anyhow::Error>>,
 }
@@ -140,8 +138,8 @@ impl Store {
 
     /// Asks for a look at the files; [`Store::has_looked`] reports when it is done.
     pub(crate) fn ask(&self) -> u64 {
-        let ticket = self.shared.asked.fetch_add(1, Ordering::AcqRel) + 1;
-        if !self.shared.woken.swap(true, Ordering::AcqRel) {
+        let (ticket, wakes) = self.shared.looks.ask();
+        if wakes {
             let _ = self.notes.send(Note::Asked);
         }
         ticket
@@ -149,7 +147,7 @@ impl Store {
 
     /// Whether the files were looked at after this was asked for, and the service shows it.
     pub(crate) fn has_looked(&self, ticket: u64) -> bool {
-        self.shared.looked.load(Ordering::Acquire) >= ticket
+        self.shared.looks.is_done(ticket)
     }
 
     /// Takes images from these `sources` from now on.

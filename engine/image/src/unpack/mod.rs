@@ -7,12 +7,14 @@ mod opening;
 mod segments;
 mod sequential;
 mod traps;
+mod work;
 mod zlib;
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync;
 
 use boot_format::boot_source::{Facts, Refusal};
 use boot_format::{Checksum, Header, HeaderError};
