@@ -69,3 +69,29 @@ impl FromStr for Checksum {
         Ok(Self(bytes))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checksum_is_shown_and_read_back() {
+        let sum = Checksum::from_bytes(core::array::from_fn(|at| (at * 37) as u8));
+        let text = sum.to_string();
+        assert_eq!((text.len(), &text[..10]), (64, "00254a6f94"));
+        assert_eq!(text.parse(), Ok(sum));
+        assert_eq!(text.to_uppercase().parse(), Ok(sum));
+        assert_eq!(format!("{sum:?}"), format!("Checksum({text})"));
+        assert_eq!(sum.as_bytes()[..3], [0, 37, 74]);
+    }
+
+    #[test]
+    fn another_text_is_refused_and_why() {
+        let said = |text: &str| text.parse::<Checksum>().unwrap_err().to_string();
+        assert_eq!(said("07"), "a checksum has 64 hexadecimal digits, not 2");
+        for odd in ["g".repeat(64), format!("{}g", "0".repeat(63))] {
+            assert_eq!(said(&odd), "a checksum has hexadecimal digits only");
+        }
+        assert_eq!(said(&"é".repeat(32)), "a checksum has 64 hexadecimal digits, not 32");
+    }
+}

@@ -107,6 +107,20 @@ mod tests {
         assert_eq!(Name { field: [0xff; 128] }.to_string(), "\\xff".repeat(128));
         assert!(Name::new(&"x".repeat(127)).is_ok());
         assert!(Name::new(&"x".repeat(128)).unwrap_err().to_string().contains("not 128"));
-        assert!(Name::new("a\0b").is_err());
+        let error = Name::new("a\0b").unwrap_err();
+        assert_eq!(error.to_string(), "a name can't have a NUL, as at byte 1");
+    }
+
+    #[test]
+    fn a_name_ends_at_its_first_nul() {
+        let mut name = Name::new("recovery 1").unwrap();
+        name.field[20] = b'x';
+        assert_eq!(name.as_str(), Some("recovery 1"));
+        assert_eq!(format!("{name:?}"), "\"recovery 1\"");
+        let starts = ["recovery", "recovery 1", "covery", "recovery 1\0"];
+        assert_eq!(starts.map(|text| name.starts_with(text)), [true, true, false, false]);
+        name.field[127] = b'x';
+        assert_eq!((name.as_str(), name.ends_in_nul()), (None, false));
+        assert_eq!(Name { field: [0xff; 128] }.as_str(), None);
     }
 }

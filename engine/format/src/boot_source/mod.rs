@@ -4,6 +4,8 @@
 //! the readers in use today, not of the format.
 
 mod refusal;
+#[cfg(test)]
+mod tests;
 
 use core::fmt;
 use core::str::FromStr;
@@ -251,105 +253,5 @@ impl FromStr for BootSource {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Self::ALL.into_iter().find(|source| source.name() == text).ok_or(ParseBootSourceError)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Name;
-
-    fn header(compressed: bool, image_size: u64) -> Header {
-        Header {
-            compressed,
-            data_size: image_size,
-            image_size,
-            target_size: 5 * GIB,
-            checksum: Checksum::from_bytes([1; 32]),
-            dataset: Name::new("rpool/ROOT/ramdisk").unwrap(),
-            image_name: Name::new("ci").unwrap(),
-        }
-    }
-
-    /// Which sources take an image with this header, in a file that is just as long.
-    fn takers(header: &Header) -> Vec<String> {
-        let length = header.data_size + Header::LEN as u64;
-        let facts = Facts::new(header, length);
-        let takes = |source: &BootSource| {
-            let verdict = source.verdict(&facts);
-            assert!(verdict.is_accepted() || !verdict.to_string().is_empty());
-            verdict.is_accepted()
-        };
-        BootSource::ALL.iter().filter(|source| takes(source)).map(ToString::to_string).collect()
-    }
-
-    #[test]
-    fn plain_images_are_for_disk_network_and_agent() {
-        let all = ["disk", "network", "sp", "gateway", "agent", "installer", "packaging"];
-        assert_eq!(takers(&header(false, 64 * MIB)), all);
-        let compressed = takers(&header(true, 64 * MIB));
-        assert_eq!(compressed, ["disk", "sp", "gateway", "installer", "packaging"]);
-    }
-
-    #[test]
-    fn sizes_at_each_limit() {
-        let without = |missing: &[&str], header: &Header| {
-            let takers = takers(header);
-            for source in BootSource::ALL {
-                let expected = !missing.contains(&source.to_string().as_str());
-                assert_eq!(takers.contains(&source.to_string()), expected, "{source}: {header:?}");
-            }
-        };
-        without(&["disk", "sp", "network"], &header(false, 4095));
-        without(&["network"], &header(false, 4096));
-        without(&["network"], &header(false, MIB - BATCH));
-        without(&[], &header(false, MIB));
-        without(&["disk", "network"], &header(false, MIB + 1024));
-        without(&[], &header(false, 512 * MIB - BATCH));
-        without(&["gateway"], &header(false, 512 * MIB));
-        without(&["gateway"], &header(false, 4 * GIB));
-        without(&["gateway", "disk", "sp"], &header(false, 4 * GIB + BATCH));
-        let small = Header { target_size: MIB, ..header(false, 2 * MIB) };
-        without(&["disk", "sp", "network", "agent"], &small);
-    }
-
-    #[test]
-    fn a_disk_needs_whole_pages_and_a_service_processor_nothing_behind_the_payload() {
-        let header = header(true, 5000);
-        let takes = |source: BootSource, length| {
-            let facts = Facts::new(&header, length);
-            source.verdict(&facts).is_accepted()
-        };
-        let (end, boundary) = (4096 + 5000, 4096 + 8192);
-        for (length, disk, sp) in [
-            (end, false, true),
-            (boundary - 1, false, false),
-            (boundary, true, false),
-            (boundary + 10_000, true, false),
-        ] {
-            assert_eq!(takes(BootSource::Disk, length), disk, "{length}");
-            assert_eq!(takes(BootSource::Sp, length), sp, "{length}");
-        }
-    }
-
-    #[test]
-    fn the_agent_compares_the_stored_payload() {
-        let header = header(false, MIB);
-        let facts = |sum| Facts {
-            stored: Some(Checksum::from_bytes([sum; 32])),
-            ..Facts::new(&header, MIB + 4096)
-        };
-        assert!(BootSource::Agent.verdict(&facts(1)).is_accepted());
-        assert!(!BootSource::Agent.verdict(&facts(2)).is_accepted());
-    }
-
-    #[test]
-    fn a_source_is_found_by_its_name() {
-        for source in BootSource::ALL {
-            assert_eq!(source.to_string().parse(), Ok(source));
-        }
-        assert!(
-            "floppy".parse::<BootSource>().unwrap_err().to_string().contains("disk, network, sp")
-        );
     }
 }

@@ -235,3 +235,36 @@ impl fmt::Display for NetworkRule {
 }
 
 impl core::error::Error for Refusal {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_refusal_says_what_was_found_and_what_is_wanted() {
+        let [found, wanted] = [0x5a, 0xa5].map(|byte| Checksum::from_bytes([byte; 32]));
+        let stored = format!("SHA-256 is {found}, not the header's {wanted}");
+        for (refusal, parts) in [
+            (Refusal::Huge { found: 17 }, ["17 bytes", "4 GiB"]),
+            (Refusal::Tiny { found: 17 }, ["17 bytes", "a page"]),
+            (Refusal::TooLarge { found: 17, most: 4 }, ["17 bytes", "target size of 4"]),
+            (Refusal::DatasetName, ["the dataset name", "NUL"]),
+            (Refusal::ImageName, ["the image name", "NUL"]),
+            (Refusal::ShortSlice { found: 17, wanted: 40 }, ["at byte 17", "up to byte 40"]),
+            (Refusal::Trailing { found: 17, wanted: 4 }, ["17 bytes", "at byte 4"]),
+            (Refusal::CompressedForNetwork, ["compressed", "others do not"]),
+            (Refusal::Length { found: 17, wanted: 4 }, ["has 17 bytes", "have 4"]),
+            (Refusal::OverGatewayLimit { found: 17 }, ["17 bytes", "512 MiB"]),
+            (Refusal::CompressedForAgent, ["compressed", "the agent"]),
+            (Refusal::Stored { found, wanted }, [&stored, "stored payload"]),
+            (Refusal::SliceTrap { at: 17 }, ["at byte 17", "full buffers"]),
+            (Refusal::NotNetwork(NetworkRule::ImageSize { found: 17 }), ["17 bytes", "--pad"]),
+            (Refusal::NotNetwork(NetworkRule::TargetSize { found: 17 }), ["17 bytes", "1 MiB"]),
+            (Refusal::NotNetwork(NetworkRule::Batches { found: 17 }), ["17 bytes", "128 KiB"]),
+            (Refusal::NotNetwork(NetworkRule::DatasetName), ["over the network", "NUL"]),
+        ] {
+            let text = Verdict::Refused(refusal).to_string();
+            assert!(parts.iter().all(|part| text.contains(part)), "{text}");
+        }
+    }
+}

@@ -108,6 +108,14 @@ mod tests {
             assert_eq!(text.parse(), Ok(address), "{text}");
         }
         assert_eq!(address.to_string(), "a8:40:25:00:01:2f");
+        assert_eq!(format!("{address:?}"), "a8:40:25:00:01:2f");
+    }
+
+    #[test]
+    fn the_last_two_octets_count_up_and_start_over() {
+        let address = MacAddr::new([2, 0, 0, 0, 0xff, 0xfe]);
+        assert_eq!(address.nth_after(1).octets(), [2, 0, 0, 0, 0xff, 0xff]);
+        assert_eq!(address.nth_after(0x103).octets(), [2, 0, 0, 0, 1, 1]);
     }
 
     #[test]
@@ -118,6 +126,7 @@ mod tests {
         for text in ["+8:40:25:00:01:2f", "a8:40:25:00:01:", "g8:40:25:00:01:2f"] {
             assert_eq!(text.parse::<MacAddr>(), Err(ParseMacAddrError), "{text}");
         }
+        assert!(ParseMacAddrError.to_string().ends_with("as in a8:40:25:00:00:01"));
     }
 
     #[test]

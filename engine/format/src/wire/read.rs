@@ -131,6 +131,11 @@ mod tests {
     }
 
     #[test]
+    fn a_read_has_a_count_and_an_entry_for_each_slot() {
+        assert_eq!(emit_read(1, &[1024; SLOTS]).len(), 8 + 128 * 8);
+    }
+
+    #[test]
     fn a_read_cut_short_asks_for_what_is_there() {
         let body = emit_read(128, &[3072; SLOTS]);
         assert_eq!(
