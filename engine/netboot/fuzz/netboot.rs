@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use boot_format::wire::{BLOCK, Frame, FrameType, Head, MacAddr, Message, SLOTS, emit_read};
+use boot_format::wire::{BLOCK, Frame, FrameType, Head, MacAddr, Message, Read, SLOTS, emit_read};
 use boot_image::Contents;
 use boot_netboot::batch::Batch;
 use boot_netboot::server::{Config, Serve, Server, Together};
@@ -27,10 +27,15 @@ pub(crate) fn wire(bytes: &[u8]) {
     match frame.message {
         Message::Read(read) => {
             let wanted = read.offsets().count();
-            assert!(wanted <= SLOTS + 1, "{wanted} offsets in a READ");
+            assert!(wanted <= Read::MAX_ENTRIES, "{wanted} offsets in a READ");
             let entries: [u64; SLOTS] = std::array::from_fn(|slot| read.entry(slot).unwrap_or(0));
             let again = emit_read(read.count(), &entries);
-            let again = [&bytes[..bytes.len().min(HEAD)], &again].concat();
+            let head = Head::new(frame.destination, frame.source, FrameType::Read, again.len());
+            let again = [head.as_bytes(), &again].concat();
+            // What stands in more slots than a sled has is read, but nobody emits it.
+            if read.entry(SLOTS).is_some() {
+                return;
+            }
             let Ok(Frame { message: Message::Read(again), .. }) = Frame::parse(&again) else {
                 panic!("what was emitted is a READ");
             };
@@ -167,7 +172,10 @@ impl Held {
     fn heard(&mut self, frame: &[u8]) {
         let Ok(frame) = Frame::parse(frame) else { return };
         match frame.message {
-            Message::Read(_) => *self.asked.entry(frame.source).or_default() += SLOTS as u64,
+            Message::Read(read) => {
+                let asked = read.offsets().count().max(SLOTS);
+                *self.asked.entry(frame.source).or_default() += asked as u64;
+            }
             Message::Hello(_) => self.hellos += 1,
             _ => {}
         }

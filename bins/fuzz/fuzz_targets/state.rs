@@ -1,0 +1,5 @@
+#![no_main]
+#[path = "../files.rs"]
+mod files;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| files::state(bytes));
