@@ -1,6 +1,6 @@
 //! What a worker does beside serving.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use super::events::{LinkEvent, Outbox, Standing, What};
 use super::link_news::LinkNews;
 use super::plan::Plan;
 use super::sled_at::SledAt;
+use super::state::Memory;
 use super::{Shared, lock};
 use crate::exit::Exit;
 use crate::stderr::record::Level;
@@ -190,7 +191,10 @@ impl Attendant<'_> {
         let shared = self.shared;
         let service = shared.store.service();
         match shared.plan.spend(&self.first_called, sled, image, &service) {
-            None => self.tell_learnt(sled, image),
+            None => {
+                self.tell_learnt(sled, image);
+                forget_old(&mut self.known, server);
+            }
             Some(image) => {
                 let link = self.link;
                 let text = format!(
@@ -349,5 +353,37 @@ impl Attendant<'_> {
                 self.told_down = now.down_time;
             }
         }
+    }
+}
+
+/// Forgets what sleds took that the server has forgotten too: there is no end of new addresses.
+fn forget_old(known: &mut HashMap<MacAddr, Checksum>, server: &Server) {
+    /// So each look over all of them is for as many boots.
+    const MOST: usize = 2 * Memory::MOST;
+    if known.len() > MOST {
+        let remembered: HashSet<_> = server.remembered().map(|(sled, _)| sled).collect();
+        known.retain(|sled, _| remembered.contains(sled));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use boot_netboot::server::Config;
+
+    use super::*;
+
+    #[test]
+    fn what_sleds_took_is_known_as_long_as_the_server_remembers_it() {
+        let image = Checksum::from_bytes([7; 32]);
+        let sled = |number| MacAddr::new([2, 0, 0, 0, 0, 0]).nth_after(number);
+        let mut server = Server::new(Config::new(sled(0), Serve::All));
+        let mut known = HashMap::new();
+        for number in 0..3 * Memory::MOST as u16 {
+            server.remember(sled(number), image);
+            known.insert(sled(number), image);
+            forget_old(&mut known, &server);
+            assert!(known.len() <= 2 * Memory::MOST);
+        }
+        assert!(server.remembered().all(|(sled, image)| known.get(&sled) == Some(&image)));
     }
 }
