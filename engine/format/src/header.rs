@@ -264,6 +264,7 @@ mod tests {
         ] {
             assert!(spoil(at, value).contains(message), "{}", spoil(at, value));
         }
+        assert_eq!(Header { target_size: 1 << 20, ..header() }.check(), Ok(()));
         let small = Header { target_size: 1, ..header() };
         assert!(small.check().unwrap_err().to_string().contains("more than the target size of 1"));
         assert_eq!(Header::parse(&[0; 4095]), Err(HeaderError::Short { found: 4095 }));

@@ -48,6 +48,7 @@ fn sizes_at_each_limit() {
     without(&[], &header(false, MIB));
     without(&["disk", "network"], &header(false, MIB + 1024));
     without(&[], &header(false, 512 * MIB - BATCH));
+    without(&["network"], &header(false, 512 * MIB - PAGE));
     without(&["gateway"], &header(false, 512 * MIB));
     without(&["gateway"], &header(false, 4 * GIB));
     without(&["gateway", "disk", "sp"], &header(false, 4 * GIB + BATCH));

@@ -95,3 +95,19 @@ impl Offer {
         body
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_field_has_its_place() {
+        let sum = Checksum::from_bytes([0x5a; 32]);
+        let body = Offer::new(0x0102, 0x0304, sum, "rpool").unwrap().emit();
+        let expected = [&[0; 6][..], &[1, 2], &[0; 6], &[3, 4], &[0x5a; 32], b"rpool", &[0; 123]];
+        assert_eq!(body[..], expected.concat());
+        assert_eq!(Offer::FRAME_LEN, 14 + 12 + 176);
+        let long = Offer::new(0, 0, sum, &"x".repeat(128));
+        assert_eq!(long, Err(OfferError::Dataset { found: 128 }));
+    }
+}

@@ -243,6 +243,71 @@ mod tests {
         assert!(!asked.reaches(3073));
     }
 
+    /// Asked for `count` blocks from `start` on, none of which has been sent.
+    fn asked_from(start: u64, count: usize) -> Asked {
+        let mut asked = Asked::default();
+        let offsets: Vec<_> = (0..count as u64).map(|block| start + block * 1024).collect();
+        merge(&mut asked, count as u64, &offsets);
+        asked
+    }
+
+    #[test]
+    fn a_whole_batch_is_known_by_its_start_until_any_of_it_is_sent() {
+        let mut asked = asked_from(7 * 1024, SLOTS);
+        assert_eq!(asked.batch(), Some(7 * 1024));
+        asked.next();
+        assert_eq!(asked.batch(), None);
+        assert_eq!(Asked::default().batch(), None);
+        assert_eq!(asked_from(1024, SLOTS - 1).batch(), None);
+        let mut scattered = asked_from(1024, SLOTS - 1);
+        merge(&mut scattered, 1, &[500 * 1024]);
+        assert_eq!((scattered.pending(), scattered.batch()), (SLOTS, None));
+        // Its end would be past that of all numbers.
+        assert_eq!(asked_from(u64::MAX / 2 - 1, SLOTS).batch(), Some(u64::MAX / 2 - 1));
+        assert_eq!(asked_from(u64::MAX / 2, SLOTS).batch(), None);
+    }
+
+    #[test]
+    fn what_waits_can_be_dropped_or_taken_for_sent() {
+        let mut asked = asked_from(1024, 3);
+        asked.next();
+        assert!(asked.is_pending());
+        asked.drop_pending();
+        assert_eq!((asked.pending(), asked.unacknowledged()), (0, &[1024][..]));
+        assert!(!asked.is_pending());
+        let mut asked = asked_from(1024, 3);
+        asked.send_all();
+        assert_eq!((asked.pending(), asked.unacknowledged()), (0, &[1024, 2048, 3072][..]));
+        assert_eq!(asked.next(), None);
+    }
+
+    #[test]
+    fn what_is_forgotten_may_be_asked_for_anew() {
+        let mut asked = asked_from(1024, 3);
+        asked.next();
+        asked.clear();
+        assert_eq!((asked.pending(), asked.least_pending()), (0, None));
+        assert_eq!(asked.unacknowledged(), [0_u64; 0]);
+        assert_eq!(merge(&mut asked, 1, &[1024]), Merged { again: 0, fresh: true });
+        assert_eq!(drain(&mut asked), [1024]);
+    }
+
+    #[test]
+    fn no_more_than_two_reads_wait_and_what_was_sent_does_not_count() {
+        let mut asked = asked_from(1024, 100);
+        (0..60).for_each(|_| assert!(asked.next().is_some()));
+        for batch in 1..3 {
+            let offsets: Vec<_> = (0..128).map(|slot| (batch * 1000 + slot) * 1024).collect();
+            merge(&mut asked, 128, &offsets);
+        }
+        assert_eq!((asked.pending(), asked.take_given_up()), (40 + 2 * 128, None));
+        let offsets: Vec<_> = (0..24).map(|slot| (3000 + slot) * 1024).collect();
+        merge(&mut asked, 24, &offsets);
+        assert_eq!((asked.pending(), asked.take_given_up()), (320, None));
+        merge(&mut asked, 2, &[4_000 * 1024, 4_001 * 1024]);
+        assert_eq!((asked.pending(), asked.take_given_up()), (320, Some(61 * 1024)));
+    }
+
     /// Offsets from a small range, so that READs overlap; ascending, or shuffled with duplicates.
     fn entries() -> impl Strategy<Value = Vec<u64>> {
         let offset = || prop_oneof![8 => (1..40_u64).prop_map(|block| block * 1024), 1 => Just(!0)];
