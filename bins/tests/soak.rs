@@ -154,7 +154,7 @@ impl Soak {
 
     fn boot_on_a_link_that_flaps(&mut self) {
         let rack = self.rack(SLEDS, " --csum zfs.img.csum");
-        self.flap();
+        flap();
         self.booted(SLEDS, rack);
     }
 
@@ -202,15 +202,6 @@ impl Soak {
         run("nft", &format!("-f {}", self.desk.path("rules").display()));
     }
 
-    fn flap(&self) {
-        for pause in [200, 50, 400] {
-            sleep(Duration::from_millis(pause));
-            ip(&format!("link set {NEAR} down"));
-            sleep(Duration::from_millis(pause));
-            ip(&format!("link set {NEAR} up"));
-        }
-    }
-
     /// Puts another image in the place of the one in service, and has the server look.
     fn replace_image(&mut self) {
         self.images += 1;
@@ -239,6 +230,16 @@ impl Soak {
 
     fn usage(&self) -> Usage {
         Usage::of(self.server.id())
+    }
+}
+
+/// Has the server's end of the cable go down and come up three times.
+fn flap() {
+    for pause in [200, 50, 400] {
+        sleep(Duration::from_millis(pause));
+        ip(&format!("link set {NEAR} down"));
+        sleep(Duration::from_millis(pause));
+        ip(&format!("link set {NEAR} up"));
     }
 }
 

@@ -47,7 +47,9 @@ fn every_part_is_hashed_in_its_order_and_nobody_waits_for_ever() {
         });
         (0..3).for_each(|part| work.hash(part));
         work.end();
-        helpers.into_iter().for_each(|helper| drop(helper.join().unwrap()));
+        for helper in helpers {
+            helper.join().unwrap();
+        }
         assert_eq!(work.take_hash(), Some(vec![0, 1, 2]));
     });
 }

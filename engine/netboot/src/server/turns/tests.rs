@@ -154,7 +154,7 @@ fn as_many_batches_are_on_their_way_as_the_window_has_room_for() {
     turns.narrow();
     turns.leave(SledId::new(0));
     assert_eq!(send_all(&mut turns), [0; 0]);
-    [1, 2, 3].map(|sled| turns.leave(SledId::new(sled)));
+    (1..4).for_each(|sled| turns.leave(SledId::new(sled)));
     assert_eq!(send_all(&mut turns), [4]);
     assert!(!turns.is_crowded() && !turns.is_stuck());
     assert_eq!(turns.due(), None);
