@@ -126,14 +126,14 @@ impl Soak {
     fn rack_again(&self, count: u32, options: &str) -> Running {
         let [a, b, c, d] = (self.sleds - count).to_be_bytes();
         let line = format!(
-            "{FAR} --sleds {count} --mac 02:00:{a:02x}:{b:02x}:{c:02x}:{d:02x} -t 100{options}"
+            "{FAR} --sleds {count} --mac 02:00:{a:02x}:{b:02x}:{c:02x}:{d:02x} -t 600{options}"
         );
         Running::start(&self.desk, "sledsim", &line)
     }
 
     /// Waits until each of these sleds has booted, with the contents that were promised to it.
     fn booted(&mut self, count: u32, rack: Running) {
-        let (status, table, said) = rack.end(2 * SOON);
+        let (status, table, said) = rack.end(11 * SOON);
         let all = format!("{count} of {count} booted");
         assert!(status == 0 && table.contains(&all), "{table}{said}");
         assert_eq!(table.matches(" ok\n").count(), count as usize, "{table}");
