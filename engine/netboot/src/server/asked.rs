@@ -293,6 +293,15 @@ mod tests {
     }
 
     #[test]
+    fn the_last_offset_of_a_batch_is_known_as_the_others_are() {
+        let mut asked = asked_from(1024, SLOTS);
+        drain(&mut asked);
+        let next: Vec<_> = (SLOTS as u64..2 * SLOTS as u64).map(|block| block * 1024).collect();
+        assert_eq!(merge(&mut asked, 128, &next), Merged { again: 1, fresh: true });
+        assert_eq!((asked.pending(), asked.take_given_up()), (SLOTS, None));
+    }
+
+    #[test]
     fn no_more_than_two_reads_wait_and_what_was_sent_does_not_count() {
         let mut asked = asked_from(1024, 100);
         (0..60).for_each(|_| assert!(asked.next().is_some()));
