@@ -54,6 +54,25 @@ impl BitRate {
     }
 }
 
+impl BitRate {
+    /// As many as `bits` per second.
+    pub const fn new(bits: u64) -> Self {
+        Self(bits)
+    }
+}
+
+impl fmt::Display for BitRate {
+    /// In the largest unit that it fills, with three digits behind the point at most.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const UNITS: [(&str, u64); 3] =
+            [("Gbit", 1_000_000_000), ("Mbit", 1_000_000), ("kbit", 1000)];
+        let unit = UNITS.into_iter().find(|(_, size)| self.0 >= *size);
+        let (unit, size) = unit.unwrap_or(("bit", 1));
+        let value = format!("{:.3}", self.0 as f64 / size as f64);
+        write!(f, "{}{unit}", value.trim_end_matches('0').trim_end_matches('.'))
+    }
+}
+
 impl FromStr for BitRate {
     type Err = String;
 
@@ -109,6 +128,9 @@ mod tests {
     fn rates_are_read_with_their_unit() {
         for (text, rate) in [("9.4Gbit", 9_400_000_000), ("100mbit/s", 100_000_000), ("8bit", 8)] {
             assert_eq!(text.parse(), Ok(BitRate(rate)));
+        }
+        for text in ["9.4Gbit", "100Mbit", "10.387Mbit", "8bit", "2kbit"] {
+            assert_eq!(text.parse::<BitRate>().unwrap().to_string(), text);
         }
         for text in ["", "5", "Gbit", "0Gbit", "-1Gbit", "nanGbit", "1e99Gbit"] {
             text.parse::<BitRate>().unwrap_err();

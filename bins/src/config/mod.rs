@@ -1,6 +1,7 @@
 //! `bootserver`'s configuration file: see `docs/configuration.md`.
 
 mod fault;
+mod links;
 mod section;
 #[cfg(test)]
 mod tests;
@@ -18,8 +19,8 @@ use boot_netboot::server::Pace;
 
 pub use self::fault::ConfigError;
 use self::section::{Found, Section, Source};
-pub use self::values::{Seconds, pace, workers};
-use crate::service::{Reporting, SledAt, SledEntry, check_control, command};
+pub use self::values::{RateOf, Seconds, pace, shown_pace, workers};
+use crate::service::{LinkRate, Reporting, SledAt, SledEntry, check_control, command};
 use crate::small;
 use crate::units::Bytes;
 
@@ -42,6 +43,8 @@ pub struct Config {
     pub tx: Option<TxPath>,
     /// How fast to send on each link.
     pub rate: Option<Pace>,
+    /// How fast to send on links that are listed.
+    pub link_rates: Vec<LinkRate>,
     /// How many threads serve each link.
     pub workers: Option<NonZeroUsize>,
     /// How long no sled may be heard from.
@@ -135,6 +138,7 @@ impl Config {
 }
 
 const FLAG: &str = "true or false";
+const RATE: &str = "auto, max, or a rate as in \"9.4Gbit\"";
 
 fn read(mut root: Section<'_, '_>, source: &Source<'_>, path: &Path, folder: &Path) -> Config {
     let links = root.list("links", "the name of a link", link);
@@ -145,7 +149,7 @@ fn read(mut root: Section<'_, '_>, source: &Source<'_>, path: &Path, folder: &Pa
     let state = root.parsed("state", "the path of a file", |text| values::place(folder, text));
     let map = root.value("map", FLAG);
     let tx = root.parsed("tx", "one of auto, mmsg, uring and xdp", tx_path);
-    let rate = root.parsed("rate", "auto, max, or a rate as in \"9.4Gbit\"", pace);
+    let rate = root.parsed("rate", RATE, pace);
     let workers = count(&mut root, source, "workers", workers);
     let timeout = seconds(&mut root, source, "timeout");
     let stop = root.value("stop", FLAG);
@@ -167,6 +171,7 @@ fn read(mut root: Section<'_, '_>, source: &Source<'_>, path: &Path, folder: &Pa
         section.end();
         Gathering { gather, expect: expect.map(|found| found.value) }
     });
+    let link_rates = links::rates(&mut root, source, path);
     let sleds = sleds(&mut root, source, path, folder);
     root.end();
     if let Some(serve) = serve.as_ref().filter(|serve| serve.value == Whom::Listed)
@@ -189,6 +194,7 @@ fn read(mut root: Section<'_, '_>, source: &Source<'_>, path: &Path, folder: &Pa
         map: map.map(|found| found.value),
         tx: tx.map(|found| found.value),
         rate: rate.map(|found| found.value),
+        link_rates,
         workers: workers.map(|found| found.value),
         timeout,
         stop: stop.map(|found| found.value),

@@ -32,12 +32,19 @@ fn the_example_shows_every_key_once() {
     let text = example().replace("workers = 2", "workers = 1");
     let (config, keys) = Config::parse_with_keys(Path::new("/etc/b.toml"), &text).unwrap();
     assert!(config.together.is_some() && config.sleds.len() == 1);
-    for key in &keys {
-        let (table, key) = key.rsplit_once('.').unwrap_or(("", key));
-        let wanted = [format!("{key} = "), format!("[{key}]"), format!("[[{key}]]")];
-        let lines = text.lines().filter(|line| wanted.iter().any(|start| line.starts_with(start)));
-        assert_eq!(lines.count(), 1, "{table} {key}");
+    let mut table = String::new();
+    let mut shown = Vec::new();
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix('[') {
+            let name = name.trim_matches(['[', ']']);
+            shown.push(name.to_owned());
+            table = format!("{name}.");
+        } else if let Some((key, _)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) {
+            shown.push(format!("{table}{key}"));
+        }
     }
+    shown.sort();
+    assert_eq!(shown, keys.iter().cloned().collect::<Vec<_>>());
     assert!(keys.len() >= 20, "{keys:?}");
 }
 
@@ -68,7 +75,7 @@ fn relative_paths_start_at_the_files_folder() {
 
 /// A file in which nearly everything is wrong.
 const FAULTY: &str = "\
-link = \"net0\"
+linkss = \"net0\"
 images = \"a.img\"
 serve = \"some\"
 map = \"yes\"
@@ -94,6 +101,21 @@ gather = \"6\"
 expect = 0
 expcet = 1
 
+[[link]]
+name = \"net0\"
+rate = \"1Gbit\"
+
+[[link]]
+name = \"net0\"
+rate = \"fast\"
+
+[[link]]
+name = \"net0\"
+rate = \"1Gbit\"
+speed = 1
+
+[[link]]
+
 [[sled]]
 name = \"a b\"
 
@@ -116,7 +138,7 @@ link = \"\"
 
 /// What is reported about it; `...` stands for any end of a line.
 const FAULTS: &str = "\
-/etc/b.toml:1: link: there is no such key; is \"links\" meant?
+/etc/b.toml:1: linkss: there is no such key; is \"links\" meant?
 /etc/b.toml:2: images: found \"a.img\" (string), expected a list, each entry the path or URL of an image or a folder
 /etc/b.toml:3: serve: found \"some\": expected one of \"all\", \"any\" and \"listed\"
 /etc/b.toml:4: map: found \"yes\" (string), expected true or false
@@ -139,13 +161,18 @@ const FAULTS: &str = "\
 /etc/b.toml:23: together.gather: found \"6\" (string), expected a number of seconds
 /etc/b.toml:24: together.expect: found 0: at least 1
 /etc/b.toml:25: together.expcet: there is no such key; is \"expect\" meant?
-/etc/b.toml:27: sled[0]: expected a `mac`, its Ethernet address
-/etc/b.toml:28: sled[0].name: found \"a b\": expected 1 to 64 letters, digits, `-`, `_` and `.`
-/etc/b.toml:31: sled[1].mac: found \"ff:ff:ff:ff:ff:ff\": it is not the address of a single sled
-/etc/b.toml:36: sled[2].image: found \"ftp://store/zfs.img\": ftp://store/zfs.img: ...
-/etc/b.toml:39: sled[3].mac: 02:00:00:00:00:01 is listed on line 34 already
-/etc/b.toml:43: sled[4].name: \"one\" is another sled's name, on line 35
-/etc/b.toml:44: sled[4].link: found \"\": expected the name of a link";
+/etc/b.toml:33: link[1].rate: found \"fast\": `auto`, `max`, or a rate: ...
+/etc/b.toml:36: link[2].name: net0 is listed on line 28 already
+/etc/b.toml:38: link[2].speed: there is no such key, expected one of name, rate
+/etc/b.toml:40: link[3]: expected a `name`, one of the links that are served
+/etc/b.toml:40: link[3]: expected a `rate`
+/etc/b.toml:42: sled[0]: expected a `mac`, its Ethernet address
+/etc/b.toml:43: sled[0].name: found \"a b\": expected 1 to 64 letters, digits, `-`, `_` and `.`
+/etc/b.toml:46: sled[1].mac: found \"ff:ff:ff:ff:ff:ff\": it is not the address of a single sled
+/etc/b.toml:51: sled[2].image: found \"ftp://store/zfs.img\": ftp://store/zfs.img: ...
+/etc/b.toml:54: sled[3].mac: 02:00:00:00:00:01 is listed on line 49 already
+/etc/b.toml:58: sled[4].name: \"one\" is another sled's name, on line 50
+/etc/b.toml:59: sled[4].link: found \"\": expected the name of a link";
 
 #[test]
 fn everything_that_is_wrong_is_said_with_its_line_and_key() {

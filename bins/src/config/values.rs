@@ -56,14 +56,15 @@ pub fn workers(count: usize) -> Result<NonZeroUsize, String> {
     }
 }
 
+/// What a DATA frame takes of the wire, with preamble, FCS and gap.
+const DATA_BITS: f64 = (8 * wire_bytes(DATA_HEAD_LEN + BLOCK)) as f64;
+
 /// How fast to send: `auto`, `max`, or a limit such as `9.4Gbit`.
 ///
 /// # Errors
 ///
 /// If it is none of these.
 pub fn pace(text: &str) -> Result<Pace, String> {
-    /// What a DATA frame takes of the wire, with preamble, FCS and gap.
-    const DATA_BITS: f64 = (8 * wire_bytes(DATA_HEAD_LEN + BLOCK)) as f64;
     match text {
         "auto" => Ok(Pace::Auto),
         "max" => Ok(Pace::Unlimited),
@@ -72,6 +73,38 @@ pub fn pace(text: &str) -> Result<Pace, String> {
                 text.parse().map_err(|error| format!("`auto`, `max`, or a rate: {error}"))?;
             Ok(Pace::AtMost(rate.bits_per_second() as f64 / DATA_BITS))
         }
+    }
+}
+
+/// A pace as [`pace`] reads it.
+pub fn shown_pace(pace: Pace) -> String {
+    match pace {
+        Pace::Auto => "auto".to_owned(),
+        Pace::Unlimited => "max".to_owned(),
+        Pace::AtMost(rate) => BitRate::new((rate * DATA_BITS).round() as u64).to_string(),
+    }
+}
+
+/// How fast to send, on all links or on one: `[LINK=]RATE`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RateOf {
+    /// The link, if it is for one.
+    pub link: Option<String>,
+    /// How fast.
+    pub pace: Pace,
+}
+
+impl FromStr for RateOf {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // A link's name may have one in it too, a rate has none.
+        let (link, rate) = match text.rsplit_once('=') {
+            Some(("", _)) => return Err("no LINK before the `=`".to_owned()),
+            Some((link, rate)) => (Some(link.to_owned()), rate),
+            None => (None, text),
+        };
+        Ok(Self { link, pace: pace(rate)? })
     }
 }
 

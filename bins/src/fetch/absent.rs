@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::ensure;
 
 use crate::service::FetchOptions;
+use crate::service::events::Events;
 
 /// What would fetch.
 #[derive(Debug)]
@@ -16,9 +17,10 @@ impl Fetcher {
     /// # Errors
     ///
     /// If one of `images` is a URL.
-    pub fn start<'a>(
+    pub(crate) fn start<'a>(
         options: &FetchOptions,
         images: impl Iterator<Item = &'a Path>,
+        _: &Events,
     ) -> anyhow::Result<Option<Self>> {
         check(options, images)?;
         Ok(None)

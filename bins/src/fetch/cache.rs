@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::part::{Part, sync_folder, write_whole};
 use super::remote::Version;
-use crate::say;
+use crate::service::events::{Events, FetchEvent, What};
 use crate::units::Bytes;
 
 /// The folder, which no other process uses meanwhile.
@@ -31,6 +31,7 @@ pub(super) struct Cache {
     folder: PathBuf,
     /// The most bytes of all images in it.
     limit: u64,
+    events: Events,
     _lock: File,
 }
 
@@ -56,12 +57,12 @@ pub(super) struct Known {
 }
 
 impl Cache {
-    /// Opens the folder, and makes it if there is none.
+    /// Opens the folder, and makes it if there is none. What happens to it goes to `events`.
     ///
     /// # Errors
     ///
     /// If that can't be done, or another process uses it.
-    pub(super) fn open(folder: &Path, limit: u64) -> anyhow::Result<Self> {
+    pub(super) fn open(folder: &Path, limit: u64, events: Events) -> anyhow::Result<Self> {
         let shown = || format!("--cache {}", folder.display());
         let mut builder = fs::DirBuilder::new();
         // What others can write to would be served.
@@ -78,7 +79,12 @@ impl Cache {
             }
             Err(TryLockError::Error(error)) => return Err(error).with_context(shown),
         }
-        Ok(Self { folder, limit, _lock: lock })
+        Ok(Self { folder, limit, events, _lock: lock })
+    }
+
+    /// Tells what has happened to a source, or to the folder.
+    pub(super) fn tell(&self, event: FetchEvent) {
+        self.events.tell(What::Fetch(Box::new(event)));
     }
 
     /// The folder of what the source `key` has in service.
@@ -111,7 +117,8 @@ impl Cache {
         let path = self.known_path(key);
         match fs::read(&path) {
             Ok(text) => serde_json::from_slice(&text).unwrap_or_else(|error| {
-                say!("bootserver: {}: not used: {error}", path.display());
+                let reason = error.to_string();
+                self.tell(FetchEvent::Broken { path, reason, removed: false });
                 Known::default()
             }),
             Err(_) => Known::default(),
@@ -214,7 +221,7 @@ impl Cache {
                 break;
             }
             fs::remove_file(&path)?;
-            say!("bootserver: {}: removed to make room", path.display());
+            self.tell(FetchEvent::Evicted { path });
             used -= size;
         }
         if used.saturating_add(bytes) > self.limit {
@@ -294,7 +301,7 @@ mod tests {
 
     fn filled(limit: u64, sums: &[u8]) -> (tempfile::TempDir, Cache) {
         let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::open(folder.path(), limit).unwrap();
+        let cache = Cache::open(folder.path(), limit, Events::unheard()).unwrap();
         for (fill, age) in sums.iter().zip(1..) {
             let file = File::create(cache.image(sum(*fill))).unwrap();
             file.set_len(100).unwrap();
@@ -313,10 +320,10 @@ mod tests {
     #[test]
     fn a_folder_has_one_server() {
         let (folder, cache) = filled(100, &[]);
-        let error = Cache::open(folder.path(), 100).unwrap_err().to_string();
+        let error = Cache::open(folder.path(), 100, Events::unheard()).unwrap_err().to_string();
         assert!(error.contains("another server uses it"), "{error}");
         drop(cache);
-        Cache::open(folder.path(), 100).unwrap();
+        Cache::open(folder.path(), 100, Events::unheard()).unwrap();
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::check::{Wanted, Wrong, check_header, check_image, check_length};
 use super::fault::Fault;
 use super::part::{Part, PartOf};
 use super::remote::{Answer, Remote, Version};
-use crate::say;
+use crate::service::events::FetchEvent;
 
 /// The result of a try.
 #[derive(Debug, PartialEq, Eq)]
@@ -92,17 +92,19 @@ pub(super) async fn download(
 pub(super) async fn is_kept(cache: &Cache, sum: Checksum) -> io::Result<bool> {
     let path = cache.image(sum);
     let wanted = Wanted { contents: Some(sum), ..Wanted::default() };
-    let checking = tokio::task::spawn_blocking(move || match check_image(&path, wanted) {
+    let checked = path.clone();
+    let checking = tokio::task::spawn_blocking(move || check_image(&checked, wanted));
+    match checking.await.map_err(io::Error::other)? {
         Ok(_) => Ok(true),
         Err(Wrong::Image(ImageErrorKind::Io(error))) if error.kind() == io::ErrorKind::NotFound => {
             Ok(false)
         }
         Err(wrong) => {
-            say!("bootserver: {}: removed: {wrong}", path.display());
-            std::fs::remove_file(&path).map(|()| false)
+            std::fs::remove_file(&path)?;
+            cache.tell(FetchEvent::Broken { path, reason: wrong.to_string(), removed: true });
+            Ok(false)
         }
-    });
-    checking.await.map_err(io::Error::other)?
+    }
 }
 
 /// Gets the rest of a part. `None` if there is no rest to this part any more.

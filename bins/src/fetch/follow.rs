@@ -16,8 +16,7 @@ use super::fault::Fault;
 use super::patience::Patience;
 use super::remote::{Remote, Version};
 use super::source::{Kind, Scheme, Source, SourceError};
-use crate::say;
-use crate::units::{Bytes, Plural, megabytes_per_second};
+use crate::service::events::FetchEvent;
 
 /// A source, and its state.
 pub(super) struct Follower {
@@ -72,6 +71,11 @@ impl Follower {
     ) -> Self {
         let key = source.key();
         Self { source, key, cache, keys, patience, refused: BTreeMap::new(), progressed: false }
+    }
+
+    /// Tells what has happened.
+    pub(super) fn tell(&self, event: FetchEvent) {
+        self.cache.tell(event);
     }
 
     /// Whether anything of it is in service.
@@ -241,8 +245,8 @@ impl Follower {
         self.cache.discard_parts_of(&self.key)?;
         known.version = version;
         if is_new {
-            let count = Plural(images.len() as u64, "image");
-            say!("bootserver: {}: serial {}, {count}", self.source, channel.serial);
+            let (url, serial) = (self.source.to_string(), channel.serial);
+            self.tell(FetchEvent::Channel { url, serial, images: images.len() as u64 });
         }
         Ok(())
     }
@@ -287,9 +291,8 @@ impl Follower {
             Ok(Got::Image(sum, version)) => {
                 self.refused.remove(&part);
                 let size = std::fs::metadata(self.cache.image(sum))?.len();
-                let rate = megabytes_per_second(size, began.elapsed());
-                let size = Bytes(size);
-                say!("bootserver: {image}: fetched: {size} at {rate:.0} MB/s, sha256 {sum}");
+                let (url, time) = (image.to_string(), began.elapsed());
+                self.tell(FetchEvent::Fetched { url, size, time, checksum: sum });
                 Ok(Got::Image(sum, version))
             }
             Err(DownloadError::Wrong { wrong, version }) => {

@@ -33,8 +33,8 @@ use self::follow::Follower;
 pub use self::needs::{Needs, needs};
 use self::patience::{Patience, Pauses};
 use self::source::{Kind, Source};
-use crate::say;
 use crate::service::FetchOptions;
+use crate::service::events::{Events, FetchEvent};
 
 /// What fetches.
 #[derive(Debug)]
@@ -50,17 +50,20 @@ pub struct Fetcher {
 }
 
 impl Fetcher {
-    /// Begins to follow all of `images` that are URLs. `None` if there are none.
+    /// Begins to follow all of `images` that are URLs, and tells `events` what comes of it. `None`
+    /// if there are none.
     ///
     /// # Errors
     ///
     /// If one makes no sense, the cache can't be used, or the system refuses a thread.
-    pub fn start<'a>(
+    pub(crate) fn start<'a>(
         options: &FetchOptions,
         images: impl Iterator<Item = &'a Path>,
+        events: &Events,
     ) -> anyhow::Result<Option<Self>> {
         let Some((sources, folder, keys)) = checked(options, images)? else { return Ok(None) };
-        let (cache, keys) = (Arc::new(Cache::open(folder, options.cache_size)?), Arc::new(keys));
+        let cache = Arc::new(Cache::open(folder, options.cache_size, events.clone())?);
+        let keys = Arc::new(keys);
         let (followed, coming) = mpsc::unbounded_channel();
         let again = watch::Sender::new(0);
         let fetcher = Self { cache, keys, places: Mutex::default(), again, followed };
@@ -223,21 +226,17 @@ async fn follow(mut follower: Follower, period: Duration, mut again: watch::Rece
         let pause = match result {
             Ok(()) => {
                 if !std::mem::take(&mut told).is_empty() {
-                    say!("bootserver: {}: all is well again", follower.source);
+                    follower.tell(FetchEvent::Recovered { url: follower.source.to_string() });
                 }
                 pauses.reset();
                 Pauses::until_look(period)
             }
             Err(error) => {
-                let error = error.to_string();
-                if told != error {
-                    let kept = if follower.serves() {
-                        "what was fetched before stays in service"
-                    } else {
-                        "nothing of it is in service yet"
-                    };
-                    say!("bootserver: {}: {error}: {kept}", follower.source);
-                    told = error;
+                let reason = error.to_string();
+                if told != reason {
+                    told.clone_from(&reason);
+                    let (url, kept) = (follower.source.to_string(), follower.serves());
+                    follower.tell(FetchEvent::Failed { url, reason, kept });
                 }
                 if follower.take_progress() {
                     pauses.reset();

@@ -291,8 +291,9 @@ impl Attendant<'_> {
 
     /// Applies `plan` to new boots.
     fn go_by(&mut self, plan: Arc<Plan>, server: &mut Server) {
-        if plan.pace != self.plan.pace {
-            server.set_pace(self.shared.pace(plan.pace));
+        let pace = plan.rates.of(&self.first_called);
+        if pace != self.plan.rates.of(&self.first_called) {
+            server.set_pace(self.shared.pace(pace));
         }
         if plan.serve != self.plan.serve {
             server.set_serve(plan.serve.clone());

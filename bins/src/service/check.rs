@@ -11,6 +11,7 @@ use super::plan::Plan;
 use super::store::files_at;
 use super::who;
 use super::{confine, link_names};
+use crate::config::shown_pace;
 use crate::exit::Exit;
 use crate::fetch;
 use crate::patient::Patient;
@@ -35,7 +36,8 @@ pub fn check(options: &ServeOptions) -> anyhow::Result<Exit> {
     let workers = options.workers(names.len());
     for name in &names {
         let workers = Plural(workers as u64, "worker");
-        writeln!(out, "link {}: {workers}, --tx {}", Shown(&name.given), options.tx)?;
+        let rate = shown_pace(plan.rates.of(&name.system));
+        writeln!(out, "link {}: {workers}, --tx {}, rate {rate}", Shown(&name.given), options.tx)?;
     }
     writeln!(out, "serves {}", who(&plan.serve))?;
     let mut good = true;

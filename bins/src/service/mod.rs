@@ -19,6 +19,7 @@ mod options;
 mod orders;
 mod plan;
 pub(crate) mod rack;
+mod rates;
 mod reload;
 mod reporting;
 mod reports;
@@ -53,6 +54,7 @@ use self::link_names::LinkName;
 use self::links::{Ending, Opened};
 pub use self::options::{Assignment, FetchOptions, Links, ServeOptions, SledEntry};
 use self::plan::{InForce, Plan};
+pub use self::rates::{LinkRate, Rates};
 use self::reload::Reload;
 pub use self::reload::Reread;
 pub use self::reporting::{LogFormat, Reporting, StatusAddress, check_control, command};
@@ -92,7 +94,8 @@ pub fn run(mut options: ServeOptions, reread: Option<Reread>) -> anyhow::Result<
     let (control, asked) = Control::new();
     let reports = Reports::start(&options, style, names.len() > 1, status, control)?;
     let result = links.and_then(|links| {
-        let fetcher = Fetcher::start(&options.fetch, options.paths().map(PathBuf::as_path))?;
+        let urls = options.paths().map(PathBuf::as_path);
+        let fetcher = Fetcher::start(&options.fetch, urls, &reports.events)?;
         if let Some(fetcher) = &fetcher {
             options.paths_mut().for_each(|path| *path = fetcher.place(path));
         }
@@ -337,7 +340,8 @@ fn share(pace: Pace, workers: usize) -> Pace {
 /// Runs one worker's server to its end.
 fn work(index: usize, shared: &Shared, link: &mut dyn Datalink) -> anyhow::Result<Exit> {
     let plan = shared.plan.plan();
-    let (pace, together) = (shared.pace(plan.pace), shared.options.together);
+    let pace = shared.pace(plan.rates.of(link.current_name()));
+    let together = shared.options.together;
     let key = RandomState::new().hash_one(index);
     let config = Config { pace, key, together, ..Config::new(link.address(), plan.serve.clone()) };
     let mut server = Server::new(config);

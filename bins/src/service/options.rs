@@ -9,8 +9,9 @@ use std::thread;
 use std::time::Duration;
 
 use boot_backends::TxPath;
-use boot_netboot::server::{Pace, Serve, Together};
+use boot_netboot::server::{Serve, Together};
 
+use super::rates::Rates;
 use super::reporting::Reporting;
 use super::sled_at::SledAt;
 
@@ -46,7 +47,7 @@ pub struct ServeOptions {
     /// How many serve each link, if that was given.
     pub workers: Option<NonZeroUsize>,
     /// How fast to send on each link.
-    pub pace: Pace,
+    pub rates: Rates,
     /// How sleds are gathered that boot in step, if they are to.
     pub together: Option<Together>,
     /// How images that are URLs are fetched.

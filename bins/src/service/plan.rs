@@ -9,12 +9,13 @@ use std::time::Duration;
 use boot_backends::system_name;
 use boot_format::Checksum;
 use boot_format::wire::MacAddr;
-use boot_netboot::server::{Pace, Serve};
+use boot_netboot::server::Serve;
 
 use super::link_names::{self, LinkName};
 use super::lock;
 use super::options::{ServeOptions, SledEntry};
 use super::orders::{Orders, Spending};
+use super::rates::Rates;
 use super::sled_at::{self, SledAt};
 use super::store::Service;
 
@@ -32,7 +33,8 @@ pub(crate) struct Kept {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Plan {
     pub(crate) serve: Serve,
-    pub(crate) pace: Pace,
+    /// Links go by what the system called them at the start.
+    pub(crate) rates: Rates,
     pub(crate) timeout: Option<Duration>,
     /// Files and folders that every sled is offered images from.
     images: Vec<PathBuf>,
@@ -45,12 +47,15 @@ impl Plan {
     ///
     /// # Errors
     ///
-    /// If a sled is said to be on another link, or is there twice.
+    /// If a sled is said to be on another link, or is there twice; or if a link can't have its
+    /// rate.
     pub(crate) fn new(options: &ServeOptions, links: &[LinkName]) -> anyhow::Result<Self> {
         let sleds = link_names::settle(&options.sleds, links, system_name)?;
+        let workers = options.workers(links.len().max(1));
+        let rates = options.rates.settle(links, workers, system_name)?;
         Ok(Self {
             serve: options.serve.clone(),
-            pace: options.pace,
+            rates,
             timeout: options.timeout,
             images: options.images.clone(),
             sleds,
@@ -84,44 +89,44 @@ impl Plan {
         self.sleds.iter().filter_map(|entry| Some((&entry.sled, entry.once.as_deref()?)))
     }
 
-    /// What is different in `new`, in lines.
-    pub(crate) fn changes(&self, new: &Self) -> Vec<String> {
-        let mut lines = Vec::new();
+    /// What is different in `new`, each with its key.
+    pub(crate) fn changes(&self, new: &Self) -> Vec<(String, String)> {
+        let mut changes: Vec<(String, String)> = Vec::new();
+        let mut tell = |key: &str, change: String| changes.push((key.to_owned(), change));
         let shown = |paths: &[PathBuf]| {
             paths.iter().map(|path| path.display().to_string()).collect::<BTreeSet<_>>()
         };
         let (before, after) = (shown(&self.images), shown(&new.images));
-        lines.extend(after.difference(&before).map(|path| format!("images: {path} is added")));
-        lines.extend(before.difference(&after).map(|path| format!("images: {path} is removed")));
+        after.difference(&before).for_each(|path| tell("images", format!("{path} is added")));
+        before.difference(&after).for_each(|path| tell("images", format!("{path} is removed")));
         if before == after && self.images != new.images {
-            lines.push("images: their order has changed".to_owned());
+            tell("images", "their order has changed".to_owned());
         }
         if self.serve != new.serve {
-            lines.push("serve: other sleds are served".to_owned());
+            tell("serve", "other sleds are served".to_owned());
         }
-        if self.pace != new.pace {
-            lines.push("rate: it has changed".to_owned());
-        }
+        self.rates.changes(&new.rates).into_iter().for_each(|(key, change)| tell(&key, change));
         if self.timeout != new.timeout {
             let shown = new.timeout.map_or("none".to_owned(), |t| format!("{} s", t.as_secs_f64()));
-            lines.push(format!("timeout: now {shown}"));
+            tell("timeout", format!("now {shown}"));
         }
         let entries = |plan: &Self| -> BTreeMap<SledAt, SledEntry> {
             plan.sleds.iter().map(|entry| (entry.sled.clone(), entry.clone())).collect()
         };
         let (before, after) = (entries(self), entries(new));
         for (sled, entry) in &after {
+            let key = format!("sled {sled}");
             match before.get(sled) {
-                None => lines.push(format!("sled {sled}: added{}", described(entry))),
+                None => tell(&key, format!("added{}", described(entry))),
                 Some(old) if described(old) != described(entry) => {
-                    lines.push(format!("sled {sled}: now{}", described(entry)));
+                    tell(&key, format!("now{}", described(entry)));
                 }
                 Some(_) => {}
             }
         }
         let gone = before.keys().filter(|sled| !after.contains_key(sled));
-        lines.extend(gone.map(|sled| format!("sled {sled}: removed")));
-        lines
+        gone.for_each(|sled| tell(&format!("sled {sled}"), "removed".to_owned()));
+        changes
     }
 }
 

@@ -8,12 +8,13 @@ use std::thread;
 use boot_netboot::server::Serve;
 use crossbeam::channel::{self, Sender};
 
+use super::events::{ConfigEvent, What};
 use super::options::ServeOptions;
 use super::plan::Plan;
 use super::{Shared, supervisor};
 use crate::config::ConfigError;
 use crate::fetch::Fetcher;
-use crate::say;
+use crate::stderr::record::Level;
 
 /// Reads what the server is asked to do, again.
 pub struct Reread(Box<dyn Fn() -> anyhow::Result<ServeOptions> + Send>);
@@ -43,6 +44,7 @@ impl Reload {
         let reload = Self(reread.is_some().then_some(wake));
         let start = move |shared: &Arc<Shared>| {
             let Some(Reread(read)) = reread else { return };
+            let events = shared.events.clone();
             let shared: Weak<Shared> = Arc::downgrade(shared);
             let spawned = thread::Builder::new().name("reload".to_owned()).spawn(move || {
                 for () in woken {
@@ -51,7 +53,8 @@ impl Reload {
                 }
             });
             if let Err(error) = spawned {
-                say!("bootserver: SIGHUP will not read the configuration again: {error}");
+                let text = format!("SIGHUP will not read the configuration again: {error}");
+                events.tell(What::Notice(Level::Warn, text));
             }
         };
         (reload, start)
@@ -72,7 +75,7 @@ impl Shared {
         let urls = || options.paths().map(PathBuf::as_path);
         if let Some(fetcher) = self.fetcher.get() {
             fetcher.follow(urls())?;
-        } else if let Some(fetcher) = Fetcher::start(&self.options.fetch, urls())? {
+        } else if let Some(fetcher) = Fetcher::start(&self.options.fetch, urls(), &self.events)? {
             let _ = self.fetcher.set(fetcher);
         }
         if let Some(fetcher) = self.fetcher.get() {
@@ -83,6 +86,7 @@ impl Shared {
 
     /// Puts in force what has been read, if it is good.
     fn take_over(&self, read: anyhow::Result<ServeOptions>) {
+        let tell = |event| self.events.tell(What::Config(event));
         let planned = read.and_then(|mut options| {
             // Faults of the rest are found before anything changes.
             Plan::new(&options, &self.names)?;
@@ -92,12 +96,12 @@ impl Shared {
         let (mut plan, options) = match planned {
             Ok(planned) => planned,
             Err(error) => {
-                match error.downcast_ref::<ConfigError>() {
-                    Some(error) => error.lines().for_each(|line| say!("bootserver: {line}")),
-                    None => say!("bootserver: {error:#}"),
-                }
-                say!("bootserver: the configuration is refused: the old one stays in force");
-                return;
+                let faults = match error.downcast_ref::<ConfigError>() {
+                    Some(error) => error.lines().collect(),
+                    None => vec![format!("{error:#}")],
+                };
+                faults.into_iter().for_each(|reason| tell(ConfigEvent::Fault { reason }));
+                return tell(ConfigEvent::Refused);
             }
         };
         let old = self.plan.plan();
@@ -108,19 +112,14 @@ impl Shared {
         }
         let changes = old.changes(&plan);
         if changes.is_empty() && restarts.is_empty() {
-            say!("bootserver: configuration: nothing has changed");
+            tell(ConfigEvent::Unchanged);
         }
-        for change in changes {
-            say!("bootserver: configuration: {change}");
+        for (key, change) in changes {
+            tell(ConfigEvent::Changed { key, change });
         }
-        for key in restarts {
-            say!("bootserver: configuration: {key}: this change takes a restart");
-        }
+        restarts.into_iter().for_each(|key| tell(ConfigEvent::NeedsRestart { key }));
         let given_up = plan.places().into_iter().filter(|place| !self.confined.may_read(place));
-        for place in given_up {
-            let shown = place.display();
-            say!("bootserver: configuration: {shown}: to read from this folder takes a restart");
-        }
+        given_up.for_each(|path| tell(ConfigEvent::OutOfReach { path }));
         self.store.set_sources(plan.places());
         self.plan.replace(plan);
         self.name_sleds();

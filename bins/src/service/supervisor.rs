@@ -53,7 +53,8 @@ mod systemd {
     use sd_notify::NotifyState;
 
     use super::{Arc, Shared};
-    use crate::say;
+    use crate::service::events::What;
+    use crate::stderr::record::Level;
 
     /// Notifies the supervisor, if there is one; a failure is no reason to end.
     pub(super) fn tell(states: &[NotifyState<'_>]) {
@@ -63,6 +64,7 @@ mod systemd {
     /// Feeds the watchdog as long as all workers' loops turn.
     pub(super) fn start_watchdog(shared: &Arc<Shared>) {
         let Some(limit) = sd_notify::watchdog_enabled() else { return };
+        let events = shared.events.clone();
         let shared: Weak<Shared> = Arc::downgrade(shared);
         let spawned = thread::Builder::new().name("watchdog".to_owned()).spawn(move || {
             let mut seen = Vec::new();
@@ -77,7 +79,8 @@ mod systemd {
             }
         });
         if let Err(error) = spawned {
-            say!("bootserver: the supervisor's watchdog will not be fed: {error}");
+            let text = format!("the supervisor's watchdog will not be fed: {error}");
+            events.tell(What::Notice(Level::Warn, text));
         }
     }
 }

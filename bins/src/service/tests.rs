@@ -24,7 +24,7 @@ fn options(images: &[&str], assigned: &[(&str, &str)]) -> ServeOptions {
         config: None,
         user: None,
         workers: None,
-        pace: Pace::Auto,
+        rates: Rates::default(),
         together: None,
         fetch: FetchOptions {
             cache: None,

@@ -6,8 +6,7 @@ use std::str::FromStr;
 
 use boot_backends::TxPath;
 use boot_format::wire::MacAddr;
-use boot_netboot::server::Pace;
-use boot_tools::config::{self, Seconds};
+use boot_tools::config::{self, RateOf, Seconds};
 use boot_tools::service::{Assignment, Reporting};
 use boot_tools::units::Bytes;
 use clap::{Parser, ValueHint};
@@ -103,9 +102,10 @@ pub(crate) struct Args {
 
     /// How fast to send on each link: `auto` finds the rate that the link carries, in all and to
     /// each sled; a rate such as 9.4Gbit sets a limit on top; `max` sends as fast as the link
-    /// takes frames, however many are lost behind it. [default: auto]
-    #[arg(long, value_name = "RATE", value_parser = config::pace)]
-    pub(crate) rate: Option<Pace>,
+    /// takes frames, however many are lost behind it. LINK=RATE applies to that link, and takes
+    /// precedence; may be given several times. [default: auto]
+    #[arg(long = "rate", value_name = "[LINK=]RATE")]
+    pub(crate) rates: Vec<RateOf>,
 
     /// Boot sleds that want the same image in step: each batch is broadcast once, to all of them.
     /// For a segment that is theirs alone: every other port of it gets these frames too. Where it

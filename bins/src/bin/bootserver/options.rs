@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use boot_netboot::server::{Serve, Together};
-use boot_tools::config::{Config, Gathering, Seconds, Whom};
+use boot_netboot::server::{Pace, Serve, Together};
+use boot_tools::config::{Config, Gathering, RateOf, Seconds, Whom};
 use boot_tools::service::{
-    Assignment, FetchOptions, Links, Reread, ServeOptions, SledEntry, check_control,
+    Assignment, FetchOptions, LinkRate, Links, Rates, Reread, ServeOptions, SledEntry,
+    check_control,
 };
 use boot_tools::units::Bytes;
 
@@ -105,6 +106,7 @@ fn serve(args: Args) -> anyhow::Result<ServeOptions> {
         refresh: refresh.or(config.refresh).unwrap_or(REFRESH),
         channel_keys: keys,
     };
+    let rates = rates(args.rates, config.rate, config.link_rates)?;
     let reporting = args.reporting.or(config.reporting);
     if reporting.control {
         check_control(reporting.status.as_ref())
@@ -126,7 +128,7 @@ fn serve(args: Args) -> anyhow::Result<ServeOptions> {
         user: args.user.or(config.user),
         share_link: args.share_link || config.share_link.unwrap_or_default(),
         workers,
-        pace: args.rate.or(config.rate).unwrap_or_default(),
+        rates,
         together,
         fetch,
         reporting,
@@ -137,6 +139,28 @@ fn serve(args: Args) -> anyhow::Result<ServeOptions> {
 /// within a minute at the cost of one conditional request.
 const CACHE_SIZE: u64 = 16 << 30;
 const REFRESH: Duration = Duration::from_mins(1);
+
+/// The rates of the configuration; those `given` on the command line are instead of them, one for
+/// all links instead of all.
+fn rates(
+    given: Vec<RateOf>,
+    others: Option<Pace>,
+    mut links: Vec<LinkRate>,
+) -> anyhow::Result<Rates> {
+    let origin = || "--rate".to_owned();
+    let (single, all): (Vec<_>, Vec<_>) = given.into_iter().partition(|rate| rate.link.is_some());
+    ensure!(all.len() <= 1, "--rate: given twice for all links");
+    let all = all.first().map(|rate| rate.pace);
+    if all.is_some() {
+        links.clear();
+    }
+    for RateOf { link, pace } in single {
+        let Some(link) = link else { continue };
+        links.retain(|rate| rate.link != link || rate.origin == origin());
+        links.push(LinkRate { link, pace, origin: origin() });
+    }
+    Ok(Rates { others: all.or(others).unwrap_or_default(), links })
+}
 
 /// The sleds of the configuration; what is `assigned` on the command line is instead of theirs.
 fn entries(assigned: Vec<Assignment>, mut listed: Vec<SledEntry>) -> Vec<SledEntry> {
@@ -203,7 +227,6 @@ fn several(text: &str) -> Result<Vec<Who>, String> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use boot_netboot::server::Pace;
     use clap::Parser;
 
     use super::*;
@@ -241,9 +264,31 @@ mod tests {
 
     #[test]
     fn a_rate_is_of_the_wire() {
-        assert_eq!(options("net0 i all").unwrap().pace, Pace::Auto);
-        let limited = options("--rate 1Gbit net0 i all").unwrap().pace;
+        assert_eq!(options("net0 i all").unwrap().rates, Rates::default());
+        let limited = options("--rate 1Gbit net0 i all").unwrap().rates.others;
         assert!(matches!(limited, Pace::AtMost(rate) if (115_520.0..115_530.0).contains(&rate)));
+    }
+
+    #[test]
+    fn a_rate_on_the_command_line_replaces_that_of_the_file() {
+        let file = |link: &str| LinkRate {
+            link: link.to_owned(),
+            pace: Pace::Unlimited,
+            origin: "b.toml:3".to_owned(),
+        };
+        let merged = |given: &str| {
+            let given = given.split_whitespace().map(|text| text.parse().unwrap()).collect();
+            let merged = rates(given, Some(Pace::Unlimited), vec![file("net0"), file("a=b")]);
+            let Rates { others, links } = merged.unwrap();
+            (others, links.into_iter().map(|rate| (rate.link, rate.pace)).collect::<Vec<_>>())
+        };
+        let owned = |link: &str, pace| (link.to_owned(), pace);
+        let [net0, other] = ["net0", "a=b"].map(|link| owned(link, Pace::Unlimited));
+        assert_eq!(merged(""), (Pace::Unlimited, vec![net0.clone(), other]));
+        assert_eq!(merged("auto"), (Pace::Auto, vec![]));
+        let other = owned("a=b", Pace::Auto);
+        assert_eq!(merged("a=b=auto"), (Pace::Unlimited, vec![net0, other.clone()]));
+        assert_eq!(merged("a=b=auto auto"), (Pace::Auto, vec![other]));
     }
 
     #[test]
@@ -284,6 +329,9 @@ mod tests {
             ("--control net0 zfs.img all", "the socket of --status"),
             ("--control --status [::1]:80 net0 zfs.img all", "in the place of [::1]:80"),
             ("--rate 5 net0 zfs.img all", "as in 9.4Gbit"),
+            ("--rate =1Gbit net0 zfs.img all", "no LINK before"),
+            ("--rate net0=5 net0 zfs.img all", "as in 9.4Gbit"),
+            ("--rate auto --rate max net0 zfs.img all", "given twice for all links"),
         ] {
             let error = format!("{:#}", options(line).unwrap_err());
             assert!(error.contains(reason), "{line}: {error}");

@@ -6,6 +6,7 @@ use super::super::Fetcher;
 use super::server::Trick;
 use super::*;
 use crate::service::FetchOptions;
+use crate::service::events::{FetchEvent, What, heard};
 
 /// A size within the image, behind its header.
 const SOME: usize = 300_000;
@@ -263,7 +264,7 @@ fn a_password_is_sent_and_not_shown() {
 fn an_image_for_which_there_is_no_room_is_refused_before_it_is_fetched() {
     let mut lab = Lab::new();
     let folder = lab.folder.path().join("cache");
-    lab.cache = Some(Arc::new(Cache::open(&folder, 2 << 20).unwrap()));
+    lab.cache = Some(Arc::new(Cache::open(&folder, 2 << 20, Events::unheard()).unwrap()));
     let mut follower = with_first(&mut lab);
     lab.server.put("/x.img", &image(1).bytes, Some("1"));
     let error = refresh(&mut follower).unwrap_err();
@@ -312,8 +313,10 @@ fn the_thread_follows_what_it_is_told_to_and_nothing_else() {
     };
     let urls = ["/0.img", "/1.img"].map(|path| PathBuf::from(server.url(path)));
     let local = Path::new("local.img");
-    assert!(Fetcher::start(&options, std::iter::once(local)).unwrap().is_none());
-    let fetcher = Fetcher::start(&options, [local, &urls[0]].into_iter()).unwrap().unwrap();
+    let events = Events::unheard();
+    assert!(Fetcher::start(&options, std::iter::once(local), &events).unwrap().is_none());
+    let fetcher =
+        Fetcher::start(&options, [local, &urls[0]].into_iter(), &events).unwrap().unwrap();
     let [_, second] = [0, 1].map(|number| {
         let path = format!("/{number}.img");
         server.put(&path, &image(number).bytes, Some("0"));
@@ -332,4 +335,39 @@ fn the_thread_follows_what_it_is_told_to_and_nothing_else() {
     assert_eq!(fetcher.place(&urls[1]), second);
     assert_eq!(fetcher.place(&urls[0]), urls[0]);
     fetcher.follow(std::iter::once(Path::new("gs://b/x"))).unwrap_err();
+}
+
+#[test]
+fn what_comes_of_a_url_is_told_and_the_same_thing_once() {
+    let (server, folder) = (Server::start(), tempfile::tempdir().unwrap());
+    let options = FetchOptions {
+        cache: Some(folder.path().join("cache")),
+        cache_size: 4 << 20,
+        refresh: Duration::from_hours(1),
+        channel_keys: Vec::new(),
+    };
+    let (events, told) = heard();
+    let url = PathBuf::from(server.url("/zfs.img"));
+    let fetcher = Fetcher::start(&options, std::iter::once(url.as_path()), &events);
+    let _fetcher = fetcher.unwrap().unwrap();
+    let mut all = Vec::new();
+    let mut until_told = |wanted: fn(&FetchEvent) -> bool| {
+        let until = Instant::now() + Duration::from_mins(1);
+        while !all.iter().any(wanted) {
+            assert!(Instant::now() < until, "{all:?}");
+            std::thread::sleep(Duration::from_millis(2));
+            all.extend(told().into_iter().filter_map(|event| match event.what {
+                What::Fetch(event) => Some(*event),
+                _ => None,
+            }));
+        }
+        all.clone()
+    };
+    until_told(|event| matches!(event, FetchEvent::Failed { kept: false, .. }));
+    server.put("/zfs.img", &image(0).bytes, Some("0"));
+    let all = until_told(|event| matches!(event, FetchEvent::Recovered { .. }));
+    let [FetchEvent::Failed { .. }, FetchEvent::Fetched { checksum, .. }, _] = &all[..] else {
+        panic!("{all:?}")
+    };
+    assert_eq!(*checksum, image(0).contents);
 }

@@ -21,6 +21,7 @@ use super::channel::Keys;
 use super::follow::Follower;
 use super::patience::Patience;
 use super::source::Source;
+use crate::service::events::Events;
 
 /// Times for tests that wait for a failure; successes do not wait for them.
 const SHORT: Patience = Patience {
@@ -82,7 +83,9 @@ impl Lab {
 
     fn cache(&mut self) -> &Arc<Cache> {
         let folder = self.folder.path().join("cache");
-        self.cache.get_or_insert_with(|| Arc::new(Cache::open(&folder, 4 << 20).unwrap()))
+        self.cache.get_or_insert_with(|| {
+            Arc::new(Cache::open(&folder, 4 << 20, Events::unheard()).unwrap())
+        })
     }
 
     /// Follows what is at `path` of the server.

@@ -7,7 +7,7 @@ use boot_backends::LEAST_MTU;
 use boot_netboot::server::{EventKind, Expected, GroupEvent, Leaving, OneByOne, Summary};
 
 use super::image::Before;
-use super::{Event, ImageEvent, LinkEvent, What};
+use super::{ConfigEvent, Event, FetchEvent, ImageEvent, LinkEvent, What};
 use crate::service::control::Assigned;
 use crate::service::counts::Counts;
 use crate::stderr::record::Record;
@@ -22,6 +22,8 @@ pub(crate) fn record(event: &Event) -> Option<Record> {
         What::Group(group) => of_group(group),
         What::Link(link) => of_link(link),
         What::Image(image) => of_image(image),
+        What::Fetch(fetch) => of_fetch(fetch),
+        What::Config(config) => of_config(config),
         What::Counts { counts, .. } => ("counts", of_counts(counts)),
         What::Assigned(assigned) => of_assigned(assigned),
         What::Hook(hook) => (hook.key(), Fields(hook.fields())),
@@ -196,6 +198,45 @@ fn of_image(event: &ImageEvent) -> (&'static str, Fields) {
         ImageEvent::Gone { path } => ("image_gone", at(path)),
         ImageEvent::Unanswered { path } => ("image_unanswered", at(path)),
         ImageEvent::Answered { path } => ("image_answered", at(path)),
+    }
+}
+
+fn of_fetch(event: &FetchEvent) -> (&'static str, Fields) {
+    let from = |url: &str| Fields::default().with("url", url);
+    let at = |path: &std::path::Path| Fields::default().with("path", path.to_string_lossy());
+    match event {
+        FetchEvent::Fetched { url, size, time, checksum } => {
+            let fields = from(url).with("size", *size).seconds("seconds", *time);
+            ("fetched", fields.with("image", checksum.to_string()))
+        }
+        FetchEvent::Channel { url, serial, images } => {
+            ("channel", from(url).with("serial", *serial).with("images", *images))
+        }
+        FetchEvent::Failed { url, reason, kept } => {
+            ("fetch_failed", from(url).with("reason", reason.as_str()).with("kept", *kept))
+        }
+        FetchEvent::Recovered { url } => ("fetch_recovered", from(url)),
+        FetchEvent::Evicted { path } => ("cache_evicted", at(path)),
+        FetchEvent::Broken { path, reason, removed } => {
+            let fields = at(path).with("reason", reason.as_str());
+            ("cache_broken", fields.with("removed", *removed))
+        }
+    }
+}
+
+fn of_config(event: &ConfigEvent) -> (&'static str, Fields) {
+    let none = Fields::default();
+    match event {
+        ConfigEvent::Fault { reason } => ("config_fault", none.with("reason", reason.as_str())),
+        ConfigEvent::Refused => ("config_refused", none),
+        ConfigEvent::Changed { key, change } => {
+            ("config_changed", none.with("key", key.as_str()).with("change", change.as_str()))
+        }
+        ConfigEvent::Unchanged => ("config_unchanged", none),
+        ConfigEvent::NeedsRestart { key } => ("config_needs_restart", none.with("key", *key)),
+        ConfigEvent::OutOfReach { path } => {
+            ("config_out_of_reach", none.with("path", path.to_string_lossy()))
+        }
     }
 }
 

@@ -9,7 +9,9 @@
 //!
 //! Reporting never waits. What does not fit into the queue is counted, and the count is reported.
 
+mod config;
 mod feed;
+mod fetch;
 mod image;
 mod journal;
 mod json;
@@ -33,7 +35,9 @@ use super::counts::Counts;
 use super::hooks::HookEvent;
 use crate::stderr::record::Level;
 
+pub(crate) use self::config::ConfigEvent;
 pub(crate) use self::feed::{Consumers, Feed};
+pub(crate) use self::fetch::FetchEvent;
 pub(crate) use self::image::{Before, ImageEvent, InService, Judged, SourceVerdict};
 pub(crate) use self::journal::Journal;
 pub(crate) use self::json::record;
@@ -72,6 +76,10 @@ pub(crate) enum What {
     Link(LinkEvent),
     /// To an image file.
     Image(Box<ImageEvent>),
+    /// To what is fetched.
+    Fetch(Box<FetchEvent>),
+    /// The configuration was read again.
+    Config(ConfigEvent),
     /// These images are in service from now on.
     InService(Vec<InService>),
     /// Each boot source's verdict on an image.
@@ -140,6 +148,8 @@ impl Event {
             | What::Boots(_) => Level::Info,
             What::Link(event) => event.level(),
             What::Image(event) => event.level(),
+            What::Fetch(event) => event.level(),
+            What::Config(event) => event.level(),
             What::Hook(event) => event.level(),
             What::Failed(_) => Level::Error,
             What::Notice(level, _) => *level,

@@ -8,7 +8,7 @@ use boot_format::wire::MacAddr;
 use boot_netboot::server::{EventKind, Expected, GroupEvent, Leaving, OneByOne, Summary};
 
 use super::image::Before;
-use super::{Event, ImageEvent, LinkEvent, Subject, What};
+use super::{ConfigEvent, Event, FetchEvent, ImageEvent, LinkEvent, Subject, What};
 use crate::service::control::{Asker, Assigned};
 use crate::service::hooks::{Hook, HookEvent};
 use crate::stderr::record::Level;
@@ -43,6 +43,8 @@ pub(crate) fn all() -> Vec<Event> {
     all.extend(links().into_iter().map(of_link));
     let mut whats: Vec<_> = groups().into_iter().map(What::Group).collect();
     whats.extend(images().into_iter().map(Box::new).map(What::Image));
+    whats.extend(fetches().into_iter().map(Box::new).map(What::Fetch));
+    whats.extend(configs().into_iter().map(What::Config));
     let by = Asker { uid: 1000, pid: Some(4242) };
     whats.extend([
         What::Refused(IMAGE, 10),
@@ -144,4 +146,29 @@ fn images() -> Vec<ImageEvent> {
         before,
     }));
     all
+}
+
+fn fetches() -> Vec<FetchEvent> {
+    let url = "s3://images/zfs.img".to_owned();
+    let path = PathBuf::from("cache/images/f5.img");
+    let time = Duration::from_millis(250);
+    vec![
+        FetchEvent::Fetched { url: url.clone(), size: 64 << 20, time, checksum: IMAGE },
+        FetchEvent::Channel { url: "s3://images/stable.channel".to_owned(), serial: 7, images: 2 },
+        FetchEvent::Failed { url: url.clone(), reason: "503".to_owned(), kept: true },
+        FetchEvent::Recovered { url },
+        FetchEvent::Evicted { path: path.clone() },
+        FetchEvent::Broken { path, reason: "it is cut short".to_owned(), removed: true },
+    ]
+}
+
+fn configs() -> Vec<ConfigEvent> {
+    vec![
+        ConfigEvent::Fault { reason: "b.toml:3: map: found 7, expected true or false".to_owned() },
+        ConfigEvent::Refused,
+        ConfigEvent::Changed { key: "timeout".to_owned(), change: "now 5 s".to_owned() },
+        ConfigEvent::Unchanged,
+        ConfigEvent::NeedsRestart { key: "tx" },
+        ConfigEvent::OutOfReach { path: PathBuf::from("/srv/images") },
+    ]
 }

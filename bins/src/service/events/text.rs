@@ -32,6 +32,8 @@ pub(crate) fn line(event: &Event, several: bool) -> Option<String> {
         What::Link(gone @ LinkEvent::Gone { .. }) => gone.to_string(),
         What::Link(other) => format!("{link}: {other}"),
         What::Image(image) => image.to_string(),
+        What::Fetch(fetch) => fetch.to_string(),
+        What::Config(config) => config.to_string(),
         What::Counts { counts, .. } => format!("{link}: {counts}"),
         What::Serving(who) => format!("serving {who}"),
         What::Boots(text) | What::Failed(text) | What::Notice(_, text) => text.clone(),

@@ -113,7 +113,7 @@ impl Store {
         let shared = Arc::new(Shared::default());
         shared.loading.store(true, Ordering::Release);
         let (notes, noted) = channel::unbounded();
-        let watch = Watch::start(&sources, notes.clone());
+        let watch = Watch::start(&sources, notes.clone(), told.0.clone());
         let catalog = Catalog::new(sources, awaited);
         let notes_in = notes.clone();
         let keeper = Keeper::new(catalog, map, Arc::clone(&shared), notes_in, watch, told);

@@ -10,10 +10,11 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-use crate::say;
 use crossbeam::channel::Sender;
 
+use super::super::events::{Events, What};
 use super::keeper::Note;
+use crate::stderr::record::Level;
 
 /// Events within this time are one change.
 #[cfg(target_os = "linux")]
@@ -26,12 +27,13 @@ const POLL: Duration = Duration::from_secs(2);
 pub(super) struct Watch {
     notes: Sender<Note>,
     system: Option<System>,
+    events: Events,
 }
 
 impl Watch {
-    /// Begins to watch the `sources`, files and folders.
-    pub(super) fn start(sources: &[PathBuf], notes: Sender<Note>) -> Self {
-        let mut watch = Self { notes, system: None };
+    /// Begins to watch the `sources`, files and folders. `events` are told if the system can't.
+    pub(super) fn start(sources: &[PathBuf], notes: Sender<Note>, events: Events) -> Self {
+        let mut watch = Self { notes, system: None, events };
         let started = System::start(watch.notes.clone());
         match started.and_then(|system| system.add(sources).map(|()| system)) {
             Ok(system) => watch.system = Some(system),
@@ -50,7 +52,8 @@ impl Watch {
 
     /// Looks from time to time, as `error` keeps the system from reporting.
     fn poll(&self, error: &Error) {
-        say!("bootserver: images are looked at every {} s: {error}", POLL.as_secs());
+        let text = format!("images are looked at every {} s: {error}", POLL.as_secs());
+        self.events.tell(What::Notice(Level::Warn, text));
         let notes = self.notes.clone();
         // Without this thread a HELLO still causes a look at the files.
         let _ = thread::Builder::new().name("watch".to_owned()).spawn(move || {

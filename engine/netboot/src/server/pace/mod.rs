@@ -22,10 +22,16 @@ pub enum Pace {
     /// As fast as the path carries them, which is found out.
     #[default]
     Auto,
-    /// The same, but never more than this many frames per second.
+    /// The same, but never more than this many frames per second, or than [`Pace::LEAST`] if
+    /// that is more.
     AtMost(f64),
     /// As fast as the link takes them.
     Unlimited,
+}
+
+impl Pace {
+    /// Frames per second; no limit is lower: what a link of 10 Mbit/s carries.
+    pub const LEAST: f64 = 1_200.0;
 }
 
 /// The pace of all frames on one link, or of those to one sled.
@@ -71,8 +77,8 @@ enum State {
 impl Pacer {
     /// Faster than any link that is known: no limit.
     const LIMIT: f64 = 4e6;
-    /// No rate is lower: what a link of 10 Mbit/s carries.
-    const FLOOR: f64 = 1_200.0;
+    /// No rate is lower.
+    const FLOOR: f64 = Pace::LEAST;
     /// The first rate: half of what a link of 1 Gbit/s carries.
     const START: f64 = 60_000.0;
     /// BBR's gain to probe for more bandwidth (draft-ietf-ccwg-bbr, section 5.6.1): where one
