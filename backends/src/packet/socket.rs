@@ -193,12 +193,14 @@ impl Socket {
             message.msg_hdr.msg_iovlen = 2;
         }
         let messages = scratch.messages.as_mut_ptr();
+        // Not by the C library: musl sends the messages one by one, lest its padding be taken for
+        // parts of numbers. It is zero here, and nobody writes to it.
         // SAFETY: the first `count` messages have two vectors each, which point to slices that
         // `frames` borrows until this function returns; the kernel reads them and is done.
-        let sent = check(unsafe {
-            libc::sendmmsg(self.fd.as_raw_fd(), messages, count as u32, libc::MSG_DONTWAIT)
-        })?;
-        Ok(sent.cast_unsigned() as usize)
+        counted(unsafe {
+            let descriptor = self.fd.as_raw_fd();
+            libc::syscall(libc::SYS_sendmmsg, descriptor, messages, count, libc::MSG_DONTWAIT)
+        })
     }
 
     /// Receives the frames that have arrived, as many as fit the scratch.
@@ -216,16 +218,16 @@ impl Socket {
             message.msg_hdr.msg_iovlen = 1;
         }
         // SAFETY: each message has one vector, for a part of `bytes` that no other has.
-        let received = check(unsafe {
-            libc::recvmmsg(
+        let received = counted(unsafe {
+            libc::syscall(
+                libc::SYS_recvmmsg,
                 self.fd.as_raw_fd(),
                 scratch.messages.as_mut_ptr(),
-                ReceiveScratch::MOST as u32,
+                ReceiveScratch::MOST,
                 libc::MSG_DONTWAIT,
-                std::ptr::null_mut(),
+                std::ptr::null_mut::<libc::timespec>(),
             )
         })?;
-        let received = received.cast_unsigned() as usize;
         for (index, message) in scratch.messages[..received].iter().enumerate() {
             let length = (message.msg_len as usize).min(ReceiveScratch::FRAME);
             sink(&scratch.bytes[index * ReceiveScratch::FRAME..][..length]);
@@ -338,6 +340,11 @@ fn request_for(name: &str) -> io::Result<libc::ifreq> {
         *to = from.cast_signed();
     }
     Ok(request)
+}
+
+/// How many a system call has dealt with.
+fn counted(result: libc::c_long) -> io::Result<usize> {
+    usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }
 
 fn check(result: i32) -> io::Result<i32> {
