@@ -189,6 +189,7 @@ function replace(parent, children) {
 
 function drawLinks(rack) {
   const number = (count) => count.toLocaleString("en");
+  const heads = byId("links").parentElement.tHead.rows[0].cells;
   replace(byId("links"), rack.links.map((link) => {
     const row = element("tr");
     const lost = (count) => element("td", number(count), count ? "trouble" : "");
@@ -197,6 +198,12 @@ function drawLinks(rack) {
       element("td", state, link.state === "up" ? "" : "trouble"),
       element("td", number(link.sent)), lost(link.dropped), element("td", number(link.received)),
       lost(link.missed), lost(link.broken), lost(link.downs), element("td", link.path));
+    // Where the table is narrow, its rows are cards, and it would be no table to a screen reader.
+    row.setAttribute("role", "row");
+    for (const [index, cell] of [...row.children].entries()) {
+      cell.setAttribute("role", "cell");
+      cell.dataset.label = heads[index].textContent;
+    }
     return row;
   }));
 }

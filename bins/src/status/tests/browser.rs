@@ -171,6 +171,9 @@ fn the_page_shows_256_sleds_in_a_browser() {
             let cut = "[...document.querySelectorAll('#sleds .row > span')]\
                        .filter((part) => part.scrollWidth > part.clientWidth).length";
             assert_eq!(chromium.evaluate(cut), 0, "{width}: no figure of a sled is cut short");
+            let hidden = "[...document.querySelectorAll('.scroll, #links td')]\
+                          .filter((part) => part.scrollWidth > part.clientWidth).length";
+            assert_eq!(chromium.evaluate(hidden), 0, "{width}: nothing of a link is out of sight");
             fs::write(folder.join(format!("{width}-{scheme}.png")), chromium.picture()).unwrap();
             chromium.evaluate("document.getElementById('images-title').scrollIntoView()");
             let name = format!("{width}-{scheme}-below.png");
