@@ -5,6 +5,7 @@
 //! targets and scripts that it names must exist.
 
 mod blocks;
+mod dependencies;
 #[cfg(target_os = "linux")]
 #[path = "../lab/mod.rs"]
 mod lab;
