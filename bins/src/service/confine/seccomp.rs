@@ -92,7 +92,7 @@ const WITH: &[(i64, u8, &[u64])] = &[
     // News of links come by netlink; the hold on a link is a Unix socket.
     (libc::SYS_socket, 0, &[libc::AF_NETLINK as u64, libc::AF_UNIX as u64]),
     // Whether the link is there; a socket that does not wait.
-    (libc::SYS_ioctl, 1, &[libc::SIOCGIFNAME, libc::FIONBIO]),
+    (libc::SYS_ioctl, 1, &[libc::SIOCGIFNAME as u64, libc::FIONBIO as u64]),
     // Timers that end on time; and names of memory, which the C library gives.
     (libc::SYS_prctl, 0, &[libc::PR_SET_TIMERSLACK as u64, libc::PR_SET_VMA as u64]),
     // Unoptimised, the standard library checks that a descriptor is open before it closes it.
