@@ -89,16 +89,25 @@ fn an_image_is_booted_once_and_a_restarted_server_knows_it() {
     });
 }
 
-/// Has the server assign an image, and returns its answer.
-fn assign(desk: &Desk, order: &str) -> String {
+/// What the server's API says, by the rest of a command line of curl.
+fn curl(desk: &Desk, rest: &[&str]) -> String {
     let socket = desk.path("status");
     let curl = ["-sS", "--fail-with-body", "--max-time", "20", "--unix-socket"];
     let mut command = Command::new("curl");
-    command.args(curl).arg(&socket).args(["http://rack/api/v1/assignments", "-d", order]);
+    command.args(curl).arg(&socket).args(rest);
     let output = command.output().expect("curl, of the package curl");
     let answer = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{order}: {answer}");
+    assert!(output.status.success(), "{rest:?}: {answer}");
     answer
+}
+
+/// Has the server assign an image, and returns its answer.
+fn assign(desk: &Desk, order: &str) -> String {
+    curl(desk, &["http://rack/api/v1/assignments", "-d", order])
+}
+
+fn ask(desk: &Desk, what: &str) -> String {
+    curl(desk, &[&format!("http://rack/api/v1/{what}")])
 }
 
 #[test]
@@ -129,6 +138,8 @@ fn what_is_assigned_while_serving_counts_for_more_than_the_file_and_outlives_bot
         configure(&desk, &with_image.replace("left", "right"));
         server.signal("-HUP");
         server.until_said(&["images assigned to 1 sled while serving stay in force"]);
+        let told = ask(&desk, "events");
+        assert!(told.contains(r#""event":"config_changed""#), "{told}");
         assert!(!is_offered(&desk, "zfs.img"));
         assert!(is_offered(&desk, "recovery.img"));
         end(server);
@@ -189,7 +200,7 @@ fn a_reload_says_what_has_changed_and_a_bad_file_changes_nothing() {
         for change in [
             "images: recovery.img is added",
             "images: zfs.img is removed",
-            "rate: it has changed",
+            "rate: now 1Gbit",
             "timeout: now 50 s",
             "serve: other sleds are served",
             "sled 02:00:00:00:00:01: added without an image of its own",

@@ -88,6 +88,7 @@ impl ServeOptions {
     pub fn workers(&self, links: usize) -> usize {
         let cores = cores();
         let share = (cores / 2 / links).max(1);
+        let share = share.min(self.rates.most_workers());
         match (self.workers, &self.serve) {
             (Some(workers), _) => workers.get(),
             // A batch goes out when all sleds have asked for it, so one worker has to know them

@@ -62,6 +62,16 @@ impl Rates {
         own.map_or(self.others, |rate| rate.pace)
     }
 
+    /// How many workers a link can have at most and keep to its rate.
+    pub(super) fn most_workers(&self) -> usize {
+        let all = self.links.iter().map(|rate| rate.pace).chain([self.others]);
+        let most = all.filter_map(|pace| match pace {
+            Pace::AtMost(rate) => Some((rate / Pace::LEAST) as usize),
+            Pace::Auto | Pace::Unlimited => None,
+        });
+        most.min().unwrap_or(usize::MAX).max(1)
+    }
+
     /// What is different in `new`, by key.
     pub(super) fn changes(&self, new: &Self) -> Vec<(String, String)> {
         let mut changes = Vec::new();
@@ -148,6 +158,9 @@ mod tests {
             assert!(error.contains(reason), "{error}");
         }
         settled(&rates("20Mbit", &[]), 1).unwrap();
+        assert_eq!(rates("auto", &[]).most_workers(), usize::MAX);
+        assert_eq!(rates("1Gbit", &[("net1", "32Mbit")]).most_workers(), 3);
+        assert_eq!(rates("5Mbit", &[]).most_workers(), 1);
     }
 
     #[test]

@@ -94,6 +94,14 @@ impl Running {
         }
     }
 
+    /// The line that has all of these parts, which has been said or will be.
+    pub(crate) fn line(&mut self, parts: &[&str]) -> String {
+        self.until_said(parts);
+        let said = self.said().so_far();
+        let mut lines = said.lines().filter(|line| parts.iter().all(|part| line.contains(part)));
+        lines.next().expect("it was said").to_owned()
+    }
+
     fn said(&mut self) -> &mut Said {
         let stderr = &mut self.child.stderr;
         self.said.get_or_insert_with(|| Said::read(stderr.take().unwrap()))
