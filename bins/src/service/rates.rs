@@ -120,6 +120,7 @@ mod tests {
     use crate::config::pace;
 
     /// `right` is the same link as `net1`.
+    #[expect(clippy::unnecessary_wraps, reason = "as the system's, which fails")]
     fn system_name(name: &str) -> Result<String, LinkError> {
         Ok(if name == "right" { "net1" } else { name }.to_owned())
     }

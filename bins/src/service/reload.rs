@@ -100,7 +100,9 @@ impl Shared {
                     Some(error) => error.lines().collect(),
                     None => vec![format!("{error:#}")],
                 };
-                faults.into_iter().for_each(|reason| tell(ConfigEvent::Fault { reason }));
+                for reason in faults {
+                    tell(ConfigEvent::Fault { reason });
+                }
                 return tell(ConfigEvent::Refused);
             }
         };
@@ -117,7 +119,9 @@ impl Shared {
         for (key, change) in changes {
             tell(ConfigEvent::Changed { key, change });
         }
-        restarts.into_iter().for_each(|key| tell(ConfigEvent::NeedsRestart { key }));
+        for key in restarts {
+            tell(ConfigEvent::NeedsRestart { key });
+        }
         let given_up = plan.places().into_iter().filter(|place| !self.confined.may_read(place));
         given_up.for_each(|path| tell(ConfigEvent::OutOfReach { path }));
         self.store.set_sources(plan.places());
