@@ -3,7 +3,7 @@
 //!
 //!     cargo bench -p boot-benches --bench image_figures -- [KIND] [MIB] [ROUNDS] [PART ...]
 //!
-//! makes a raw image of MIB MiB (256) of files of /usr, in memory, and measures for ROUNDS rounds
+//! makes a raw image of MIB MiB (64) of files of /usr, in memory, and measures for ROUNDS rounds
 //! (3). Its KIND is `ext4`, a file system that is three fifths full, as a recovery image is, or
 //! `tar`, nothing but files. A PART is `raw`, `verify`, `level6`, `default`, `threads`, `zeros` or
 //! `peer`; all of them if none is named, about 200 s for each GiB in the first round.
@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use boot_benches::called::{Called, is_number};
 use boot_benches::images::{Images, pack_file, warm};
 use boot_benches::peer;
 use boot_image::ImageFile;
@@ -36,6 +37,12 @@ const VARIANTS: [(&str, &[&str]); 15] = [
     ("sha of zeros", &["zeros"]),
 ];
 
+const KINDS: [&str; 2] = ["ext4", "tar"];
+
+fn is_part(word: &str) -> bool {
+    VARIANTS.iter().any(|(_, parts)| parts.contains(&word))
+}
+
 /// What is to be measured.
 struct Plan {
     kind: &'static str,
@@ -45,26 +52,19 @@ struct Plan {
 }
 
 impl Plan {
-    /// The plan on the command line; `None` unless Cargo asks to measure.
-    fn parse(arguments: impl Iterator<Item = String>) -> Option<Self> {
-        let (mut is_bench, mut numbers, mut parts) = (false, Vec::new(), Vec::new());
-        let mut kind = "ext4";
-        for argument in arguments {
-            match argument.as_str() {
-                "--bench" => is_bench = true,
-                "tar" => kind = "tar",
-                "ext4" => kind = "ext4",
-                _ => match argument.parse() {
-                    Ok(number) => numbers.push(number),
-                    Err(_) => parts.push(argument),
-                },
-            }
-        }
-        let known = |part: &String| VARIANTS.iter().any(|(_, of)| of.contains(&part.as_str()));
-        assert!(parts.iter().all(known), "parts that there are not: {parts:?}");
-        let mib = numbers.first().copied().unwrap_or(256);
-        let rounds = numbers.get(1).map_or(3, |&rounds| rounds as usize);
-        is_bench.then_some(Self { kind, mib, rounds, parts })
+    /// What the command line says; nothing if it does not ask for the table.
+    fn from_env() -> Option<Self> {
+        let called = Called::from_env("image_figures", |word| {
+            is_number(word) || KINDS.contains(&word) || is_part(word)
+        });
+        let kind = KINDS.into_iter().find(|kind| called.words.iter().any(|word| word == kind));
+        let mut numbers = called.numbers();
+        called.table.then(|| Self {
+            kind: kind.unwrap_or(KINDS[0]),
+            mib: numbers.next().unwrap_or(64),
+            rounds: numbers.next().map_or(3, |rounds| rounds as usize),
+            parts: called.words.iter().filter(|word| is_part(word)).cloned().collect(),
+        })
     }
 
     /// Whether `variant` makes an image that is verified, and how long that takes does not matter:
@@ -238,7 +238,7 @@ impl Figures {
 }
 
 fn main() {
-    if let Some(plan) = Plan::parse(std::env::args().skip(1)) {
+    if let Some(plan) = Plan::from_env() {
         let bench = Bench::new(&plan);
         Figures::measure(&bench, &plan).print(&plan);
     }

@@ -2,11 +2,12 @@
 //! with retransmission switched off, for what a console line costs, how late answers are, how many
 //! sleds there are and how fast the link is. The figures are the same on every machine.
 //!
-//! `cargo bench --bench lossless -- SEEDS MIB` takes other than 100 seeds, or another image than
+//! `cargo bench --bench lossless -- SEEDS MIB` takes other than 10 seeds, or another image than
 //! one of 4 MiB. Racks of n sleds run for an n-th of the seeds, so that each row costs the same.
 
 use std::time::Duration;
 
+use boot_benches::called::{Called, is_number};
 use boot_image::Contents;
 use boot_netboot::sim::Scenario;
 use boot_netboot::sled::AnswerTimes;
@@ -44,8 +45,12 @@ impl Row {
 }
 
 fn main() {
-    let mut numbers = std::env::args().skip(1).filter_map(|text| text.parse::<u64>().ok());
-    let seeds = numbers.next().unwrap_or(100).max(1);
+    let called = Called::from_env("lossless", is_number);
+    if !called.table {
+        return;
+    }
+    let mut numbers = called.numbers();
+    let seeds = numbers.next().unwrap_or(10).max(1);
     let mebibytes = numbers.next().unwrap_or(4).max(1) as usize;
     let fill = |bytes: &mut [u8]| fastrand::Rng::with_seed(1).fill(bytes);
     let image = Contents::build(mebibytes << 20, 4 << 30, "", "rpool/ROOT/ramdisk", fill)

@@ -12,47 +12,40 @@ mod netns;
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use std::ops::ControlFlow;
     use std::sync::Barrier;
     use std::thread;
     use std::time::{Duration, Instant};
 
-    use boot_backends::{Clock, Datalink, OpenOptions, TxPath, open_workers, serve};
-    use boot_benches::feed::Feed;
+    use boot_benches::called::Called;
+    use boot_benches::cores::keep_to;
     use boot_benches::naive::Naive;
-    use boot_format::wire::{BLOCK, Head, MacAddr, SLOTS};
+    use boot_benches::sending::{
+        FIRST, FRAMES as TURN, Link, PATHS, Sender, image, open, send, served,
+    };
     use boot_image::Contents;
-    use boot_netboot::batch::Batch;
-    use boot_netboot::server::{Config, Serve, Server};
     use criterion::{Criterion, Throughput};
-    use nix::sched::{CpuSet, sched_setaffinity};
-    use nix::time::{ClockId, clock_gettime};
-    use nix::unistd::Pid;
 
     use crate::netns::{NEAR, denied, inside, sent_by};
 
-    const PATHS: [TxPath; 3] = [TxPath::Mmsg, TxPath::Uring, TxPath::Xdp];
-    /// Frames that a variant sends in one turn, which are all of the image, and turns.
-    const TURN: usize = 256 * SLOTS;
-    const TURNS: usize = 21;
-    /// Frames by which a server has found out how fast its link is.
-    const FIRST: usize = 32 * SLOTS;
-    const SIZE: usize = TURN * BLOCK;
+    /// Turns of each variant, in which it sends the whole image.
+    const TURNS: usize = 15;
     /// Sleds that the whole server serves.
     const SLEDS: [u8; 3] = [1, 8, 64];
 
-    type Link = Box<dyn Datalink + Send>;
-
     pub(crate) fn main() {
+        let called = Called::from_env("packet", |_| false);
         if let Some(reason) = denied() {
             println!("packet: left out: {reason}");
             return;
         }
-        let fill = |bytes: &mut [u8]| bytes.fill(1);
-        let image = Contents::build(SIZE, SIZE as u64, "", "rpool", fill).expect("there is memory");
-        inside(1, || singly(&image));
-        inside(1, || alone_in_turns(&image));
-        inside(2, || two_in_turns(&image));
+        let image = image();
+        if called.criterion {
+            inside(1, || singly(&image));
+        }
+        if called.table {
+            inside(1, || alone_in_turns(&image));
+            inside(2, || two_in_turns(&image));
+        }
     }
 
     /// Each variant by itself, as criterion measures.
@@ -60,6 +53,7 @@ mod linux {
         let mut criterion = Criterion::default()
             .configure_from_args()
             .sample_size(10)
+            .warm_up_time(Duration::from_millis(500))
             .measurement_time(Duration::from_secs(1));
         let mut group = criterion.benchmark_group("packet");
         group.throughput(Throughput::Elements(1));
@@ -69,7 +63,7 @@ mod linux {
             b.iter_custom(|frames| sender.run(frames as usize, |batch| naive.send(batch).unwrap()));
         });
         for path in PATHS {
-            let [mut link] = open::<1>(path);
+            let [mut link] = open::<1>(NEAR, path);
             group.bench_function(path.to_string(), |b| {
                 b.iter_custom(|frames| sender.run(frames as usize, |batch| send(&mut link, batch)));
             });
@@ -94,7 +88,7 @@ mod linux {
             table.add("naive", cpu / TURN as u32);
             for (path, added) in &mut added {
                 // A queue has one AF_XDP socket at a time.
-                let [mut link] = open::<1>(*path);
+                let [mut link] = open::<1>(NEAR, *path);
                 sender.run(FIRST, |batch| send(&mut link, batch));
                 for (sleds, added) in added {
                     let mut bare = |link: &mut Link| {
@@ -136,7 +130,7 @@ mod linux {
         let mut speedups = PATHS.map(|path| (path, Vec::new()));
         for _ in 0..TURNS {
             for (path, speedups) in &mut speedups {
-                let mut links = open::<2>(*path);
+                let mut links = open::<2>(NEAR, *path);
                 let (single, both) = together(&mut links, image);
                 table.add(&format!("{path}, one worker"), single.cpu / (2 * TURN) as u32);
                 table.add(&format!("{path}, two workers"), both.cpu / (2 * TURN) as u32);
@@ -186,72 +180,6 @@ mod linux {
         }
     }
 
-    /// Fills batches with DATA frames, block after block of the image.
-    struct Sender<'a> {
-        image: &'a Contents,
-        batch: Batch,
-        next: usize,
-    }
-
-    impl<'a> Sender<'a> {
-        fn new(image: &'a Contents) -> Self {
-            Self { image, batch: Batch::with_capacity(SLOTS), next: 0 }
-        }
-
-        /// Sends `frames` frames, and returns the CPU time that it took.
-        fn run(&mut self, frames: usize, send: impl FnMut(&mut Batch)) -> Duration {
-            self.run_for(1, frames, send)
-        }
-
-        /// Sends what `sleds` sleds that read in step ask for, a few frames for each in turn, as a
-        /// server does.
-        fn run_for(
-            &mut self,
-            sleds: u8,
-            frames: usize,
-            mut send: impl FnMut(&mut Batch),
-        ) -> Duration {
-            const FEW: usize = 8;
-            let (to, from) = (MacAddr::new([2, 0, 0, 0, 1, 0]), MacAddr::new([2, 0, 0, 0, 0, 1]));
-            let sleds = usize::from(sleds);
-            let start = cpu();
-            for first in (0..frames).step_by(SLOTS) {
-                for frame in first..frames.min(first + SLOTS) {
-                    let block = frame / (FEW * sleds) * FEW + frame % FEW;
-                    let offset = (self.next + block * BLOCK) % SIZE;
-                    let head = Head::data(to, from, offset as u64, BLOCK);
-                    self.batch.push_contents(head, self.image, offset, BLOCK);
-                }
-                send(&mut self.batch);
-            }
-            self.next = (self.next + frames / sleds * BLOCK) % SIZE;
-            cpu().saturating_sub(start)
-        }
-    }
-
-    /// CPU time to serve `frames` frames with the real loop and the real server, once it has found
-    /// out how fast the link is.
-    fn served(link: &mut dyn Datalink, image: &Contents, sleds: u8, frames: usize) -> Duration {
-        let mut server = Server::new(Config::new(link.address(), Serve::All));
-        server.set_images(vec![image.clone()]);
-        let mut link = Feed::new(link, sleds, SIZE);
-        let mut start = None;
-        let cost = serve(Clock::new(), &mut link, &mut server, |now, server, link| {
-            while server.poll_event().is_some() {}
-            let taken = link.counters().taken;
-            match start {
-                None if taken >= FIRST as u64 => start = Some((cpu(), taken)),
-                Some((start, before)) if taken - before >= frames as u64 => {
-                    let each = cpu().saturating_sub(start).as_nanos() / u128::from(taken - before);
-                    return ControlFlow::Break(Duration::from_nanos(each as u64) * frames as u32);
-                }
-                _ => {}
-            }
-            ControlFlow::Continue(now + Duration::from_secs(1))
-        });
-        cost.expect("the link stays")
-    }
-
     struct Cost {
         cpu: Duration,
         time: Duration,
@@ -261,10 +189,7 @@ mod linux {
     fn together(links: &mut [Link; 2], image: &Contents) -> (Cost, Cost) {
         let barrier = Barrier::new(2);
         let work = |core: usize, link: &mut Link| {
-            // Some systems leave threads on one core for longer than a turn takes.
-            let mut own = CpuSet::new();
-            own.set(core).expect("there are not that many cores");
-            sched_setaffinity(Pid::from_raw(0), &own).expect("a core for each worker");
+            keep_to(core);
             let mut sender = Sender::new(image);
             sender.run(TURN / 2, |batch| send(link, batch));
             barrier.wait();
@@ -290,33 +215,11 @@ mod linux {
         let single = Cost { cpu, time: start.elapsed() };
         (single, both)
     }
-
-    fn open<const WORKERS: usize>(tx: TxPath) -> [Link; WORKERS] {
-        let options = OpenOptions { tx, ..OpenOptions::default() };
-        let links = open_workers(NEAR, options, WORKERS).expect("the link is fit for use");
-        for link in &links {
-            let path = link.path().unwrap_or_default();
-            // Another path than the one asked for says why in brackets.
-            assert!(!path.contains('('), "{tx} does not work here: {path}");
-        }
-        links.try_into().ok().expect("one link for each worker")
-    }
-
-    fn send(link: &mut Link, batch: &mut Batch) {
-        while !batch.is_empty() {
-            let sent = link.send(batch).expect("the link stays");
-            assert_eq!(sent.dropped, 0, "the far end keeps up");
-        }
-    }
-
-    fn cpu() -> Duration {
-        clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("Linux has this clock").into()
-    }
 }
 
 fn main() {
     #[cfg(target_os = "linux")]
     linux::main();
     #[cfg(not(target_os = "linux"))]
-    println!("packet: skipped: these ways out are Linux's");
+    println!("packet: left out: these ways out are Linux's");
 }

@@ -61,18 +61,13 @@ pub fn corpus(
     names: &[String],
     left_out: &mut dyn FnMut(&str, &io::Error),
 ) -> io::Result<Vec<Member>> {
-    let chosen = std::env::var_os("BOOT_BENCH_DIR").map(PathBuf::from);
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
-    let target = || std::env::var_os("CARGO_TARGET_DIR").map_or_else(beside, PathBuf::from);
-    let folder = chosen.unwrap_or_else(|| target().join("corpus"));
-    fs::create_dir_all(&folder)?;
     let mut members = Vec::new();
     for &(name, mib, ref made) in MEMBERS {
         let wanted = if names.is_empty() { mib <= 128 } else { names.iter().any(|n| n == name) };
         if !wanted {
             continue;
         }
-        match member(&folder, name, mib * MIB, made) {
+        match member(name, mib * MIB, made) {
             Ok(member) => members.push(member),
             Err(error) => left_out(name, &error),
         }
@@ -80,18 +75,46 @@ pub fn corpus(
     Ok(members)
 }
 
+/// The member called `name`; none, which standard error tells, if it can't be made here.
+pub fn one(name: &str) -> Option<Member> {
+    let mut left_out = |name: &str, why: &io::Error| eprintln!("{name} is left out: {why}");
+    let made = corpus(&[name.to_owned()], &mut left_out);
+    made.inspect_err(|error| eprintln!("{name} is left out: {error}")).ok()?.pop()
+}
+
+/// The file `name` beside the corpus, which `make` makes if it isn't there yet.
+///
+/// # Errors
+///
+/// If it can't be made.
+pub fn kept(name: &str, make: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<PathBuf> {
+    let folder = folder()?;
+    let path = folder.join(name);
+    if !path.exists() {
+        let part = folder.join(format!("{name}.part"));
+        make(&part).inspect_err(|_| drop(fs::remove_file(&part)))?;
+        fs::rename(&part, &path)?;
+    }
+    Ok(path)
+}
+
 /// The names of all members.
 pub fn names() -> impl Iterator<Item = &'static str> {
     MEMBERS.iter().map(|&(name, ..)| name)
 }
 
-fn member(folder: &Path, name: &'static str, size: u64, made: &Made) -> io::Result<Member> {
-    let path = folder.join(name);
-    if !path.exists() {
-        let part = folder.join(format!("{name}.part"));
-        make(&part, size, made).inspect_err(|_| drop(fs::remove_file(&part)))?;
-        fs::rename(&part, &path)?;
-    }
+/// Where all of it is kept.
+fn folder() -> io::Result<PathBuf> {
+    let chosen = std::env::var_os("BOOT_BENCH_DIR").map(PathBuf::from);
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
+    let target = || std::env::var_os("CARGO_TARGET_DIR").map_or_else(beside, PathBuf::from);
+    let folder = chosen.unwrap_or_else(|| target().join("corpus"));
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+fn member(name: &'static str, size: u64, made: &Made) -> io::Result<Member> {
+    let path = kept(name, |part| make(part, size, made))?;
     let size = fs::metadata(&path)?.len();
     Ok(Member { name, path, size })
 }

@@ -7,12 +7,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use boot_format::Name;
+use boot_format::wire::BLOCK;
+use boot_image::Contents;
 use boot_image::pack::{PackOptions, Packed, pack};
 
 /// Bytes in a MiB.
 pub const MIB: u64 = 1 << 20;
 
 /// A folder with raw images, which goes when this is dropped.
+#[derive(Debug)]
 pub struct Images {
     folder: tempfile::TempDir,
 }
@@ -215,6 +218,13 @@ pub fn warm(path: &Path) {
     }
 }
 
+/// The most memory that this process has had so far, in KiB, as Linux says.
+pub fn peak_memory() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
 /// Words as they come, which compress about as well as files do.
 pub fn text(length: usize) -> Vec<u8> {
     let mut random = fastrand::Rng::with_seed(7);
@@ -230,6 +240,21 @@ pub fn text(length: usize) -> Vec<u8> {
     }
     bytes.truncate(length);
     bytes
+}
+
+/// The contents of an image of `size` bytes, no two blocks of which are the same.
+///
+/// # Panics
+///
+/// If there is no memory for it.
+pub fn contents(size: usize) -> Contents {
+    let fill = |bytes: &mut [u8]| {
+        for (block, number) in bytes.chunks_exact_mut(BLOCK).zip(0_u64..) {
+            block.fill(number as u8);
+            block[..8].copy_from_slice(&number.to_le_bytes());
+        }
+    };
+    Contents::build(size, size as u64, "", "rpool", fill).expect("there is memory")
 }
 
 #[cfg(test)]

@@ -1,5 +1,10 @@
 //! What the benches share.
 
+#[cfg(target_os = "linux")]
+pub mod boots;
+pub mod called;
+#[cfg(target_os = "linux")]
+pub mod cores;
 pub mod corpus;
 #[cfg(target_os = "linux")]
 pub mod feed;
@@ -9,4 +14,7 @@ pub mod naive;
 #[cfg(target_os = "linux")]
 pub mod naive_server;
 pub mod peer;
-pub mod rack;
+#[cfg(target_os = "linux")]
+pub mod sending;
+pub mod served;
+pub mod stats;

@@ -49,6 +49,7 @@ pub use self::check::check;
 use self::confine::Confined;
 use self::control::{Ask, Control};
 use self::counts::Counts;
+pub use self::events::log_lines;
 use self::events::{Event, Events, Names, What};
 use self::link_names::LinkName;
 use self::links::{Ending, Opened};

@@ -1,13 +1,15 @@
 //! Fixed pieces of work, whose instructions `scripts/bench-guard` counts.
 //!
 //! `guard` lists their names; `guard NAME` does one, and prints how many units it was and how often
-//! it allocated memory. Only what happens inside [`measured`] is counted, so that preparations cost
+//! it allocated memory. `guard virtual` prints what racks in virtual time come to. Only what happens inside [`measured`] is counted, so that preparations cost
 //! nothing.
 
 mod image;
 #[cfg(target_os = "linux")]
 mod link;
+mod log;
 mod server;
+mod simulated;
 mod wire;
 
 use std::alloc::System;
@@ -30,7 +32,7 @@ fn works() -> impl Iterator<Item = &'static (&'static str, Work)> {
     let works = wire::WORKS.iter().chain(server::WORKS).chain(image::WORKS);
     #[cfg(target_os = "linux")]
     let works = works.chain(link::WORKS);
-    works
+    works.chain(log::WORKS)
 }
 
 fn main() -> ExitCode {
@@ -38,6 +40,10 @@ fn main() -> ExitCode {
         works().for_each(|(name, _)| println!("{name}"));
         return ExitCode::SUCCESS;
     };
+    if name == "virtual" {
+        simulated::print();
+        return ExitCode::SUCCESS;
+    }
     let Some((_, work)) = works().find(|work| work.0 == name) else {
         eprintln!("guard: there is no work {name:?}");
         return ExitCode::FAILURE;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use boot_benches::rack::{Call, Rack, hello};
+use boot_benches::served::{Call, ServedSleds, hello};
 use boot_format::wire::{BLOCK, FrameType, Head, SLOTS, emit_read};
 use boot_netboot::server::{Config, Serve};
 
@@ -11,10 +11,10 @@ use crate::{Work, measure};
 pub(crate) const WORKS: &[(&str, Work)] = &[
     // A frame that the server sends, all told: its share of the READ that asks for it, the
     // scheduler, the counting, and the descriptor that a link is handed.
-    ("server-frame-1-sled", || frames(Rack::new(1))),
-    ("server-frame-8-sleds", || frames(Rack::new(8))),
-    ("server-frame-64-sleds", || frames(Rack::new(64))),
-    ("server-frame-512-sleds", || frames(Rack::new(512))),
+    ("server-frame-1-sled", || frames(ServedSleds::new(1))),
+    ("server-frame-8-sleds", || frames(ServedSleds::new(8))),
+    ("server-frame-64-sleds", || frames(ServedSleds::new(64))),
+    ("server-frame-512-sleds", || frames(ServedSleds::new(512))),
     ("handle-read-1-sled", || reads(1, 0)),
     ("handle-read-8-sleds", || reads(8, 0)),
     ("handle-read-64-sleds", || reads(64, 0)),
@@ -24,9 +24,11 @@ pub(crate) const WORKS: &[(&str, Work)] = &[
     ("transmit-64-sleds", || transmit(64)),
     ("transmit-512-sleds", || transmit(512)),
     // A batch goes to a group once, however many read it.
-    ("group-frame-64-sleds", || frames(Rack::together(64))),
+    ("group-frame-64-sleds", || frames(ServedSleds::together(64))),
     // READs that name lost frames: what recovery and pacing learn from.
     ("handle-lossy-read-64-sleds", || reads(64, 3)),
+    // What is sent meanwhile, again and paced.
+    ("transmit-lossy-64-sleds", transmit_lossy),
     ("retransmit-64-sleds", retransmit),
     ("hello-64-sleds", hellos_of_sleds),
     ("finish-and-hello-64-sleds", boots),
@@ -38,24 +40,32 @@ pub(crate) const WORKS: &[(&str, Work)] = &[
 const FRAMES: u64 = 512 * SLOTS as u64;
 
 /// A rack whose server has found how fast the link is.
-fn warm(mut rack: Rack) -> Rack {
+fn warm(mut rack: ServedSleds) -> ServedSleds {
     rack.serve(2 * FRAMES);
     rack
 }
 
-fn frames(rack: Rack) -> u64 {
+fn frames(rack: ServedSleds) -> u64 {
     warm(rack).serve_through(FRAMES, |_, call| measure(call));
     FRAMES
 }
 
 fn reads(sleds: u16, lacking: usize) -> u64 {
-    let mut rack = warm(Rack::new(sleds));
+    let mut rack = warm(ServedSleds::new(sleds));
     rack.lacking = lacking;
     rack.serve_through(FRAMES, only(Call::Handle))
 }
 
 fn transmit(sleds: u16) -> u64 {
-    warm(Rack::new(sleds)).serve_through(FRAMES, only(Call::Transmit));
+    warm(ServedSleds::new(sleds)).serve_through(FRAMES, only(Call::Transmit));
+    FRAMES
+}
+
+/// Each sled lacks frames of every batch, and the server slows down.
+fn transmit_lossy() -> u64 {
+    let mut rack = warm(ServedSleds::new(64));
+    rack.lacking = 3;
+    rack.serve_through(FRAMES, only(Call::Transmit));
     FRAMES
 }
 
@@ -67,7 +77,7 @@ fn only(wanted: Call) -> impl FnMut(Call, &mut dyn FnMut()) {
 /// All sleds fall silent: each time that the server looks after them.
 fn retransmit() -> u64 {
     const TIMES: u64 = 2000;
-    let mut rack = warm(Rack::new(64));
+    let mut rack = warm(ServedSleds::new(64));
     let mut sent = 0;
     measure(|| {
         for _ in 0..TIMES {
@@ -81,8 +91,8 @@ fn retransmit() -> u64 {
 /// Each sled asks for an OFFER again, and gets it.
 fn hellos_of_sleds() -> u64 {
     const ROUNDS: u64 = 64;
-    let mut rack = Rack::new(64);
-    let hellos: Vec<_> = (0..64).map(|sled| hello(Rack::address(1, sled))).collect();
+    let mut rack = ServedSleds::new(64);
+    let hellos: Vec<_> = (0..64).map(|sled| hello(ServedSleds::address(1, sled))).collect();
     let mut offers = 0;
     for _ in 0..ROUNDS {
         // As often as a sled says HELLO.
@@ -101,11 +111,11 @@ fn hellos_of_sleds() -> u64 {
 /// Each sled has booted, and starts over.
 fn boots() -> u64 {
     const ROUNDS: u64 = 32;
-    let mut rack = Rack::new(64);
+    let mut rack = ServedSleds::new(64);
     let frames: Vec<_> = (0..64)
         .map(|sled| {
-            let address = Rack::address(1, sled);
-            let finished = Head::new(Rack::SERVER, address, FrameType::Finished, 0);
+            let address = ServedSleds::address(1, sled);
+            let finished = Head::new(ServedSleds::SERVER, address, FrameType::Finished, 0);
             [finished.as_bytes().to_vec(), hello(address)]
         })
         .collect();
@@ -122,14 +132,14 @@ fn boots() -> u64 {
 }
 
 /// A rack whose table is full of sleds that are being served.
-fn full() -> Rack {
-    let config = Config::new(Rack::SERVER, Serve::All);
-    warm(Rack::with(64, Config { max_sessions: 64, ..config }))
+fn full() -> ServedSleds {
+    let config = Config::new(ServedSleds::SERVER, Serve::All);
+    warm(ServedSleds::with(64, Config { max_sessions: 64, ..config }))
 }
 
 /// Stations of ever new addresses say HELLO.
 fn strangers_hello() -> u64 {
-    strangers(|number| hello(Rack::address(2, number)))
+    strangers(|number| hello(ServedSleds::address(2, number)))
 }
 
 /// Stations with ever new addresses ask for images that they were not offered.
@@ -137,8 +147,8 @@ fn strangers_read() -> u64 {
     let offsets = std::array::from_fn(|slot| (slot * BLOCK) as u64);
     let body = emit_read(SLOTS as u64, &offsets);
     strangers(|number| {
-        let address = Rack::address(2, number);
-        let head = Head::new(Rack::SERVER, address, FrameType::Read, body.len());
+        let address = ServedSleds::address(2, number);
+        let head = Head::new(ServedSleds::SERVER, address, FrameType::Read, body.len());
         [head.as_bytes(), &body].concat()
     })
 }

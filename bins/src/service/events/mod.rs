@@ -106,6 +106,18 @@ pub(crate) enum What {
     Lost(u64),
 }
 
+/// What the log has, as text and as JSON, for what happened to a sled on `link` at `time`: what
+/// each such event costs the thread that writes the log, but for the writing.
+pub fn log_lines(
+    link: &str,
+    time: SystemTime,
+    event: &boot_netboot::server::Event,
+) -> Option<(String, String)> {
+    let what = What::Sled(event.kind);
+    let event = Event { time, link: Some(link.into()), sled: Some(event.sled), name: None, what };
+    Some((text::line(&event, true)?, record(&event)?.line()))
+}
+
 /// The state of one worker.
 #[derive(Clone, Debug)]
 pub(crate) struct Standing {

@@ -11,7 +11,7 @@ use boot_netboot::station::Station;
 use boot_netboot::time::Instant;
 
 /// A server, and sleds that read the same image, forever.
-pub struct Rack {
+pub struct ServedSleds {
     server: Server,
     now: Instant,
     batch: Batch,
@@ -39,7 +39,7 @@ pub enum Call {
     Transmit,
 }
 
-impl Rack {
+impl ServedSleds {
     /// The server's address.
     pub const SERVER: MacAddr = MacAddr::new([2, 0, 0, 0, 0, 1]);
     const SIZE: usize = 16 << 20;
@@ -144,7 +144,7 @@ impl Rack {
 
     /// A sled makes its next READ.
     fn prepare(&mut self, sled: usize) {
-        const BLOCKS: usize = Rack::SIZE / BLOCK;
+        const BLOCKS: usize = ServedSleds::SIZE / BLOCK;
         // From frame to answer, for sleds that print nothing.
         self.now += Duration::from_micros(50) / self.sleds.len() as u32;
         let sled = &mut self.sleds[sled];

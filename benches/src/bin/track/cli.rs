@@ -1,0 +1,120 @@
+//! The command line.
+
+mod chart;
+mod compare;
+mod complexity;
+mod entry;
+mod floors;
+mod history;
+mod machine;
+mod plot;
+mod subjects;
+mod table;
+mod write;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+
+use self::entry::Entry;
+use self::history::History;
+use self::subjects::{Extent, Subjects};
+
+/// Measures this project beside its peers and floors, by turns, and keeps a history of it.
+///
+/// Without an option it measures, says what it found, and appends a line of JSON to the history.
+/// What sends frames takes root, and is left out without.
+#[derive(Debug, Parser)]
+#[command(about, long_about)]
+struct Args {
+    /// Measure small inputs in few rounds, in less than a minute.
+    #[arg(long)]
+    quick: bool,
+    /// Rounds to measure; 9 unless it is quick, which takes 5.
+    #[arg(long, value_name = "N")]
+    rounds: Option<usize>,
+    /// Fail unless every ratio keeps to its floor.
+    #[arg(long)]
+    check: bool,
+    /// The history, one line of JSON for each time.
+    #[arg(long, value_name = "FILE", default_value = "target/track/history.jsonl")]
+    history: PathBuf,
+    /// Print the tables of README and docs/performance.md, from the history's newest line that has
+    /// everything.
+    #[arg(long, group = "what")]
+    table: bool,
+    /// Put those tables into README and docs/performance.md.
+    #[arg(long, group = "what")]
+    write: bool,
+    /// Draw the history as target/track/history.svg.
+    #[arg(long, group = "what")]
+    plot: bool,
+    /// Build two commits and judge them side by side on this machine; fail if B is slower.
+    #[arg(long, group = "what", num_args = 2, value_names = ["A", "B"])]
+    compare: Option<Vec<String>>,
+    /// Measure how costs grow with sleds and sizes, and draw that for docs/performance.md.
+    #[arg(long, group = "what")]
+    complexity: bool,
+    /// One round of figures, as JSON: for `--compare`.
+    #[arg(long, group = "what", hide = true)]
+    round: bool,
+    /// The peak memory of one piece of work, in KiB: for `--complexity`.
+    #[arg(long, group = "what", hide = true, num_args = 2)]
+    peak: Option<Vec<String>>,
+}
+
+pub(crate) fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("track: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Does what is asked. Returns whether nothing is slower than it may be.
+fn run(args: &Args) -> anyhow::Result<bool> {
+    let history = History::new(&args.history);
+    let extent = if args.quick { Extent::Quick } else { Extent::Full };
+    if args.table {
+        write::print(&history.newest_whole()?);
+    } else if args.write {
+        write::write(&history.newest_whole()?)?;
+    } else if args.plot {
+        plot::draw(&history.read()?, &history.beside("history.svg"))?;
+    } else if let Some([one, other]) = args.compare.as_deref() {
+        return compare::compare(one, other, args.rounds);
+    } else if args.complexity {
+        complexity::draw()?;
+    } else if args.round {
+        let round = Subjects::new(extent)?.round(0);
+        println!("{}", serde_json::to_string(&round)?);
+    } else if let Some([work, amount]) = args.peak.as_deref() {
+        complexity::peak(work, amount.parse().context("how much")?)?;
+    } else {
+        let entry = measure(extent, args.rounds)?;
+        history.append(&entry)?;
+        println!("appended to {}", args.history.display());
+        return Ok(!args.check | floors::hold(&entry));
+    }
+    Ok(true)
+}
+
+/// Measures everything, round by round.
+fn measure(extent: Extent, rounds: Option<usize>) -> anyhow::Result<Entry> {
+    let subjects = Subjects::new(extent)?;
+    let rounds = rounds.unwrap_or(extent.rounds()).max(1);
+    let measured: Vec<_> = (0..rounds)
+        .map(|round| {
+            eprintln!("round {} of {rounds}", round + 1);
+            subjects.round(round)
+        })
+        .collect();
+    let entry = Entry::new(extent, &measured, subjects.left_out)?;
+    entry.print();
+    Ok(entry)
+}
