@@ -77,6 +77,7 @@ pub(crate) enum What {
     /// To an image file.
     Image(Box<ImageEvent>),
     /// To what is fetched.
+    #[cfg_attr(not(feature = "fetch"), expect(dead_code, reason = "nothing is fetched"))]
     Fetch(Box<FetchEvent>),
     /// The configuration was read again.
     Config(ConfigEvent),
