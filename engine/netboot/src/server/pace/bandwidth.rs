@@ -1,12 +1,12 @@
-//! What a path carries, measured.
+//! The measured bandwidth of a path.
 
-/// The bottleneck bandwidth in frames per second, as BBR estimates it (draft-ietf-ccwg-bbr,
-/// section 5.5): the largest delivery rate of late.
+/// The bottleneck bandwidth in frames per second, as BBR estimates it (draft-ietf-ccwg-bbr, section
+/// 5.5): the largest recent delivery rate.
 ///
 /// A sample is taken from a batch that lost no frame: all frames that went out between its first
-/// and its last one have passed the bottleneck when it is answered. An answer that is late makes a
-/// sample small, which the maximum ignores; and a path that drops even 2% of what it is sent
-/// leaves no batch of 128 whole, so no sample is too large by more.
+/// and its last have passed the bottleneck when it is answered. A late answer makes a sample small,
+/// which the maximum ignores; and a path that drops even 2% of its frames leaves no batch of 128
+/// whole, so no sample is too large by more than that.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Bandwidth {
     /// The largest sample of this window and of the one before.
@@ -16,8 +16,8 @@ pub(super) struct Bandwidth {
 }
 
 impl Bandwidth {
-    /// Samples of a window: two or three batches of each of 32 sleds, and BBR's two windows make
-    /// up for less than its ten round trips each.
+    /// Samples per window: four batches of each of 32 sleds. BBR's windows last ten round trips;
+    /// two of these together are a little less.
     const WINDOW: u32 = 128;
 
     /// Frames per second; zero while nothing has been measured.
@@ -25,8 +25,9 @@ impl Bandwidth {
         self.largest[0].max(self.largest[1])
     }
 
-    /// A batch was delivered at `rate`. If it was not sent at the pace that was allowed
-    /// (application-limited in BBR's words), that counts only if it is more than is known.
+    /// A batch was delivered at `rate`. If it was not sent at the allowed pace
+    /// (application-limited, in BBR's words), the sample counts only if it is larger than the
+    /// estimate.
     pub(super) fn add(&mut self, rate: f64, at_pace: bool) {
         if !at_pace && rate <= self.get() {
             return;

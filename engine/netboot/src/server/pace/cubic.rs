@@ -1,17 +1,17 @@
-//! How a rate is raised again that was too high.
+//! How a rate rises again after it was too high.
 
 use std::time::Duration;
 
 use crate::time::Instant;
 
-/// CUBIC (RFC 9438, section 4.2), applied to a rate: it nears the rate that was too high ever more
-/// slowly, and then leaves it behind ever faster.
+/// CUBIC (RFC 9438, section 4.2), applied to a rate: it approaches the rate that was too high ever
+/// more slowly, then exceeds it ever faster.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Cubic {
     /// The rate that was too high: W_max.
     pub(super) high: f64,
     begun: Instant,
-    /// The time until it is reached again: K.
+    /// The time until that rate is reached again: K.
     period: Duration,
 }
 
@@ -19,21 +19,21 @@ impl Cubic {
     /// The share of the rate at which it begins. RFC 9438 begins at 0.7, so as to drain the
     /// queue; here [`super::Pacer::BETA`] has done that.
     const LOW: f64 = 0.93;
-    /// The first period. RFC 9438's K follows from a window; a rate has none. Twice as long each
-    /// time that the same rate is found to be too high.
+    /// The first period; it doubles each time the same rate is found too high. RFC 9438's K follows
+    /// from a window, which a rate lacks.
     const SHORTEST: Duration = Duration::from_secs(1);
     const LONGEST: Duration = Duration::from_secs(8);
-    /// Rates are the same that differ by no more.
+    /// Rates that differ by less count as the same.
     const SAME: f64 = 0.1;
 
-    /// `high` was too high, as `before` may already have been.
+    /// A cubic for the rate `high`, which was too high; `before` is the last one, if any.
     pub(super) fn new(now: Instant, high: f64, before: Option<Self>) -> Self {
         let same = |before: &Self| (high / before.high - 1.0).abs() < Self::SAME;
         let period = before.filter(same).map_or(Self::SHORTEST, |before| 2 * before.period);
         Self { high, begun: now, period: period.min(Self::LONGEST) }
     }
 
-    /// The same, from `now` on.
+    /// The same cubic, started at `now`.
     pub(super) fn begin(self, now: Instant) -> Self {
         Self { begun: now, ..self }
     }

@@ -1,8 +1,8 @@
 //! How fast frames may go out: see `docs/recovery.md`, "Pacing".
 //!
-//! A full queue gives no sign before it drops, and how late an answer is says more about the
-//! machines than about the queues between them. So only losses change the rate: a path that loses
-//! nothing is never slowed.
+//! A full queue gives no sign before it drops, and a late answer says more about the machines than
+//! about the queues between them. So only losses change the rate: a path that loses nothing is
+//! never slowed.
 
 mod bandwidth;
 mod cubic;
@@ -19,7 +19,7 @@ use crate::time::Instant;
 /// How fast DATA frames may go out on a link.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Pace {
-    /// As fast as the path carries them, which is found out.
+    /// As fast as the path carries them, which is measured.
     #[default]
     Auto,
     /// The same, but never more than this many frames per second, or than [`Pace::LEAST`] if
@@ -34,28 +34,28 @@ impl Pace {
     pub const LEAST: f64 = 1_200.0;
 }
 
-/// The pace of all frames on one link, or of those to one sled.
+/// The pacer of all frames on one link, or of those to one sled.
 #[derive(Debug)]
 pub(super) struct Pacer {
     /// Whether answers change the rate.
     learns: bool,
     state: State,
-    /// Frames per second; infinite while there is no limit.
+    /// Frames per second; infinite while unlimited.
     rate: f64,
-    /// The most frames per second that are wanted.
+    /// The configured limit in frames per second.
     ceiling: f64,
     /// When the next frames may go.
     next: Instant,
-    /// Whether there was nothing to send.
+    /// Whether the sender was idle.
     resting: bool,
     bandwidth: Bandwidth,
-    /// The rate was changed last at this moment: what was begun before says nothing about it.
+    /// When the rate last changed: batches begun before say nothing about it.
     changed: Instant,
-    /// Batches begun since then that were answered, and a bit for each of the last eight of them,
-    /// set if it had lost a frame.
+    /// How many batches begun since were answered, and one bit for each of the last eight, set if
+    /// it had lost a frame.
     answers: u32,
     losses: u8,
-    /// Answers for which losses are taken for chance, and trials that showed that they are.
+    /// Answers for which losses still count as chance, and the trials that showed them to be.
     spared: u32,
     vain: u32,
 }
@@ -64,45 +64,44 @@ pub(super) struct Pacer {
 enum State {
     /// Slow start (RFC 5681, section 3.1): the rate doubles with each round trip.
     SlowStart,
-    /// Nothing has been lost at any rate: there is no limit.
+    /// Nothing was lost at any rate, so there is no limit.
     Open,
-    /// Frames were lost: no more is sent than a little more than is delivered.
+    /// Frames were lost: the rate is held a little above the delivery rate.
     Delivered,
-    /// Even so most batches lose frames: whether they do at a lower rate.
+    /// Most batches still lose frames: tries whether they do at a lower rate.
     Trial(Cubic),
-    /// They did not.
+    /// They did not: CUBIC raises the rate again.
     Cubic(Cubic),
 }
 
 impl Pacer {
-    /// Faster than any link that is known: no limit.
+    /// Faster than any link: no limit.
     const LIMIT: f64 = 4e6;
     /// No rate is lower.
     const FLOOR: f64 = Pace::LEAST;
-    /// The first rate: half of what a link of 1 Gbit/s carries.
+    /// The first rate: half that of a link of 1 Gbit/s.
     const START: f64 = 60_000.0;
-    /// BBR's gain to probe for more bandwidth (draft-ietf-ccwg-bbr, section 5.6.1): where one
-    /// batch is on its way at a time, it fills a queue of 26 frames and no more.
+    /// BBR's gain to probe for more bandwidth (draft-ietf-ccwg-bbr, section 5.6.1): with one batch
+    /// in flight, it fills a queue of 26 frames at most.
     const PROBE: f64 = 1.25;
-    /// The rate of a trial, as CUBIC lowers it (RFC 9438, section 4.6): low enough to drain a
-    /// queue that is full.
+    /// The factor of a trial, CUBIC's (RFC 9438, section 4.6): low enough to drain a full queue.
     const BETA: f64 = 0.7;
-    /// The same while it is not known what is carried: from half a gigabit per second to less than
-    /// a hundred megabits.
+    /// The factor while the delivery rate is unknown: from half a gigabit per second to under a
+    /// hundred megabits.
     const BLIND: f64 = 0.125;
     /// Lossy batches among the last eight that limit the rate.
     const LOSSY: u32 = 2;
-    /// The same at the start if there is only one sled: chance may spoil its first batches.
+    /// The same at the start with a single sled, whose first batches chance may spoil.
     const LOSSY_ALONE: u32 = 4;
     /// Lossy batches among the last eight that call for a trial.
     const BAD: u32 = 7;
-    /// Answers for which losses are taken for chance after the first trial in vain; four times as
-    /// many after each further one.
+    /// Answers for which losses count as chance after the first vain trial; four times as many
+    /// after each further one.
     const SPARED: u32 = 64;
-    /// Frames that may go out at once.
+    /// The burst, in frames.
     const BURST: f64 = 8.0;
-    /// And what a caller who comes late may make up for: three times what a sleep of the kernel is
-    /// late by (50 us of timer slack, prctl(2)), but no more than a quarter of a batch.
+    /// How much lateness of the caller the bucket makes up for: four times what a sleep of the
+    /// kernel is late by (50 us of timer slack, prctl(2)), but no more than a quarter of a batch.
     const LATE: Duration = Duration::from_micros(200);
     const MOST_LATE: f64 = 32.0;
 
@@ -159,17 +158,17 @@ impl Pacer {
         self.next
     }
 
-    /// Whether the path carries all that can be sent, as far as is known.
+    /// Whether the path carries everything that can be sent, as far as is known.
     pub(super) fn is_open(&self) -> bool {
         self.state == State::Open
     }
 
-    /// Whether answers make a difference.
+    /// Whether answers change the rate.
     pub(super) fn learns(&self) -> bool {
         self.learns
     }
 
-    /// There is nothing to send, so that a late caller has missed nothing.
+    /// The sender is idle, so a late caller has missed nothing.
     pub(super) fn rest(&mut self) {
         self.resting = true;
     }
@@ -179,7 +178,7 @@ impl Pacer {
         if self.rate.is_infinite() {
             return;
         }
-        // A fifth of what `Duration::from_secs_f64` takes, which is for any number of seconds.
+        // A fifth of the cost of `Duration::from_secs_f64`, which handles any number of seconds.
         let time = |frames: f64| Duration::from_nanos((frames / self.rate * 1e9 + 0.5) as u64);
         let mut slack = time(Self::BURST);
         if !std::mem::take(&mut self.resting) {
@@ -221,7 +220,7 @@ impl Pacer {
         self.bandwidth.add(passed / time, at_pace);
     }
 
-    /// No rate has been too high yet.
+    /// Slow start: no rate has been too high yet.
     fn start(&mut self, now: Instant, answer: &Answer) {
         let known = self.bandwidth.get() > 0.0;
         let most = if known || !answer.alone { Self::LOSSY } else { Self::LOSSY_ALONE };
@@ -240,14 +239,14 @@ impl Pacer {
         }
     }
 
-    /// Whether the lower rate loses less.
+    /// Ends a trial: whether the lower rate loses less.
     fn judge(&mut self, now: Instant, cubic: Cubic) {
         let blind = self.rate < 0.5 * cubic.high;
         // A queue that is full at first takes a few batches to drain.
         let (answers, most) = if blind { (4, 1) } else { (8, 3) };
         let lossy = self.losses.count_ones() > most;
         if lossy && (blind || self.answers >= answers) {
-            // It does not: the path carries what was thought, and losses are chance.
+            // It does not: the path carries the old rate, and losses are chance.
             if self.bandwidth.get() < 0.5 * cubic.high {
                 self.bandwidth.assume(cubic.high);
             }
@@ -263,7 +262,7 @@ impl Pacer {
         }
     }
 
-    /// Whether enough batches lose frames that a lower rate ought to be tried.
+    /// Whether enough batches lose frames to try a lower rate.
     fn is_bad(&self) -> bool {
         self.spared == 0 && self.losses.count_ones() >= Self::BAD
     }
@@ -284,7 +283,7 @@ impl Pacer {
         self.limit(rate);
     }
 
-    /// Never more than a little more than what was delivered, once frames have been lost.
+    /// Sets the rate, at most a little above the delivery rate once frames have been lost.
     fn limit(&mut self, rate: f64) {
         let started = matches!(self.state, State::SlowStart | State::Open | State::Trial(_));
         let most = if started { rate } else { Self::PROBE * self.bandwidth.get() };

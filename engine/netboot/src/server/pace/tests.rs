@@ -1,7 +1,7 @@
 use super::*;
 
-/// A path that carries so many frames per second, drops what comes faster, and loses so many
-/// batches by chance.
+/// A path that carries `carries` frames per second, drops the excess, and loses some batches by
+/// chance.
 struct Path {
     carries: f64,
     chance: f64,
@@ -18,7 +18,7 @@ impl Path {
         Self { carries, chance: 0.0, answer: Duration::from_micros(20), random }
     }
 
-    /// Sends batches at the pacer's pace for so long, one after another, and returns how many
+    /// Sends batches at the pacer's pace, one after another, for `time`, and returns how many
     /// frames went out.
     fn run(&mut self, pacer: &mut Pacer, now: &mut Instant, time: Duration) -> u64 {
         let end = *now + time;
@@ -36,7 +36,7 @@ impl Path {
             let lost = (rate / self.carries - 1.0).clamp(0.0, 8.0);
             let lossy = lost > 0.01 || self.random.f64() < self.chance;
             let answer = Answer { first, last: *now, passed: Self::BATCH, lossy, alone: false };
-            // What is lost takes its time to repair, and nothing arrives faster than it is carried.
+            // Losses take time to repair, and nothing arrives faster than the path carries it.
             let arrived = first + Duration::from_secs_f64(frames * (1.0 + lost) / self.carries);
             *now = (*now).max(arrived) + self.answer.mul_f64(self.random.f64());
             pacer.answered(*now, &answer);
@@ -112,7 +112,7 @@ fn without_a_limit_nothing_is_ever_held_back() {
 #[test]
 fn a_loss_or_two_limit_the_rate_to_a_little_more_than_is_delivered() {
     let (mut pacer, mut now) = (Pacer::of_link(Pace::Auto), Instant::ZERO);
-    // The path holds what comes too fast, so nothing is dropped: the answers tell of its rate.
+    // The path queues the excess, so nothing is dropped: the answers show its rate.
     for lossy in [false, false, false, false, true, true] {
         let first = now;
         now += Duration::from_millis(2);

@@ -1,14 +1,14 @@
-//! How often an answer takes longer than it already has.
+//! The distribution of a sled's answer times.
 
 use std::time::Duration;
 
 /// The tail of a sled's answer times: from a batch's last frame to the next READ.
 ///
-/// A histogram of what was seen, and one answer more that is spread over a Pareto tail: so what
-/// was never seen stays possible, the less the more was seen.
+/// A histogram of observed answers, plus one more that is spread over a Pareto tail: longer answers
+/// than any observed stay possible, the less so the more were observed.
 #[derive(Clone, Debug)]
 pub(super) struct Answers {
-    /// How many fell into each half octave.
+    /// Answers per half octave.
     seen: [f32; Self::BUCKETS],
     count: f32,
 }
@@ -16,14 +16,14 @@ pub(super) struct Answers {
 impl Answers {
     /// Half octaves from a microsecond to a second, the sled's own timer.
     const BUCKETS: usize = 40;
-    /// The median of measured answers (netboot protocol, "What a sled does": 44 us, 51 us on a
-    /// busy machine). An answer takes longer than t with odds of this to t until more is known:
-    /// the measured tails fall faster, with exponents of 1.2 and 1.9.
+    /// The median of measured answers (netboot protocol, "What a sled does": 44 us, 51 us on a busy
+    /// machine). Until more is known, an answer takes longer than t with odds of this to t: the
+    /// measured tails fall faster, with exponents of 1.2 and 1.9.
     pub(super) const TYPICAL: Duration = Duration::from_micros(50);
-    /// Answers that are remembered in full: those of a boot of 64 MiB.
+    /// Answers remembered at full weight: those of a boot of 64 MiB.
     const MEMORY: f32 = 512.0;
 
-    /// Takes in an answer that took this long, as so much of one.
+    /// Adds an answer with a weight of up to 1.
     pub(super) fn add(&mut self, time: Duration, weight: f64) {
         if self.count >= Self::MEMORY {
             self.seen.iter_mut().for_each(|seen| *seen /= 2.0);
@@ -33,13 +33,13 @@ impl Answers {
         self.count += weight as f32;
     }
 
-    /// After how long no more than this share of the answers is still to come.
+    /// The time after which at most this share of the answers is still to come.
     pub(super) fn tail(&self, share: f64) -> Duration {
         let typical = Self::TYPICAL.as_secs_f64();
         let wanted = share * f64::from(self.count + 1.0);
         let mut above = f64::from(self.count);
         for (index, &seen) in self.seen.iter().enumerate() {
-            // Sums of floats: what is left over may be a little more or less than nothing.
+            // Float sums: the remainder may differ slightly from zero.
             let spare = wanted - above.max(0.0);
             if spare > 0.0 {
                 let time = Duration::from_secs_f64((typical / spare).min(Self::NEVER));
@@ -55,12 +55,12 @@ impl Answers {
     /// Seconds: longer than any wait.
     const NEVER: f64 = 1e3;
 
-    /// What half of the answers take at most.
+    /// The median answer time.
     pub(super) fn median(&self) -> Duration {
         if self.count < 1.0 { Self::TYPICAL } else { self.tail(0.5) }
     }
 
-    /// What every answer takes at least; nothing while none has come.
+    /// The least answer time; zero while there is none.
     pub(super) fn least(&self) -> Duration {
         let first = self.seen.iter().position(|&seen| seen > 0.0);
         first.map_or(Duration::ZERO, lower_edge)

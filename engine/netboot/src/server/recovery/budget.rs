@@ -2,7 +2,7 @@
 
 /// A token bucket: a token for each retransmit of one boot.
 ///
-/// It starts with what a boot that loses nothing can bear, and is filled by proof of loss alone.
+/// It starts with what a lossless boot can bear, and only proof of loss fills it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Budget {
     tokens: f64,
@@ -11,11 +11,12 @@ pub(super) struct Budget {
 impl Budget {
     /// Frames of a batch.
     const BATCH: f64 = boot_format::wire::SLOTS as f64;
-    /// Until there is proof of loss, one frame in a thousand may be retransmitted.
+    /// Without proof of loss, one frame in a thousand may be retransmitted.
     const SHARE: u64 = 1000;
-    /// What a lossy batch explains: all of it once, and once more for retransmits that are lost.
+    /// What one lossy batch explains: a retransmit of all its frames, and a second one for lost
+    /// retransmits.
     const EXPLAINED: f64 = 2.0 * Self::BATCH;
-    /// What a sled that dies in the middle can draw at most.
+    /// The most that a sled that dies in mid-boot can draw.
     const MOST: f64 = 8.0 * Self::BATCH;
 
     /// For a boot of this many frames.
@@ -32,7 +33,7 @@ impl Budget {
         left
     }
 
-    /// A batch goes out, or has been answered, that has lost a frame with this probability.
+    /// Adds tokens for a batch that has lost a frame with this probability.
     pub(super) fn earn(&mut self, lost: f64) {
         let tokens = (self.tokens + lost * Self::EXPLAINED).min(Self::MOST);
         self.tokens = self.tokens.max(tokens);

@@ -2,9 +2,9 @@
 
 /// The share of batches that lost a frame: of one sled, or of a link and kept from boot to boot.
 ///
-/// A batch counts as lost in proportion to the odds that it was: a READ that names what was sent
-/// is certain, an answer without retransmits is certain the other way, and an answer to
-/// retransmits counts for what [`super::Recovery::heard`] makes of it.
+/// A batch counts as lost in proportion to the odds that it was: a READ that names sent offsets is
+/// proof, an answer without retransmits is proof of no loss, and an answer after retransmits counts
+/// for what [`super::Recovery::heard`] makes of it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct BaselineLoss {
     lost: f64,
@@ -12,16 +12,16 @@ pub(crate) struct BaselineLoss {
 }
 
 impl BaselineLoss {
-    /// What is assumed before anything is known, counted as one batch: with
-    /// [`super::answers::Answers::TYPICAL`] it puts the first suspicion 50 ms after a batch, which
-    /// is how often a sled wakes by itself (netboot protocol, "What a sled does").
+    /// The prior, counted as one batch: with [`super::answers::Answers::TYPICAL`] it puts the first
+    /// suspicion 50 ms after a batch, which is how often a sled wakes by itself (netboot protocol,
+    /// "What a sled does").
     const PRIOR: f64 = 1e-3;
-    /// Batches that are remembered in full: those of a boot of 64 MiB.
+    /// Batches remembered at full weight: those of a boot of 64 MiB.
     const MEMORY: f64 = 512.0;
-    /// No link is assumed to lose more: 3.5% of its frames.
+    /// The largest assumed loss: 3.5% of frames.
     const MOST: f64 = 0.99;
 
-    /// A batch was answered that had lost a frame with this probability.
+    /// Adds a batch that had lost a frame with probability `lost`.
     pub(crate) fn add(&mut self, lost: f64) {
         if self.batches >= Self::MEMORY {
             (self.lost, self.batches) = (self.lost / 2.0, self.batches / 2.0);
@@ -46,13 +46,13 @@ impl BaselineLoss {
     }
 }
 
-/// What of a link's loss is more than was assumed before anything was known.
+/// The part of a link's loss that exceeds the prior.
 pub(super) fn proven(link: f64) -> f64 {
     (link - BaselineLoss::PRIOR).max(0.0)
 }
 
-/// How many frames a batch of `frames` has lost, if it has lost any, where a batch loses one with
-/// probability `loss` and frames are lost independently.
+/// The expected number of lost frames in a batch of `frames` that has lost any, if batches are
+/// lossy with probability `loss` and frames are lost independently.
 pub(super) fn frames_lost(loss: f64, frames: usize) -> f64 {
     let frames = frames.max(1) as f64;
     let each = 1.0 - (1.0 - loss).powf(1.0 / frames);

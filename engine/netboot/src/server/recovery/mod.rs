@@ -1,8 +1,8 @@
 //! When to send a batch again before its sled asks for it, and how fast: see `docs/recovery.md`.
 //!
 //! A sled acknowledges a batch only by asking for the next one, and asks again for what it lacks
-//! only after a second. A sled that is silent is late or has lost a frame. Its unacknowledged
-//! offsets are sent again, one by one, once loss has become the likelier of the two.
+//! only after a second. A silent sled is late, or has lost a frame. Its unacknowledged offsets are
+//! retransmitted, one by one, once loss is the likelier of the two.
 
 mod answers;
 mod budget;
@@ -27,22 +27,22 @@ pub(super) struct Recovery {
     loss: BaselineLoss,
     spacing: Spacing,
     budget: Budget,
-    /// The batch that is out and not acknowledged.
+    /// The batch in flight.
     batch: Option<Outstanding>,
     /// When the next retransmit is due.
     due: Option<Instant>,
-    /// By then the sled has dropped what was sent again before.
+    /// When the sled will have dropped earlier retransmits.
     drained: Instant,
-    /// When it asked for the batch that is out.
+    /// When it asked for the batch in flight.
     went_on: Instant,
 }
 
 /// A batch that has been sent and is not acknowledged.
 #[derive(Clone, Copy, Debug)]
 struct Outstanding {
-    /// When the last of it went out.
+    /// When its last frame went out.
     sent: Instant,
-    /// When the sled has dropped all that was sent again before, and can be expected to answer.
+    /// When the sled will have dropped earlier retransmits, and can be expected to answer.
     ready: Instant,
     frames: usize,
     /// The probability that a batch loses a frame.
@@ -51,10 +51,10 @@ struct Outstanding {
     rto: Duration,
     /// The time between retransmits.
     gap: Duration,
-    /// Rounds through the unacknowledged offsets that have been completed.
+    /// Completed rounds through the unacknowledged offsets.
     rounds: u32,
     in_round: usize,
-    /// Retransmits, and when the first and the last of them went out.
+    /// The number of retransmits, and when the first and the last went out.
     tried: u32,
     first_try: Instant,
     last_try: Instant,
@@ -63,21 +63,21 @@ struct Outstanding {
 /// What a READ reveals about the batch before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Heard {
-    /// Whether all of it had been sent, and it had not been answered.
+    /// Whether it had been sent completely and not answered before.
     pub(super) answered: bool,
-    /// How many of its frames were sent again before the sled asked.
+    /// How many of its frames were retransmitted before the sled asked.
     pub(super) tried: u32,
     /// The probability that it had lost a frame.
     pub(super) lost: f64,
 }
 
 impl Recovery {
-    /// After its last batch a sled sits still for 100 ms before FINISHED, unless it is woken: the
-    /// OFFERs for that are out after 4 ms, and this leaves them twice the time.
+    /// After its last batch a sled sits still for 100 ms before FINISHED, unless it is woken: those
+    /// OFFERs are out after 4 ms, and this allows twice that.
     const LAST_SILENCE: Duration = Duration::from_millis(10);
     /// The sled's own timer (netboot protocol): from then on it asks by itself.
     const SLED_TIMER: Duration = Duration::from_secs(1);
-    /// Retransmits that a caller who comes late may make up for at once.
+    /// The burst of retransmits after a late call.
     const LATE: u32 = 4;
 
     /// For a boot of this many frames.
@@ -94,7 +94,7 @@ impl Recovery {
         }
     }
 
-    /// The sled starts over, with a boot of this many frames: what was learnt of it stays.
+    /// The sled starts over with a boot of this many frames; its estimates stay.
     pub(super) fn restart(&mut self, frames: u64) {
         self.stop();
         self.budget = Budget::new(frames);
@@ -124,7 +124,7 @@ impl Recovery {
         });
     }
 
-    /// The batch that just went out was begun at `begun`, once others had asked for it too.
+    /// The batch that just went out began at `begun`, after other members had asked for it.
     pub(super) fn waited(&mut self, begun: Instant) {
         if let Some(batch) = &self.batch
             && begun.since(self.went_on) > batch.sent.since(begun)
@@ -138,12 +138,12 @@ impl Recovery {
         self.due = None;
     }
 
-    /// When a loss is likelier than an answer that takes longer still.
+    /// The time after which a loss is likelier than a late answer.
     fn rto(&self, loss: f64) -> Duration {
         self.answers.tail(doubted(loss))
     }
 
-    /// The sled asked for more; or `again` for what had been sent, when its own timer was faster.
+    /// The sled asked for more, or, if its own timer was faster, `again` for what had been sent.
     pub(super) fn heard(&mut self, now: Instant, again: bool) -> Heard {
         let Some(batch) = self.batch else {
             if again {
@@ -159,7 +159,7 @@ impl Recovery {
             let late = now.since(batch.ready).saturating_sub(batch.rto);
             let out = batch.sent.since(self.went_on);
             self.spacing.settle(now.since(self.went_on), out, late, batch.rto);
-            // What it still had to drop is no part of its answer.
+            // Dropping earlier retransmits is not part of its answer time.
             let waited = waited.min(now.since(batch.ready).max(self.answers.median()));
             self.answers.add(waited, 1.0);
             0.0
@@ -174,17 +174,18 @@ impl Recovery {
         Heard { answered: true, tried: self.stop(), lost }
     }
 
-    /// The sled answered a batch after retransmits. Returns how likely it had lost a frame.
+    /// The sled answered a batch after retransmits. Returns the probability that it had lost a
+    /// frame.
     fn repaired(&mut self, now: Instant, batch: &Outstanding) -> f64 {
         let waited = now.since(batch.ready);
         let took = now.since(batch.first_try).saturating_sub(self.answers.least());
-        // Of k lost frames the last one is found where the largest of k uniform numbers lies.
+        // Of k lost frames, the last is found where the largest of k uniform numbers lies.
         let frames = batch.frames as f64;
         let k = loss::frames_lost(batch.loss, batch.frames);
         let part = (f64::from(batch.tried) / frames).min(1.0);
         let round = frames * batch.gap.as_secs_f64();
         let found = k * part.powf(k - 1.0) / round;
-        // What has not come by the timeout comes ever later: the tail has no scale of its own.
+        // An answer that is late by the timeout may be late by any factor: the tail has no scale.
         let rto = batch.rto.max(Answers::TYPICAL).as_secs_f64();
         let came = rto / waited.as_secs_f64().max(rto).powi(2);
         let odds = odds(batch.loss) / doubted(batch.loss) * found / came;
@@ -196,19 +197,19 @@ impl Recovery {
             let span = batch.last_try.since(batch.first_try);
             self.spacing.repaired(took, batch.tried, span, batch.rto);
         }
-        // What it has not dropped yet: of a late sled all, of one that lacked a frame those that
-        // came too fast for it. Once all had been sent again, it may well be slower than assumed;
-        // if each batch needs a repair, nothing else would tell.
+        // The time for what it has not dropped yet: all of it for a late sled; for one that lacked
+        // a frame, what came too fast. After a whole round it may be slower than assumed, and if
+        // each batch needs a repair, nothing else would show that.
         let slower = if batch.rounds == 0 { 1.0 } else { Spacing::GROWTH };
         let all = self.spacing.cost().mul_f64(slower) * batch.tried;
         let mut left = all.mul_f64(1.0 - lost) + all.saturating_sub(took).mul_f64(lost);
-        // Where the last lost frame was to be expected in the first round, and how likely it was not
-        // found there because its retransmit was lost too.
+        // Where in the first round the last lost frame was expected, and the probability that its
+        // retransmit was lost too.
         let expected = frames * k / (k + 1.0);
         let again = 1.0 - (1.0 - k / frames * batch.loss).powf(k);
         let after = batch.rounds > 0 && took.as_secs_f64() > Spacing::GROWTH * round;
         if lost >= 0.5 && self.spacing.outran(after, again) {
-            // As much again for what it still has to drop as it took beyond that.
+            // As much time again for what it still has to drop as it took beyond that.
             left = left.max(took.mul_f64((f64::from(batch.tried) / expected - 1.0).max(0.0)));
         }
         // Two rounds must fit in before the sled's own timer: a choice, a quarter of that.
@@ -216,7 +217,7 @@ impl Recovery {
         lost
     }
 
-    /// The batch matters no more. Returns how many of its frames were sent again.
+    /// Forgets the batch. Returns how many of its frames were retransmitted.
     pub(super) fn stop(&mut self) -> u32 {
         self.due = None;
         self.batch.take().map_or(0, |batch| batch.tried)
@@ -227,9 +228,9 @@ impl Recovery {
         self.due
     }
 
-    /// Which of `unacknowledged` offsets (in the order of sending) to send again at `now`, if it
-    /// is time, on a link of which a batch loses a frame with probability `link`. Last ones first:
-    /// a queue that overflowed lost the tail.
+    /// Which of the `unacknowledged` offsets (in the order of sending) to retransmit at `now`, if
+    /// one is due, on a link where a batch loses a frame with probability `link`. The last ones
+    /// first: a queue that overflowed lost the tail.
     pub(super) fn take(&mut self, now: Instant, unacknowledged: &[u64], link: f64) -> Option<u64> {
         let due = self.due.filter(|&due| due <= now)?;
         self.due = None;
@@ -239,7 +240,7 @@ impl Recovery {
             return None;
         }
         if !self.budget.take() {
-            // Until other sleds' losses pay for it.
+            // Waits until other sleds' losses pay for it.
             self.budget.earn(loss::proven(link));
             self.due = Some(now + Self::LAST_SILENCE);
             return None;
@@ -256,10 +257,10 @@ impl Recovery {
             batch.rounds += 1;
             batch.in_round = 0;
             self.budget.earn(loss::proven(link));
-            // RFC 6298, section 5.5: back off. While it is not known what the sled bears, it gets
-            // as long again as the round took.
+            // RFC 6298, section 5.5: back off. While the sled's cost is unknown, it gets as long
+            // again as the round took.
             let round = now.since(batch.first_try);
-            // What has become known of the link since the batch went out counts too.
+            // What the link has revealed since the batch went out counts too.
             let rto = batch.rto.min(self.answers.tail(doubted(self.loss.of_sled(link))));
             let backoff = rto * 2_u32.pow(batch.rounds);
             let wait = if self.spacing.is_measured() { backoff } else { backoff.max(round) };
@@ -275,9 +276,9 @@ fn odds(loss: f64) -> f64 {
     loss / (1.0 - loss)
 }
 
-/// What share of the answers is still to come when a sled is doubted: no more than losses explain,
-/// and never more than an eighth, however many they explain. The eighth is a choice: one doubt in
-/// eight answers costs a frame or two, which is little where most batches lose some.
+/// The share of answers still to come at which the server retransmits: no more than losses explain,
+/// and never more than an eighth. The eighth is a choice: a spurious retransmit in one answer of
+/// eight costs a frame or two, which is little where most batches lose some.
 fn doubted(loss: f64) -> f64 {
     odds(loss).min(0.125)
 }

@@ -1,4 +1,4 @@
-//! How fast to retransmit: at the pace at which the sled drops what it does not need.
+//! How fast to retransmit: at the pace at which the sled drops unwanted frames.
 
 use std::time::Duration;
 
@@ -14,35 +14,35 @@ use std::time::Duration;
 /// control, section 4.1), and is used in the same way: at the start each round tries almost three
 /// times the rate until that gains nothing; from then on one round in eight tries a quarter more.
 ///
-/// A sled that is outrun answers each batch late, because it still drops what came before, and is
-/// sent that much more: no batch is answered without retransmits, so nothing is measured. What
-/// tells is that its answers come only after a whole round. Then the gap is doubled, as a
-/// retransmission timer is (RFC 6298, section 5.5), until there is a measurement (Karn's algorithm),
-/// and made smaller again by answers within a round.
+/// A sled that is outrun answers each batch late, because it still drops earlier retransmits, and
+/// draws more of them: no batch is answered without retransmits, so nothing is measured. The sign
+/// is that its answers come only after a whole round. Then the gap is doubled, as a retransmission
+/// timer is (RFC 6298, section 5.5), until there is a measurement (Karn's algorithm), and made
+/// smaller again by answers within a round.
 #[derive(Clone, Debug)]
 pub(super) struct Spacing {
     gap: Duration,
-    /// What a dropped frame costs the sled, by the bounds so far.
+    /// The estimated cost of a dropped frame.
     cost: Duration,
-    /// Rounds of the start that gained nothing; or none, after the start.
+    /// Rounds without gain during the start; `None` after it.
     starting: Option<u32>,
     /// Rounds since the start.
     rounds: u32,
     /// Rounds in a row that showed a higher cost.
     dearer: u32,
     repair: Option<Repair>,
-    /// How likely it is that all retransmits were lost that would have been found in time.
+    /// The probability that all retransmits that should have been found in time were lost.
     chance: f64,
-    /// How many times longer the gap is made because retransmits seem to outrun the sled.
+    /// The factor by which the gap is lengthened because retransmits seem to outrun the sled.
     backoff: f64,
 }
 
-/// A repair whose cost is not known until the next batch is answered.
+/// A repair whose cost is known only when the next batch is answered.
 #[derive(Clone, Copy, Debug)]
 struct Repair {
     took: Duration,
     sent: u32,
-    /// Whether they went out more slowly than they might: others had their turns.
+    /// Whether other sleds' turns slowed them down.
     limited: bool,
 }
 
@@ -52,21 +52,22 @@ impl Spacing {
     const START: Duration = Duration::from_micros(250);
     /// A DATA frame on a wire of 1 Gbit/s.
     const LEAST: Duration = Duration::from_nanos(8656);
-    /// Twice the slowest console that is reckoned with, 1,000 us a line.
+    /// Twice the slowest console that is considered, 1,000 us a line.
     const MOST: Duration = Duration::from_millis(2);
     /// BBR: the gain of the start, 2 / ln 2.
     const STARTUP: f64 = 2.885;
-    /// BBR: a gain of less than a quarter is none, and so many rounds without one end the start.
+    /// BBR: a gain of less than a quarter does not count, and this many rounds without one end the
+    /// start.
     pub(super) const GROWTH: f64 = 1.25;
     const NO_GAIN: u32 = 2;
     /// BBR: the gain with which one round in a cycle probes, and the rounds of a cycle.
     const PROBE: f64 = 1.25;
     const CYCLE: u32 = 8;
-    /// Fewer retransmits than an eighth of a batch tell little: a late answer weighs as much.
+    /// Fewer retransmits than an eighth of a batch say little: a late answer weighs as much.
     const TELLING: u32 = 16;
-    /// One answer may be late by chance, two in a row hardly.
+    /// One answer may be late by chance, two in a row rarely.
     const SURE: u32 = 2;
-    /// What hardly happens by chance: a choice. Where 1% is lost, it takes three retransmits in a
+    /// What counts as more than chance: a choice. Where 1% is lost, it takes three retransmits in a
     /// row that were lost (2% each).
     const CHANCE: f64 = 1e-4;
 
@@ -75,39 +76,39 @@ impl Spacing {
         self.gap.mul_f64(self.backoff).min(Self::MOST)
     }
 
-    /// What a dropped frame costs the sled, as far as is known.
+    /// The estimated cost of a dropped frame.
     pub(super) fn cost(&self) -> Duration {
         self.cost.mul_f64(self.backoff).min(Self::MOST)
     }
 
-    /// Whether that has been measured.
+    /// Whether the cost has been measured.
     pub(super) fn is_measured(&self) -> bool {
         self.cost != Self::START
     }
 
-    /// The sled went on `took` after the first of `sent` retransmits, of which the last was `span`
-    /// after the first; an answer by itself takes up to `rto`.
+    /// The sled answered `took` after the first of `sent` retransmits, the last of which was `span`
+    /// after the first; an answer alone takes up to `rto`.
     pub(super) fn repaired(&mut self, took: Duration, sent: u32, span: Duration, rto: Duration) {
         let limited = span > self.gap().mul_f64(Self::GROWTH) * sent.saturating_sub(1);
         self.repair = Some(Repair { took, sent, limited });
         let least = took.saturating_sub(rto) / sent.max(1);
-        // It was waited for as long again: it was busy all that time.
+        // The server waited as long again: the sled was busy all that time.
         if took > 2 * span + rto && sent >= Self::TELLING {
             self.raise(least);
         }
     }
 
-    /// The next batch went out only when others were ready for it too: the sled may have dropped them
-    /// all long before.
+    /// The next batch waited for other sleds, so this one may have dropped the retransmits long
+    /// before.
     pub(super) fn waited(&mut self) {
         if let Some(repair) = &mut self.repair {
             repair.limited = true;
         }
     }
 
-    /// A lost frame was found in time, or only well `after` the first round, which happens with the
-    /// probability `again` because its retransmit was lost too. Says whether the sled is too slow
-    /// for the pace, more likely.
+    /// A lost frame was found in time, or only well `after` the first round, which has the
+    /// probability `again` that its retransmit was lost too. Returns whether it is more likely that
+    /// the sled is too slow for the pace.
     pub(super) fn outran(&mut self, after: bool, again: f64) -> bool {
         if !after {
             self.chance = 1.0;
@@ -123,13 +124,14 @@ impl Spacing {
         outran
     }
 
-    /// The next batch needed a repair too: nobody knows when the sled had dropped all of the last.
+    /// The next batch needed a repair too, so it is unknown when the sled had dropped the last
+    /// one's.
     pub(super) fn forget(&mut self) {
         self.repair = None;
     }
 
-    /// The next batch was `out` so much later, and answered `then` later, without repair; `late` by
-    /// so much more than an answer takes.
+    /// The next batch was out `out` later, and answered `then` after that, without repair; `late`
+    /// is how much longer than an answer that was.
     pub(super) fn settle(&mut self, then: Duration, out: Duration, late: Duration, rto: Duration) {
         let Some(Repair { took, sent, limited }) =
             self.repair.take().filter(|repair| repair.sent >= Self::TELLING)
@@ -138,11 +140,11 @@ impl Spacing {
         };
         let most = (took + then) / sent;
         let gained = most.mul_f64(Self::GROWTH) <= self.cost;
-        // BBR: what the sender's own pace has limited counts only if it is better all the same.
+        // BBR: a sample limited by the sender's own pace counts only if it is better all the same.
         if limited && !gained {
             return;
         }
-        // What was assumed is too little. Where other sleds' turns came first, `most` says nothing.
+        // The assumed cost is too low. Where other sleds' turns came first, `most` says nothing.
         let outran = self.backoff > 1.0 && out <= took.mul_f64(Self::GROWTH - 1.0);
         self.cost = if outran { most.min(Self::MOST) } else { self.cost.min(most) };
         if outran {
@@ -165,7 +167,7 @@ impl Spacing {
         self.set(self.cost.div_f64(if probes { Self::PROBE } else { 1.0 }));
     }
 
-    /// A frame costs the sled this much at least.
+    /// Raises the cost to `least`.
     fn raise(&mut self, least: Duration) {
         if least > self.cost.mul_f64(Self::GROWTH) {
             self.cost = least.min(Self::MOST);
@@ -202,8 +204,8 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    /// Repairs of a sled to which a frame costs this much; the lost frame is anywhere, and a batch
-    /// is on its way for a millisecond.
+    /// Repairs to a sled whose dropped frames cost this much; the lost frame is anywhere, and a
+    /// batch takes a millisecond on the wire.
     fn repairs(spacing: &mut Spacing, cost: Duration, count: usize) {
         let mut random = fastrand::Rng::with_seed(7);
         for _ in 0..count {

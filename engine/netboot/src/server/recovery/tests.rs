@@ -11,8 +11,8 @@ fn offsets() -> Vec<u64> {
     (0..128).collect()
 }
 
-/// A sled that has answered after 0.2 ms for a while, and then a batch sent at 100 ms, on a link
-/// that loses a frame of a batch with this probability.
+/// A sled that has answered after 0.2 ms for a while, then a batch sent at 100 ms, on a link where
+/// a batch loses a frame with this probability.
 fn settled(link: f64) -> Recovery {
     let mut recovery = Recovery::new(65_536);
     for batch in 0..40 {
