@@ -262,7 +262,7 @@ fn a_link_and_a_restart_in_mid_boot(afternoon: &Afternoon, store: Store) {
 
     drop(store);
     let mut server = next.unwrap();
-    server.until_said(&["what was fetched before stays in service"]);
+    server.until_said(&["\"fetch_failed\"", "\"kept\":true"]);
     end(server);
     let server = afternoon.serve();
     afternoon.boot("new.img", || ());
