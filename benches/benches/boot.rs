@@ -28,6 +28,7 @@ mod linux {
     use crate::netns::{FAR, NEAR, denied, inside};
 
     const ENDS: Ends = Ends { near: NEAR, far: FAR };
+    /// Boots of each variant, of which medians are printed.
     const TURNS: usize = 5;
     /// What one sled boots, and what many boot together.
     const ONE: usize = 256 << 20;

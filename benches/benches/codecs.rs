@@ -3,8 +3,9 @@
 use std::hint::black_box;
 use std::time::Duration;
 
+use boot_benches::images::header_of_an_image;
+use boot_format::Header;
 use boot_format::wire::{BLOCK, Frame, FrameType, Head, MacAddr, Message, SLOTS, emit_read};
-use boot_format::{Checksum, Header, Name};
 use boot_image::Contents;
 use boot_netboot::batch::Batch;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -77,15 +78,7 @@ fn data(c: &mut Criterion) {
 }
 
 fn header(c: &mut Criterion) {
-    let header = Header {
-        compressed: false,
-        data_size: 1 << 20,
-        image_size: 1 << 20,
-        target_size: 1 << 30,
-        checksum: Checksum::from_bytes([7; 32]),
-        dataset: Name::new("rpool/ROOT/ramdisk").expect("it is a name"),
-        image_name: Name::new("ci 1234").expect("it is a name"),
-    };
+    let header = header_of_an_image();
     let bytes = header.emit();
     let mut group = c.benchmark_group("header");
     group.throughput(Throughput::Bytes(Header::LEN as u64));

@@ -10,6 +10,7 @@ use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_
 use libdeflater::adler32;
 use sha2::{Digest, Sha256};
 
+/// Bytes that are hashed: more than caches hold.
 const SIZE: usize = 16 << 20;
 
 fn hash(c: &mut Criterion) {

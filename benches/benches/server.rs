@@ -13,6 +13,7 @@ use boot_netboot::station::Station;
 use boot_netboot::time::Instant;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
+/// Frames that leave the server in one iteration.
 const FRAMES: u64 = 64 * 1024;
 
 fn frames(c: &mut Criterion) {

@@ -6,8 +6,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use boot_format::Name;
 use boot_format::wire::BLOCK;
+use boot_format::{Checksum, Header, Name};
 use boot_image::Contents;
 use boot_image::pack::{PackOptions, Packed, pack};
 
@@ -255,6 +255,23 @@ pub fn contents(size: usize) -> Contents {
         }
     };
     Contents::build(size, size as u64, "", "rpool", fill).expect("there is memory")
+}
+
+/// The header of an uncompressed image of 1 MiB.
+///
+/// # Panics
+///
+/// Never: its names fit.
+pub fn header_of_an_image() -> Header {
+    Header {
+        compressed: false,
+        data_size: 1 << 20,
+        image_size: 1 << 20,
+        target_size: 1 << 30,
+        checksum: Checksum::from_bytes([7; 32]),
+        dataset: Name::new("rpool/ROOT/ramdisk").expect("it is a name"),
+        image_name: Name::new("ci 1234").expect("it is a name"),
+    }
 }
 
 #[cfg(test)]

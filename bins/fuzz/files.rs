@@ -5,8 +5,7 @@
 
 use std::path::Path;
 
-use boot_tools::config::Config;
-use boot_tools::service::rewritten_state;
+use boot_tools::service::internals::{parse_config, rewritten_state};
 
 /// Any bytes as a state file: what it says is written so that it says the same again.
 pub(crate) fn state(bytes: &[u8]) {
@@ -22,7 +21,7 @@ pub(crate) fn state(bytes: &[u8]) {
 pub(crate) fn config(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let place = Path::new("/nowhere/b.toml");
-    let Err(error) = Config::parse(place, text) else { return };
+    let Err(error) = parse_config(place, text) else { return };
     // An error may stand behind the last line.
     let lines = text.split('\n').count();
     let mut count = 0;

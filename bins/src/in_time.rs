@@ -1,15 +1,15 @@
-//! For tests of what must not wait: it fails instead of hanging.
+//! For tests of code that must not block: they fail instead of hanging.
 
 use std::panic::resume_unwind;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
-/// Has another thread do `work`, and returns what comes of it.
+/// Runs `work` on another thread, and returns its result.
 ///
 /// # Panics
 ///
-/// If the work panics, or takes a minute: on the busiest machine it then waits for something.
+/// If the work panics, or takes a minute: then it blocks, however busy the machine.
 pub(crate) fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, is_done) = channel();
     let worker = thread::spawn(move || drop(done.send(work())));

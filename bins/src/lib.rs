@@ -21,7 +21,7 @@ pub mod patient;
 pub mod service;
 pub mod shown;
 pub mod signals;
-pub mod small;
+mod small;
 mod status;
 pub mod stderr;
 pub mod units;

@@ -9,18 +9,18 @@ use std::path::Path;
 /// # Errors
 ///
 /// If it can't be read.
-pub fn read(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn read(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     Ok((bytes.len() as u64 <= most).then_some(bytes))
 }
 
-/// The same as text.
+/// The file's text, with the same limit.
 ///
 /// # Errors
 ///
 /// If it can't be read, or is not UTF-8.
-pub fn read_text(path: &Path, most: u64) -> io::Result<Option<String>> {
+pub(crate) fn read_text(path: &Path, most: u64) -> io::Result<Option<String>> {
     let mut text = String::new();
     let Some(bytes) = read(path, most)? else { return Ok(None) };
     bytes.as_slice().read_to_string(&mut text)?;

@@ -19,8 +19,8 @@ use crate::tool::{Desk, raw};
 
 /// Sleds that boot at a time.
 const SLEDS: u32 = 64;
-/// Addresses that a server remembers for each link, and in the state file, and twice as many of what
-/// workers know of them: once so many have booted, its tables are full.
+/// Twice the addresses that a server remembers for each link and in the state file, which is as
+/// many as workers keep: after this many boots its tables are full.
 const REMEMBERED: u32 = 8192;
 /// Sleds that boot at a time to fill them.
 const MANY: u32 = 256;

@@ -193,10 +193,10 @@ impl Socket {
             message.msg_hdr.msg_iovlen = 2;
         }
         let messages = scratch.messages.as_mut_ptr();
-        // Not by the C library: musl sends the messages one by one, lest its padding be taken for
-        // parts of numbers. It is zero here, and nobody writes to it.
-        // SAFETY: the first `count` messages have two vectors each, which point to slices that
-        // `frames` borrows until this function returns; the kernel reads them and is done.
+        // Not through the C library: musl sends the messages one by one, to clear the padding of
+        // its structures. Here the padding is zero. SAFETY: the first `count` messages have two
+        // vectors each, which point to slices that `frames` borrows until this function returns;
+        // the kernel reads them and is done.
         counted(unsafe {
             let descriptor = self.fd.as_raw_fd();
             libc::syscall(libc::SYS_sendmmsg, descriptor, messages, count, libc::MSG_DONTWAIT)
@@ -342,7 +342,7 @@ fn request_for(name: &str) -> io::Result<libc::ifreq> {
     Ok(request)
 }
 
-/// How many a system call has dealt with.
+/// The count that a system call returned.
 fn counted(result: libc::c_long) -> io::Result<usize> {
     usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }

@@ -115,12 +115,8 @@ impl Config {
         }
     }
 
-    /// What `text` says, which stands in the file at `path`.
-    ///
-    /// # Errors
-    ///
-    /// With everything that is wrong with it.
-    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+    /// The configuration in `text`, the file at `path`.
+    pub(crate) fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
         Self::parse_with_keys(path, text).map(|(config, _)| config)
     }
 

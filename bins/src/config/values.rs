@@ -98,7 +98,7 @@ impl FromStr for RateOf {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // A link's name may have one in it too, a rate has none.
+        // A link's name may contain `=` too, a rate can't.
         let (link, rate) = match text.rsplit_once('=') {
             Some(("", _)) => return Err("no LINK before the `=`".to_owned()),
             Some((link, rate)) => (Some(link.to_owned()), rate),

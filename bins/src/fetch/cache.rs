@@ -57,7 +57,7 @@ pub(super) struct Known {
 }
 
 impl Cache {
-    /// Opens the folder, and makes it if there is none. What happens to it goes to `events`.
+    /// Opens the folder, creating it if it does not exist. What happens to it goes to `events`.
     ///
     /// # Errors
     ///

@@ -357,9 +357,9 @@ impl Attendant<'_> {
     }
 }
 
-/// Forgets what sleds took that the server has forgotten too: there is no end of new addresses.
+/// Drops entries of sleds that the server has forgotten: new addresses never end.
 fn forget_old(known: &mut HashMap<MacAddr, Checksum>, server: &Server) {
-    /// So each look over all of them is for as many boots.
+    /// A pass over all entries then frees half of them at least.
     const MOST: usize = 2 * Memory::MOST;
     if known.len() > MOST {
         let remembered: HashSet<_> = server.remembered().map(|(sled, _)| sled).collect();

@@ -11,6 +11,8 @@ mod display;
 mod end;
 pub(crate) mod events;
 mod hooks;
+#[cfg(feature = "internals")]
+pub mod internals;
 mod link_names;
 mod link_news;
 mod links;
@@ -49,7 +51,6 @@ pub use self::check::check;
 use self::confine::Confined;
 use self::control::{Ask, Control};
 use self::counts::Counts;
-pub use self::events::log_lines;
 use self::events::{Event, Events, Names, What};
 use self::link_names::LinkName;
 use self::links::{Ending, Opened};
@@ -62,8 +63,6 @@ pub use self::reporting::{LogFormat, Reporting, StatusAddress, check_control, co
 use self::reports::Reports;
 use self::silence::Silence;
 pub use self::sled_at::SledAt;
-#[doc(hidden)]
-pub use self::state::rewritten as rewritten_state;
 use self::state::{Keeper, Learnt, Memory};
 use self::store::Store;
 use self::supervisor::Turns;

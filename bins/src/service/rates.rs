@@ -10,9 +10,9 @@ use crate::config::shown_pace;
 /// How fast to send on each link.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rates {
-    /// On all that are not listed.
+    /// The pace of links that are not listed.
     pub others: Pace,
-    /// On those that are.
+    /// Those that are.
     pub links: Vec<LinkRate>,
 }
 
@@ -23,16 +23,16 @@ pub struct LinkRate {
     pub link: String,
     /// How fast.
     pub pace: Pace,
-    /// Where that is said: an option, or a file and its line.
+    /// Where it was given: an option, or a file and its line.
     pub origin: String,
 }
 
 impl Rates {
-    /// The same, with links called what the system calls them. Each has `workers`.
+    /// The rates by the system's names of links, each of which has `workers`.
     ///
     /// # Errors
     ///
-    /// If one of them is not served, is there twice, or is to be slower than its workers can send.
+    /// If a link is not served or is listed twice, or a rate is lower than its workers can send.
     pub(super) fn settle(
         &self,
         links: &[LinkName],
@@ -56,13 +56,13 @@ impl Rates {
         Ok(Self { others: self.others, links: settled })
     }
 
-    /// How fast to send on the link that the system calls `system`, once links are called so.
+    /// The pace of the link with the system's name `system`; for settled rates.
     pub(super) fn of(&self, system: &str) -> Pace {
         let own = self.links.iter().find(|rate| rate.link == system);
         own.map_or(self.others, |rate| rate.pace)
     }
 
-    /// How many workers a link can have at most and keep to its rate.
+    /// The most workers with which every link can keep to its rate.
     pub(super) fn most_workers(&self) -> usize {
         let all = self.links.iter().map(|rate| rate.pace).chain([self.others]);
         let most = all.filter_map(|pace| match pace {
@@ -97,7 +97,7 @@ impl Rates {
     }
 }
 
-/// Whether the `workers` of a link can keep to `pace`: each sends a little at least.
+/// Whether the `workers` of a link can keep to `pace`: none is slower than [`Pace::LEAST`].
 fn check(pace: Pace, workers: usize) -> anyhow::Result<()> {
     if let Pace::AtMost(rate) = pace {
         let least = Pace::LEAST * workers as f64;

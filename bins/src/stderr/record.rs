@@ -76,7 +76,7 @@ impl Record {
     /// The record as one line, which ends in a newline. Characters that would act on a terminal
     /// are escaped.
     pub fn line(&self) -> String {
-        // Only a map with keys that are not strings could fail, and there is none.
+        // Only maps with keys other than strings fail, and none occur here.
         let json = serde_json::to_string(self).unwrap_or_default();
         let mut line = String::with_capacity(json.len() + 1);
         for character in json.chars() {

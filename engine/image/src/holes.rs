@@ -40,7 +40,7 @@ mod seek {
     use rustix::fs::{SeekFrom, seek};
     use rustix::io::Errno;
 
-    /// Where the first data from `at` on begins; `u64::MAX` if there is none.
+    /// Where the first data at or after `at` begins; `u64::MAX` without any.
     pub(super) fn data(file: &File, at: u64) -> Option<u64> {
         match seek(file, SeekFrom::Data(at)) {
             Err(Errno::NXIO) => Some(u64::MAX),

@@ -2,10 +2,11 @@
 
 use std::hint::black_box;
 
+use boot_benches::images::header_of_an_image;
+use boot_format::Header;
 use boot_format::wire::{
     BLOCK, DATA_HEAD_LEN, Frame, FrameType, Head, MacAddr, Message, SLOTS, emit_read,
 };
-use boot_format::{Checksum, Header, Name};
 use boot_image::Contents;
 use boot_netboot::batch::Batch;
 
@@ -85,20 +86,8 @@ fn data_head() -> u64 {
     TIMES / 100 * SLOTS as u64
 }
 
-fn header() -> Header {
-    Header {
-        compressed: false,
-        data_size: 1 << 20,
-        image_size: 1 << 20,
-        target_size: 1 << 30,
-        checksum: Checksum::from_bytes([7; 32]),
-        dataset: Name::new("rpool/ROOT/ramdisk").expect("it is a name"),
-        image_name: Name::new("ci 1234").expect("it is a name"),
-    }
-}
-
 fn parse_header() -> u64 {
-    let bytes = header().emit();
+    let bytes = header_of_an_image().emit();
     measure(|| {
         for _ in 0..TIMES / 10 {
             let header = Header::parse(black_box(&bytes)).expect("it is a header");
@@ -109,7 +98,7 @@ fn parse_header() -> u64 {
 }
 
 fn emit_header() -> u64 {
-    let header = header();
+    let header = header_of_an_image();
     measure(|| {
         for _ in 0..TIMES / 10 {
             black_box(black_box(&header).emit());

@@ -140,8 +140,8 @@ fn serve(args: Args) -> anyhow::Result<ServeOptions> {
 const CACHE_SIZE: u64 = 16 << 30;
 const REFRESH: Duration = Duration::from_mins(1);
 
-/// The rates of the configuration; those `given` on the command line are instead of them, one for
-/// all links instead of all.
+/// Merges rates: those `given` on the command line replace the configuration's, link by link; one
+/// for all links replaces all.
 fn rates(
     given: Vec<RateOf>,
     others: Option<Pace>,

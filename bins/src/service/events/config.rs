@@ -1,24 +1,24 @@
-//! What comes of reading the configuration again.
+//! The results of reading the configuration again.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use crate::stderr::record::Level;
 
-/// What comes of it.
+/// One result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ConfigEvent {
-    /// Something is wrong with it; there may be several.
+    /// One fault of it; there may be several.
     Fault { reason: String },
-    /// So the old one stays in force.
+    /// It is refused: the old one stays in force.
     Refused,
-    /// This is different from now on.
+    /// A key has a new value from now on.
     Changed { key: String, change: String },
-    /// Nothing is.
+    /// Nothing has changed.
     Unchanged,
-    /// This is different, and stays as it was until the server is started again.
+    /// A key has a new value that takes effect only after a restart.
     NeedsRestart { key: &'static str },
-    /// Images of this folder can't be read until then.
+    /// Images in this folder can't be read before a restart.
     OutOfReach { path: PathBuf },
 }
 

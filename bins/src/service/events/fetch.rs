@@ -13,7 +13,7 @@ use crate::units::{Bytes, Plural, megabytes_per_second};
 #[cfg_attr(not(feature = "fetch"), expect(dead_code, reason = "nothing is fetched"))]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum FetchEvent {
-    /// An image is in the cache, whole and checked.
+    /// An image has been fetched and checked, and is in the cache.
     Fetched { url: String, size: u64, time: Duration, checksum: Checksum },
     /// A channel's list is followed, all images of which are there.
     Channel { url: String, serial: u64, images: u64 },

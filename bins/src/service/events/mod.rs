@@ -107,8 +107,9 @@ pub(crate) enum What {
     Lost(u64),
 }
 
-/// What the log has, as text and as JSON, for what happened to a sled on `link` at `time`: what
-/// each such event costs the thread that writes the log, but for the writing.
+/// The log's line, as text and as JSON, about an event of a sled on `link` at `time`: all that it
+/// costs the log's thread but the writing.
+#[cfg(feature = "internals")]
 pub fn log_lines(
     link: &str,
     time: SystemTime,

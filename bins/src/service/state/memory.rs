@@ -70,7 +70,7 @@ impl Memory {
 
     /// The text of the file: a line for each sled, for each image that was booted once, and for
     /// each that is ordered.
-    pub(super) fn text(&self) -> String {
+    pub(in crate::service) fn text(&self) -> String {
         let mut text = String::new();
         for (sled, image) in self.iter() {
             let _ = writeln!(text, "{sled} {image}");
@@ -89,7 +89,7 @@ impl Memory {
     }
 
     /// The memory in `text`, and what is wrong with each line that does not parse, with its number.
-    pub(super) fn parse(text: &[u8]) -> (Self, Vec<(usize, String)>) {
+    pub(in crate::service) fn parse(text: &[u8]) -> (Self, Vec<(usize, String)>) {
         let mut memory = Self::default();
         let mut faults = Vec::new();
         for (number, line) in (1..).zip(text.split(|&byte| byte == b'\n')) {

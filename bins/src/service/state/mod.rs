@@ -61,14 +61,6 @@ fn say(text: &str) {
     stderr::graded(Level::Warn, &format!("bootserver: {text}"));
 }
 
-/// What a server would write that has read `text`, and the numbers of the lines that it would skip:
-/// for fuzzing.
-#[doc(hidden)]
-pub fn rewritten(text: &[u8]) -> (String, Vec<usize>) {
-    let (memory, faults) = Memory::parse(text);
-    (memory.text(), faults.into_iter().map(|(number, _)| number).collect())
-}
-
 fn read(path: &Path) -> anyhow::Result<(Memory, Vec<(usize, String)>)> {
     match fs::metadata(path) {
         Ok(there) if there.is_dir() => bail!("is a folder, not a file"),

@@ -1,13 +1,13 @@
-//! Looks at files that workers ask for, and how these learn that one is done.
+//! Looks at the files, as tickets: workers ask for them, and learn when they are done.
 
 use super::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// Looks that were asked for; each is a number, which counts up.
+/// Tickets for looks, counted up.
 #[derive(Debug, Default)]
 pub(crate) struct Tickets {
     asked: AtomicU64,
     done: AtomicU64,
-    /// Whether somebody wakes the keeper, who has not taken what is asked since.
+    /// Whether the keeper has been woken and has not taken the tickets yet.
     woken: AtomicBool,
 }
 
@@ -18,10 +18,10 @@ impl Tickets {
         (ticket, !self.woken.swap(true, Ordering::AcqRel))
     }
 
-    /// The last look that was asked for. Whoever asks from here on wakes the keeper again.
+    /// The last ticket. Asking from here on wakes the keeper again.
     pub(crate) fn take(&self) -> u64 {
-        // A mere store could come after the load: whoever asks in between would wake nobody, and
-        // not be seen either.
+        // A plain store could be reordered after the load: a request in between would neither wake
+        // the keeper nor be seen.
         self.woken.swap(false, Ordering::AcqRel);
         self.asked.load(Ordering::Acquire)
     }

@@ -32,7 +32,7 @@ impl Entry {
     /// Takes no bits, so nothing is consumed before it is found to be invalid.
     const NONE: Self = Self(Self::OTHER);
     const LEAST_LENGTH: u32 = 3;
-    /// Stands for a distance where there is none: takes no bits, and reaches far enough back that
+    /// The distance of a symbol without one: takes no bits, and reaches back far enough that
     /// nothing overlaps.
     pub(super) const NO_DISTANCE: Self = Self::distance_symbol(64, 0);
 

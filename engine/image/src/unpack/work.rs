@@ -1,4 +1,4 @@
-//! Who of several threads does what next: hash parts in their order, or see to jobs in any.
+//! Scheduling of several threads: parts are hashed in order, jobs are done in any.
 
 use std::collections::VecDeque;
 
@@ -39,7 +39,7 @@ pub(super) enum Task<Job, Part, Hash> {
 }
 
 impl<Job, Part, Hash> Work<Job, Part, Hash> {
-    /// None yet, with the `hash` of nothing; no more than `most_parts` are to wait.
+    /// No work yet, and the `hash` of nothing. At most `most_parts` parts wait.
     pub(super) fn new(most_parts: usize, hash: Hash) -> Self {
         let state = State {
             jobs: VecDeque::new(),

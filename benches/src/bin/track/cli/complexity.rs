@@ -140,6 +140,7 @@ pub(crate) fn peak(work: &str, amount: u32) -> anyhow::Result<()> {
 
 /// CPU seconds per frame.
 fn frame_time(mut rack: ServedSleds) -> f64 {
+    /// Some milliseconds, beside which reading the clock is nothing.
     const FRAMES: u64 = 512 * 1024;
     rack.serve(FRAMES);
     let start = thread_time();

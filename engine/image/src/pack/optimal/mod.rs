@@ -185,7 +185,7 @@ impl Encoder {
     /// Finds better symbols for a block, in at most `passes` passes, until they save no more bits.
     /// Returns how often each occurs.
     fn improve(&mut self, unit: &[u8], block: Range<usize>, passes: u32) -> Histogram {
-        /// Bits less than which are no gain, and passes without one after which there is none.
+        /// The least gain in bits, and the passes without one after which the search ends.
         const GAIN: u64 = 8;
         const IDLE: u32 = 3;
         let bytes = &unit[block.clone()];

@@ -30,7 +30,7 @@ pub enum Pace {
 }
 
 impl Pace {
-    /// Frames per second; no limit is lower: what a link of 10 Mbit/s carries.
+    /// The lowest rate in frames per second: that of a link of 10 Mbit/s.
     pub const LEAST: f64 = 1_200.0;
 }
 
@@ -77,8 +77,6 @@ enum State {
 impl Pacer {
     /// Faster than any link: no limit.
     const LIMIT: f64 = 4e6;
-    /// No rate is lower.
-    const FLOOR: f64 = Pace::LEAST;
     /// The first rate: half that of a link of 1 Gbit/s.
     const START: f64 = 60_000.0;
     /// BBR's gain to probe for more bandwidth (draft-ietf-ccwg-bbr, section 5.6.1): with one batch
@@ -109,7 +107,7 @@ impl Pacer {
     pub(super) fn of_link(pace: Pace) -> Self {
         match pace {
             Pace::Auto => Self::new(f64::INFINITY),
-            Pace::AtMost(ceiling) => Self::new(ceiling.max(Self::FLOOR)),
+            Pace::AtMost(ceiling) => Self::new(ceiling.max(Pace::LEAST)),
             Pace::Unlimited => Self::unlimited(),
         }
     }
@@ -287,6 +285,6 @@ impl Pacer {
     fn limit(&mut self, rate: f64) {
         let started = matches!(self.state, State::SlowStart | State::Open | State::Trial(_));
         let most = if started { rate } else { Self::PROBE * self.bandwidth.get() };
-        self.rate = rate.min(most).max(Self::FLOOR).min(self.ceiling);
+        self.rate = rate.min(most).max(Pace::LEAST).min(self.ceiling);
     }
 }

@@ -60,7 +60,7 @@ impl Answers {
         if self.count < 1.0 { Self::TYPICAL } else { self.tail(0.5) }
     }
 
-    /// The least answer time; zero while there is none.
+    /// The least answer time; zero before the first answer.
     pub(super) fn least(&self) -> Duration {
         let first = self.seen.iter().position(|&seen| seen > 0.0);
         first.map_or(Duration::ZERO, lower_edge)

@@ -107,13 +107,13 @@ fn what_a_late_sled_was_sent_in_vain_it_may_drop_before_it_is_doubted_again() {
     assert!(recovery.due().unwrap() > now + rto + Duration::from_micros(300));
 }
 
-/// What comes of 400 batches to a sled that answers soon, late, or only after so and so many
-/// retransmits, as the seed decides: the sum of all losses that were taken for likely, frames that
-/// were sent again, microseconds that the sled was given to drop them, microseconds of the last
-/// gap, and milliseconds in all.
+/// Sends 400 batches to a sled that answers soon, late, or after some retransmits, as the seed
+/// decides. Returns the sum of the probabilities of loss, the number of retransmits, the
+/// microseconds that the sled was given to drop them, the last gap in microseconds, and the whole
+/// time in milliseconds.
 fn life(seed: u64) -> [f64; 5] {
     let mut state = seed;
-    // Knuth's linear congruential generator: the same for ever, whatever crates do.
+    // Knuth's linear congruential generator: the same forever, whatever crates do.
     let mut random = move |most: u64| {
         state =
             state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -157,8 +157,8 @@ fn life(seed: u64) -> [f64; 5] {
     [lost, f64::from(tried), micros(left), gap, micros(now.since(Instant::ZERO)) / 1e3]
 }
 
-/// Every constant and every operation has a part in these figures. Whoever means to change one
-/// writes down what comes of it.
+/// Every constant and every operation has a part in these figures: a change on purpose writes down
+/// new ones.
 #[test]
 fn a_long_life_comes_to_the_same_to_the_digit() {
     for (seed, expected) in [

@@ -18,6 +18,7 @@ pub(super) struct Racks {
 pub(crate) const SLEDS: u16 = 8;
 
 impl Racks {
+    /// Frames of a measurement: some milliseconds, beside which reading the clock is nothing.
     const FRAMES: u64 = 256 * 1024;
 
     pub(super) fn new(extent: Extent) -> Self {
