@@ -111,8 +111,8 @@ fn what_comes_again_across_the_start_of_a_chunk_is_never_larger() {
 #[test]
 fn random_contents_are_never_larger_than_the_replaced_tool_makes_them() {
     /// Nearly all noise, and matches that are far down in their chains: the closest that there are
-    /// among a thousand.
-    const CLOSE: [u64; 2] = [342, 812];
+    /// among a thousand; and words where deep searches for matches save 5%.
+    const CLOSE: [u64; 3] = [342, 812, 1266];
     let seeds = std::env::var("BOOT_SEEDS").ok().and_then(|seeds| seeds.parse().ok());
     for seed in CLOSE.into_iter().chain(0..seeds.unwrap_or(8)) {
         let raw = contents(seed);

@@ -24,7 +24,20 @@ pub(super) struct Workers<'a> {
 
 enum Compressors {
     Libdeflate(u8, Idle<Compressor>),
-    Own(Effort, Idle<Encoder>),
+    /// Ours: for most chunks, and for those that are small.
+    Own(Box<[Encoders; 2]>),
+}
+
+/// Compressors of ours that take the same effort.
+struct Encoders {
+    effort: Effort,
+    idle: Idle<Encoder>,
+}
+
+impl Encoders {
+    fn new(level: u8) -> Self {
+        Self { effort: Effort::of(level), idle: Idle::new() }
+    }
 }
 
 /// Items that are not in use at the moment.
@@ -58,6 +71,10 @@ impl<'a> Workers<'a> {
     /// takes milliseconds, also for a larger one of which little is left, or saved.
     const SMALL: usize = 256 << 10;
     const SMALL_AND_PLAIN: usize = 1 << 20;
+    /// Chunks up to this many bytes take at least the effort of this level, which also finds what
+    /// the default misses and the replaced tool finds: milliseconds more.
+    const SMALL_ENOUGH: usize = 1 << 20;
+    const LEVEL_OF_SMALL: u8 = 11;
     /// A chunk looks back across its start, and so can't be inflated by itself, where that saves
     /// more than these bytes and this share: of its stream, or of what compressing saves if that is
     /// less. The replaced tool takes more bytes in 4 MiB of noise, for the heads of stored blocks,
@@ -70,7 +87,8 @@ impl<'a> Workers<'a> {
         let compressors = if level < Effort::LEAST {
             Compressors::Libdeflate(level, Idle::new())
         } else {
-            Compressors::Own(Effort::of(level), Idle::new())
+            let of_small = Encoders::new(level.max(Self::LEVEL_OF_SMALL));
+            Compressors::Own(Box::new([Encoders::new(level), of_small]))
         };
         Self { compressors, memories: Idle::new(), stop, done: AtomicU64::new(0) }
     }
@@ -106,7 +124,10 @@ impl<'a> Workers<'a> {
                 self.add((bytes.len() - window) as u64);
                 stream
             }
-            Compressors::Own(effort, idle) => {
+            Compressors::Own(encoders) => {
+                let [most, small] = &**encoders;
+                let is_small = bytes.len() - window <= Self::SMALL_ENOUGH;
+                let Encoders { effort, idle } = if is_small { small } else { most };
                 self.smallest(&Own { effort: *effort, idle, bytes, window })
             }
         };

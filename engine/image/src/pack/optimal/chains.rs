@@ -1,16 +1,18 @@
-//! Earlier places by chains of those whose first five bytes have the same hash, the nearest
-//! first; and the nearest one of three bytes, and of four.
+//! Earlier places by chains of those whose first seven bytes have the same hash, the nearest
+//! first; and the nearest one of three bytes, of four, and of five. Chains of fewer bytes are
+//! longer, and few of their places give a long match.
 
 use super::places::{Base, Finder, NOWHERE, Search, WINDOW, eight, four, hash, nowhere, same};
 
-/// Bits of hashes of three, four and five bytes.
-const ORDERS: [u32; 3] = [15, 16, 16];
+/// Bits of hashes of three, four, five and seven bytes.
+const ORDERS: [u32; 4] = [15, 16, 16, 16];
 
 pub(super) struct Chains {
     search: Search,
     of_three: Box<[i16; 1 << ORDERS[0]]>,
     of_four: Box<[i16; 1 << ORDERS[1]]>,
     of_five: Box<[i16; 1 << ORDERS[2]]>,
+    of_seven: Box<[i16; 1 << ORDERS[3]]>,
     /// The place before each one in its chain.
     before: Box<[i16; WINDOW]>,
     base: Base,
@@ -34,7 +36,7 @@ impl Trial {
     const EVERY: u32 = 64;
     const TRIALS: u32 = 8;
     /// Times the places that are looked at where it is tried, and where it is worth it.
-    const DEEP: u32 = 6;
+    const DEEP: u32 = 3;
 
     /// Whether this position is one where it is tried.
     #[inline]
@@ -55,38 +57,40 @@ impl Trial {
     }
 }
 
-/// The nearest places with the same hash of three, four and five bytes.
-struct Nearest([i32; 3]);
+/// The nearest places with the same hash of three, four, five and seven bytes.
+struct Nearest([i32; 4]);
 
 impl Chains {
     pub(super) fn new(search: Search) -> Self {
-        let base = Base::default();
         Self {
             search,
             of_three: nowhere(),
             of_four: nowhere(),
             of_five: nowhere(),
+            of_seven: nowhere(),
             before: nowhere(),
-            base,
+            base: Base::default(),
             trial: Trial::default(),
         }
     }
 
     #[inline]
     fn link(&mut self, bytes: &[u8], at: usize) -> Nearest {
-        let Self { of_three, of_four, of_five, before, base, .. } = self;
+        let Self { of_three, of_four, of_five, of_seven, before, base, .. } = self;
         let number = base.number(at, |renumber| {
             renumber(&mut of_three[..]);
             renumber(&mut of_four[..]);
             renumber(&mut of_five[..]);
+            renumber(&mut of_seven[..]);
             renumber(&mut before[..]);
         });
         let word = eight(bytes, at);
         let three = std::mem::replace(&mut of_three[hash(word, 3, ORDERS[0])], number);
         let four = std::mem::replace(&mut of_four[hash(word, 4, ORDERS[1])], number);
         let five = std::mem::replace(&mut of_five[hash(word, 5, ORDERS[2])], number);
-        before[number as usize % WINDOW] = five;
-        Nearest([three, four, five].map(i32::from))
+        let seven = std::mem::replace(&mut of_seven[hash(word, 7, ORDERS[3])], number);
+        before[number as usize % WINDOW] = seven;
+        Nearest([three, four, five, seven].map(i32::from))
     }
 }
 
@@ -97,6 +101,7 @@ impl Finder for Chains {
         self.of_three.fill(NOWHERE);
         self.of_four.fill(NOWHERE);
         self.of_five.fill(NOWHERE);
+        self.of_seven.fill(NOWHERE);
         self.base = Base::new(at);
         self.trial = Trial::default();
     }
@@ -107,12 +112,21 @@ impl Finder for Chains {
     }
 
     #[inline]
-    fn find(&mut self, bytes: &[u8], at: usize, most: usize, mut found: impl FnMut(usize, usize)) {
-        let Nearest([of_three, of_four, mut place]) = self.link(bytes, at);
+    fn find(
+        &mut self,
+        bytes: &[u8],
+        at: usize,
+        most: usize,
+        known: usize,
+        mut found: impl FnMut(usize, usize),
+    ) {
+        let Nearest([of_three, of_four, of_five, mut place]) = self.link(bytes, at);
         let last = self.base.last_outside(at);
         let nice = self.search.nice.min(most);
+        let here = &bytes[at..at + most];
         let ahead = four(bytes, at);
         let differs = |place: i32| four(bytes, self.base.position(place)) ^ ahead;
+        let same_at = |position: usize, from| same(here, &bytes[position..position + most], from);
         let is_four = of_four > last && differs(of_four) == 0;
         // Where both are the same, the longer one says it all.
         if of_three > last && !(is_four && of_three == of_four) && differs(of_three) << 8 == 0 {
@@ -121,14 +135,24 @@ impl Finder for Chains {
         let mut best = 4;
         if is_four {
             let position = self.base.position(of_four);
-            best = same(&bytes[at..at + most], &bytes[position..position + most], 4);
+            best = same_at(position, 4);
             found(best, at - position);
-            if best >= nice {
-                return;
+        }
+        if of_five > last && of_five != of_four && differs(of_five) == 0 {
+            let position = self.base.position(of_five);
+            let length = same_at(position, 4);
+            if length > best {
+                best = length;
+                found(best, at - position);
             }
-            if place == of_four {
-                place = i32::from(self.before[place as usize % WINDOW]);
-            }
+        }
+        if place == of_five && place > last {
+            place = i32::from(self.before[place as usize % WINDOW]);
+        }
+        // The chain is for what is longer.
+        let best = best.max(known).max(6);
+        if best >= nice {
+            return;
         }
         let is_trial = self.trial.is_due();
         let chain = Chain { before: &self.before, base: self.base, bytes, at, most, last, nice };

@@ -42,6 +42,8 @@ impl Matches {
         let mut at = range.start;
         // Positions without a match up to here.
         let mut vain = 0;
+        // What the longest match of the position before leaves for this one.
+        let mut goes_on = (0, 0);
         while at < range.end {
             if at + LOOKAHEAD > range.end {
                 self.begin();
@@ -55,6 +57,7 @@ impl Matches {
                 self.add_run(inside);
                 at += inside;
                 vain = 0;
+                goes_on = (0, 0);
                 continue;
             }
             self.begin();
@@ -65,11 +68,18 @@ impl Matches {
                 at += 1;
                 continue;
             }
-            let (mut length, mut distance) = (0, 0);
-            finder.find(bytes, at, most, |longer, from| {
+            let (mut length, mut distance) = (0_usize, 0);
+            finder.find(bytes, at, most, goes_on.0, |longer, from| {
                 (length, distance) = (longer, from);
                 self.items.push(Item::new(longer, from));
             });
+            if goes_on.0 > length && goes_on.0 >= SHORTEST {
+                (length, distance) = goes_on;
+                self.items.push(Item::new(length, distance));
+            }
+            if F::SKIPS {
+                goes_on = (length.saturating_sub(1), distance);
+            }
             if length == 0 {
                 vain += 1;
             } else {
@@ -82,6 +92,7 @@ impl Matches {
             if length >= nice {
                 self.add_rest(finder, bytes, at, (length, distance));
                 at += length - 1;
+                goes_on = (0, 0);
             }
         }
         self.begin();

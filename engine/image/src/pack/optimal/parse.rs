@@ -62,10 +62,12 @@ impl Cheapest {
         let rest = &mut self.rest[..];
         rest[count] = 0;
         rest[count + 1..].fill(Self::TOO_MUCH);
+        // What all from the position behind on take.
+        let mut next = 0;
         for at in (0..count).rev() {
             let ahead: &[u32; LENGTHS_HELD] =
                 rest[at..at + LENGTHS_HELD].try_into().expect("it is as long");
-            let mut least = ahead[1] + costs.literals[usize::from(bytes[at])];
+            let mut least = Self::TOO_MUCH;
             let mut item = Item::LITERAL;
             let mut from = SHORTEST;
             for &candidate in matches.of(first + at) {
@@ -88,6 +90,12 @@ impl Cheapest {
                 }
                 from = longest + 1;
             }
+            // Last, so that nothing else has to wait for the result of the position behind.
+            let literal = next + costs.literals[usize::from(bytes[at])];
+            if literal < least {
+                (least, item) = (literal, Item::LITERAL);
+            }
+            next = least;
             rest[at] = least;
             items[at] = item;
         }

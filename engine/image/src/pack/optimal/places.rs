@@ -29,10 +29,19 @@ pub(super) trait Finder {
     fn insert(&mut self, bytes: &[u8], at: usize, most: usize);
 
     /// The same, and hands `found` the length and the distance of matches of `most` bytes at
-    /// most: each longer than the one before.
-    fn find(&mut self, bytes: &[u8], at: usize, most: usize, found: impl FnMut(usize, usize));
+    /// most: each longer than the one before. What is far away need not be looked for unless it is
+    /// longer than the `known` bytes of a match that is known already.
+    fn find(
+        &mut self,
+        bytes: &[u8],
+        at: usize,
+        most: usize,
+        known: usize,
+        found: impl FnMut(usize, usize),
+    );
 
-    /// Whether not all positions in noise have to be looked at.
+    /// Whether it may miss what a slower one finds. Then not all positions in noise are looked at,
+    /// and what is left of a match counts at the next position.
     const SKIPS: bool;
 }
 

@@ -45,11 +45,18 @@ impl Finder for Trees {
     #[inline]
     fn insert(&mut self, bytes: &[u8], at: usize, most: usize) {
         // Beyond that, an order is of no use.
-        self.find(bytes, at, most.min(self.search.nice), |_, _| ());
+        self.find(bytes, at, most.min(self.search.nice), 0, |_, _| ());
     }
 
     #[inline]
-    fn find(&mut self, bytes: &[u8], at: usize, most: usize, mut found: impl FnMut(usize, usize)) {
+    fn find(
+        &mut self,
+        bytes: &[u8],
+        at: usize,
+        most: usize,
+        _: usize,
+        mut found: impl FnMut(usize, usize),
+    ) {
         let Self { of_three, roots, children, base, .. } = self;
         let number = base.number(at, |renumber| {
             renumber(&mut of_three[..]);
