@@ -1,4 +1,5 @@
-//! Sleds that cost nothing: every batch is asked for, and nothing is done with the frames.
+//! Sleds that cost nothing: every batch is asked for, and nothing is done with the frames. Time passes
+//! as on a wire of 1 Gbit/s: a server that is measured without that would do other things.
 
 use std::array::from_fn;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use boot_netboot::server::{Config, Serve, Server, Together};
 use boot_netboot::station::Station;
 use boot_netboot::time::Instant;
 
-/// A server, and sleds that read the same image, forever.
+/// A server, and sleds that boot the same image again and again.
 pub struct ServedSleds {
     server: Server,
     now: Instant,
@@ -18,6 +19,8 @@ pub struct ServedSleds {
     sleds: Vec<Sled>,
     /// Sleds whose batch has gone out.
     answering: Vec<usize>,
+    /// How many have everything, and wait for the others to start over.
+    finished: usize,
     /// Frames of each batch that sleds lack at its end, and ask for again.
     pub lacking: usize,
 }
@@ -43,6 +46,10 @@ impl ServedSleds {
     /// The server's address.
     pub const SERVER: MacAddr = MacAddr::new([2, 0, 0, 0, 0, 1]);
     const SIZE: usize = 16 << 20;
+    /// A DATA frame on a wire of 1 Gbit/s.
+    const WIRE: Duration = Duration::from_nanos(8656);
+    /// From one boot to the next: longer than the 4 s from HELLO to HELLO (P10).
+    const REST: Duration = Duration::from_secs(5);
 
     /// Sleds that have been offered an image of 16 MiB.
     ///
@@ -80,6 +87,7 @@ impl ServedSleds {
             batch: Batch::with_capacity(SLOTS),
             sleds: Vec::new(),
             answering: (0..sleds.into()).collect(),
+            finished: 0,
             lacking: 0,
         };
         rack.server.set_images(vec![image]);
@@ -104,7 +112,7 @@ impl ServedSleds {
     }
 
     /// Serves until `frames` have gone out: each sled asks for its next batch as soon as the one
-    /// before is out. Returns how many READs that took.
+    /// before is out, and all start over when all have everything. Returns how many READs that took.
     ///
     /// # Panics
     ///
@@ -126,6 +134,9 @@ impl ServedSleds {
         let (mut sent, mut reads) = (0, 0);
         while sent < frames {
             for sled in std::mem::take(&mut self.answering) {
+                if self.finish(sled) {
+                    continue;
+                }
                 self.prepare(sled);
                 let read = &self.sleds[sled].read;
                 through(Call::Handle, &mut || self.server.handle_frame(self.now, read));
@@ -142,15 +153,37 @@ impl ServedSleds {
         reads
     }
 
+    /// Whether a sled has everything. Then it says so, and the last one to do so has all start over.
+    fn finish(&mut self, sled: usize) -> bool {
+        if self.sleds[sled].next + SLOTS <= Self::SIZE / BLOCK {
+            return false;
+        }
+        self.sleds[sled].next = 0;
+        let finished = Head::new(Self::SERVER, Self::sled(sled), FrameType::Finished, 0);
+        self.server.handle_frame(self.now, finished.as_bytes());
+        self.finished += 1;
+        if self.finished == self.sleds.len() {
+            self.finished = 0;
+            self.transmit();
+            self.now += Self::REST;
+            for sled in 0..self.sleds.len() {
+                self.server.handle_frame(self.now, &hello(Self::sled(sled)));
+            }
+            self.transmit();
+            self.answering.extend(0..self.sleds.len());
+        }
+        true
+    }
+
+    fn sled(index: usize) -> MacAddr {
+        Self::address(1, index as u16)
+    }
+
     /// A sled makes its next READ.
     fn prepare(&mut self, sled: usize) {
-        const BLOCKS: usize = ServedSleds::SIZE / BLOCK;
         // From frame to answer, for sleds that print nothing.
         self.now += Duration::from_micros(50) / self.sleds.len() as u32;
         let sled = &mut self.sleds[sled];
-        if sled.next + SLOTS > BLOCKS {
-            sled.next = 0;
-        }
         let body = emit_read(SLOTS as u64, &from_fn(|slot| ((sled.next + slot) * BLOCK) as u64));
         let head = sled.read.len() - body.len();
         sled.read[head..].copy_from_slice(&body);
@@ -160,6 +193,7 @@ impl ServedSleds {
 
     /// The frames of the batch arrive.
     fn deliver(&mut self) {
+        self.now += Self::WIRE * self.batch.len() as u32;
         for frame in self.batch.iter() {
             let to = frame.destination();
             let [.., high, low] = to.octets();
@@ -217,4 +251,33 @@ impl ServedSleds {
 /// The HELLO of a sled.
 pub fn hello(address: MacAddr) -> Vec<u8> {
     Head::new(MacAddr::BROADCAST, address, FrameType::Hello, 0).as_bytes().to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sleds_in_step_are_sent_each_batch_once() {
+        for sleds in [8, 64] {
+            let mut group = ServedSleds::together(sleds);
+            // Three boots of all of them.
+            let frames = 3 * (ServedSleds::SIZE / BLOCK) as u64;
+            assert!(group.serve(frames) >= u64::from(sleds) * 3 * 127);
+            let counters = group.server.counters();
+            assert!(counters.broadcast >= frames && counters.data < frames + frames / 50);
+        }
+    }
+
+    #[test]
+    fn sleds_are_served_as_fast_as_the_wire_carries_however_long() {
+        for sleds in [1, 8] {
+            let mut rack = ServedSleds::new(sleds);
+            let frames = 20 * u64::from(sleds) * (ServedSleds::SIZE / BLOCK) as u64;
+            rack.serve(frames);
+            let wire = ServedSleds::WIRE * frames as u32;
+            let time = rack.now.since(Instant::ZERO).saturating_sub(20 * ServedSleds::REST);
+            assert!(time < wire.mul_f64(1.1), "{sleds} sleds: {time:?}, the wire {wire:?}");
+        }
+    }
 }
