@@ -21,6 +21,8 @@ pub struct ServedSleds {
     answering: Vec<usize>,
     /// How many have everything, and wait for the others to start over.
     finished: usize,
+    /// When sleds next look at their timers.
+    look: Instant,
     /// Frames of each batch that sleds lack at its end, and ask for again.
     pub lacking: usize,
 }
@@ -31,6 +33,8 @@ struct Sled {
     next: usize,
     /// Frames that it has asked for and that have not gone out.
     unsent: usize,
+    /// When it asks again, if none has by then.
+    timer: Instant,
 }
 
 /// What the server is asked to do.
@@ -48,6 +52,8 @@ impl ServedSleds {
     const SIZE: usize = 16 << 20;
     /// A DATA frame on a wire of 1 Gbit/s.
     const WIRE: Duration = Duration::from_nanos(8656);
+    /// After so long without an answer a sled asks again (netboot protocol).
+    const TIMER: Duration = Duration::from_secs(1);
     /// From one boot to the next: longer than the 4 s from HELLO to HELLO (P10).
     const REST: Duration = Duration::from_secs(5);
 
@@ -88,6 +94,7 @@ impl ServedSleds {
             sleds: Vec::new(),
             answering: (0..sleds.into()).collect(),
             finished: 0,
+            look: Instant::ZERO,
             lacking: 0,
         };
         rack.server.set_images(vec![image]);
@@ -99,7 +106,7 @@ impl ServedSleds {
             let body = emit_read(0, &[0; SLOTS]);
             let head = Head::new(Self::SERVER, address, FrameType::Read, body.len());
             let read = [head.as_bytes(), &body].concat();
-            rack.sleds.push(Sled { read, next: 0, unsent: 0 });
+            rack.sleds.push(Sled { read, next: 0, unsent: 0, timer: Instant::ZERO });
         }
         rack.transmit();
         rack
@@ -142,6 +149,11 @@ impl ServedSleds {
                 through(Call::Handle, &mut || self.server.handle_frame(self.now, read));
                 reads += 1;
             }
+            for sled in self.asking_again() {
+                let read = &self.sleds[sled].read;
+                through(Call::Handle, &mut || self.server.handle_frame(self.now, read));
+                reads += 1;
+            }
             through(Call::Transmit, &mut || self.server.poll_transmit(self.now, &mut self.batch));
             if self.batch.is_empty() {
                 let due = self.server.poll_timeout().expect("sleds are served");
@@ -179,6 +191,17 @@ impl ServedSleds {
         Self::address(1, index as u16)
     }
 
+    /// Sleds that have waited for the first frame of a batch for as long as their timers run.
+    fn asking_again(&mut self) -> Vec<usize> {
+        if self.now < self.look {
+            return Vec::new();
+        }
+        self.look = self.now + Self::TIMER / 4;
+        let sleds = self.sleds.iter_mut().enumerate();
+        let waiting = sleds.filter(|(_, sled)| sled.unsent == SLOTS && sled.timer <= self.now);
+        waiting.map(|(index, sled)| (index, sled.timer = self.now + Self::TIMER).0).collect()
+    }
+
     /// A sled makes its next READ.
     fn prepare(&mut self, sled: usize) {
         // From frame to answer, for sleds that print nothing.
@@ -189,6 +212,7 @@ impl ServedSleds {
         sled.read[head..].copy_from_slice(&body);
         sled.next += SLOTS - self.lacking;
         sled.unsent = SLOTS;
+        sled.timer = self.now + Self::TIMER;
     }
 
     /// The frames of the batch arrive.
@@ -271,12 +295,14 @@ mod tests {
 
     #[test]
     fn sleds_are_served_as_fast_as_the_wire_carries_however_long() {
-        for sleds in [1, 8] {
+        // With hundreds some wait for tens of seconds, and would be forgotten if they didn't ask again.
+        for (sleds, boots) in [(1, 20), (8, 20), (512, 2)] {
             let mut rack = ServedSleds::new(sleds);
-            let frames = 20 * u64::from(sleds) * (ServedSleds::SIZE / BLOCK) as u64;
+            let frames = boots * u64::from(sleds) * (ServedSleds::SIZE / BLOCK) as u64;
             rack.serve(frames);
             let wire = ServedSleds::WIRE * frames as u32;
-            let time = rack.now.since(Instant::ZERO).saturating_sub(20 * ServedSleds::REST);
+            let time =
+                rack.now.since(Instant::ZERO).saturating_sub(boots as u32 * ServedSleds::REST);
             assert!(time < wire.mul_f64(1.1), "{sleds} sleds: {time:?}, the wire {wire:?}");
         }
     }
