@@ -197,6 +197,10 @@ impl Recovery {
             let span = batch.last_try.since(batch.first_try);
             self.spacing.repaired(took, batch.tried, span, batch.rto);
         }
+        if lost >= 0.5 {
+            let within = batch.rounds == 0 || took.as_secs_f64() <= round;
+            self.spacing.kept_pace(within, k, batch.gap);
+        }
         // The time for what it has not dropped yet: all of it for a late sled; for one that lacked
         // a frame, what came too fast. After a whole round it may be slower than assumed, and if
         // each batch needs a repair, nothing else would show that.

@@ -71,6 +71,9 @@ impl Spacing {
     /// row that were lost (2% each).
     const CHANCE: f64 = 1e-4;
 
+    /// What counts as unlikely: one in twenty. It is a choice; two tries in vain end the start.
+    const UNLIKELY: f64 = 0.05;
+
     /// The time to leave after each retransmit.
     pub(super) fn gap(&self) -> Duration {
         self.gap.mul_f64(self.backoff).min(Self::MOST)
@@ -122,6 +125,39 @@ impl Spacing {
             self.backoff = (2.0 * self.backoff).min(Self::MOST.div_duration_f64(self.gap));
         }
         outran
+    }
+
+    /// A batch that had lost `lost` frames, and was sent again at this `gap`, was answered within the
+    /// first round, or not.
+    ///
+    /// Where every batch loses frames, no answer comes without retransmits. But the more were lost,
+    /// the later in the round the last of them lies, and the less likely is it that a sled to which
+    /// a frame costs more than the gap finds it within the round: with a cost of r gaps, r to the
+    /// power of minus `lost`.
+    pub(super) fn kept_pace(&mut self, within: bool, lost: f64, gap: Duration) {
+        let sure = Self::UNLIKELY.powf(-1.0 / lost);
+        // With fewer losses no answer could tell that a try of the start has gained.
+        if sure * Self::GROWTH > Self::STARTUP {
+            return;
+        }
+        let Some(vain) = self.starting else {
+            // Retransmits that were lost may have ended the start.
+            self.rounds += 1;
+            if self.rounds.is_multiple_of(Self::CYCLE) {
+                self.starting = Some(Self::NO_GAIN - 1);
+                self.set(self.cost.div_f64(Self::STARTUP));
+            }
+            return;
+        };
+        let most = gap.mul_f64(sure);
+        let gained = within && most.mul_f64(Self::GROWTH) <= self.cost;
+        let vain = if gained { 0 } else { vain + u32::from(gap < self.cost) };
+        if gained {
+            self.cost = most;
+        }
+        let ended = vain >= Self::NO_GAIN;
+        self.starting = (!ended).then_some(vain);
+        self.set(self.cost.div_f64(if ended { 1.0 } else { Self::STARTUP }));
     }
 
     /// The next batch needed a repair too, so it is unknown when the sled had dropped the last
@@ -227,6 +263,32 @@ mod tests {
             let gap = spacing.gap();
             assert!((cost.mul_f64(0.75)..cost.mul_f64(1.3)).contains(&gap), "{us}: {gap:?}");
         }
+    }
+
+    /// Repairs of batches that all lost so many frames of 128, by a sled whose dropped frames cost
+    /// this much, and of which one in four loses a retransmit too.
+    fn repairs_again(spacing: &mut Spacing, cost: Duration, lost: u32, count: usize) {
+        let mut random = fastrand::Rng::with_seed(7);
+        for _ in 0..count {
+            let gap = spacing.gap();
+            let last = (0..lost).map(|_| random.u32(1..=128)).max().unwrap_or(1);
+            let within = last * cost.max(gap) <= 128 * gap && random.u32(0..4) > 0;
+            spacing.kept_pace(within, lost.into(), gap);
+        }
+    }
+
+    #[test]
+    fn where_every_batch_loses_frames_the_gap_is_shortened_but_not_to_less_than_a_frame_costs() {
+        let us = Duration::from_micros;
+        for (cost, least, most) in [(0, 0, 40), (50, 35, 90), (150, 90, 250), (1000, 200, 250)] {
+            let mut spacing = Spacing::default();
+            repairs_again(&mut spacing, us(cost), 6, 64);
+            let cost = spacing.cost();
+            assert!((us(least)..=us(most)).contains(&cost), "{cost:?}");
+        }
+        let mut spacing = Spacing::default();
+        repairs_again(&mut spacing, us(0), 2, 64);
+        assert_eq!(spacing.gap(), Spacing::START);
     }
 
     #[test]
