@@ -76,7 +76,7 @@ fn only(wanted: Call) -> impl FnMut(Call, &mut dyn FnMut()) {
 
 /// All sleds fall silent: each time that the server looks after them.
 fn retransmit() -> u64 {
-    /// Before each sled has been sent its batch again, after which nothing more is.
+    /// Fewer than it takes to send every sled its batch again, after which its budget is spent.
     const TIMES: u64 = 800;
     let mut rack = warm(ServedSleds::new(64));
     let mut sent = 0;

@@ -71,7 +71,9 @@ impl Spacing {
     /// row that were lost (2% each).
     const CHANCE: f64 = 1e-4;
 
-    /// What counts as unlikely: one in twenty. It is a choice; two tries in vain end the start.
+    /// How likely it may be that a sled passes for faster than it is: a choice. At one in a thousand
+    /// an answer would bound the cost at 2.9 gaps where 5% is lost (6.4 frames of a batch), which the
+    /// start's gain does not reach.
     const UNLIKELY: f64 = 0.05;
 
     /// The time to leave after each retransmit.
@@ -127,8 +129,8 @@ impl Spacing {
         outran
     }
 
-    /// A batch that had lost `lost` frames, and was sent again at this `gap`, was answered within the
-    /// first round, or not.
+    /// A batch that had lost `lost` frames was answered within the first round of retransmits, or not;
+    /// they went out every `gap`.
     ///
     /// Where every batch loses frames, no answer comes without retransmits. But the more were lost,
     /// the later in the round the last of them lies, and the less likely is it that a sled to which
@@ -265,8 +267,8 @@ mod tests {
         }
     }
 
-    /// Repairs of batches that all lost so many frames of 128, by a sled whose dropped frames cost
-    /// this much, and of which one in four loses a retransmit too.
+    /// Repairs `count` batches of 128 frames, each of which lost `lost` of them. One repair in four
+    /// loses a retransmit too.
     fn repairs_again(spacing: &mut Spacing, cost: Duration, lost: u32, count: usize) {
         let mut random = fastrand::Rng::with_seed(7);
         for _ in 0..count {
