@@ -199,7 +199,10 @@ impl Recovery {
         }
         if lost >= 0.5 {
             let within = batch.rounds == 0 || took.as_secs_f64() <= round;
-            self.spacing.kept_pace(within, k, batch.gap);
+            // Other sleds' turns may have slowed them down.
+            let span = batch.last_try.since(batch.first_try);
+            let pace = span / batch.tried.saturating_sub(1).max(1);
+            self.spacing.kept_pace(within, k, pace.max(batch.gap));
         }
         // The time for what it has not dropped yet: all of it for a late sled; for one that lacked
         // a frame, what came too fast. After a whole round it may be slower than assumed, and if
