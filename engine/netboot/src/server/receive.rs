@@ -82,7 +82,7 @@ impl Server {
     /// others to that sled's.
     fn learn(&mut self, now: Instant, id: SledId, answered: Answered, crowded: bool) {
         let in_step = self.learn_of_step(now, id, &answered);
-        let Answered { batch, lost, .. } = answered;
+        let Answered { batch, tried, lost, .. } = answered;
         // An unverified sled's losses are no evidence about the link.
         if !self.sleds.get(id).known {
             return;
@@ -93,9 +93,14 @@ impl Server {
         if in_step || !self.pacer.learns() || batch.frames < SLOTS as u64 / 2 {
             return;
         }
-        let answer = batch.answer(lost >= 0.5, self.sleds.len() <= 1);
+        let answer = batch.answer(lost >= 0.5, tried);
         let open = self.pacer.is_open();
-        self.pacer.answered(now, &answer);
+        if self.is_alone(id) {
+            // One sled's losses can't tell the link from that sled's port: its own pacer's matter.
+            self.pacer.rise(now, &answer);
+        } else {
+            self.pacer.answered(now, &answer);
+        }
         match (open, self.pacer.is_open()) {
             (true, true) if !answer.lossy && crowded => self.turns.widen(),
             (false, true) => self.turns.narrow(),
@@ -103,6 +108,16 @@ impl Server {
         }
         let own = &mut self.sleds.change(id).pacer;
         own.answered(now, &Answer { passed: batch.frames, alone: true, ..answer });
+    }
+
+    /// Notes that a sled answered. Returns whether all recent answers came from it: as many as a
+    /// pacer looks back at.
+    fn is_alone(&mut self, id: SledId) -> bool {
+        const RECENT: usize = 8;
+        let alone = self.answered.iter().all(|&other| other == id);
+        self.answered.truncate(RECENT - 1);
+        self.answered.push_front(id);
+        alone
     }
 
     pub(super) fn handle_finished(&mut self, now: Instant, source: MacAddr) -> Handled {

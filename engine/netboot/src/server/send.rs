@@ -144,8 +144,9 @@ impl Server {
 
     /// Everything that a sled has asked for has been sent.
     fn batch_sent(&mut self, now: Instant, id: SledId) {
+        let crowded = self.sleds.len() > 1;
         let sled = self.sleds.change(id);
-        let last = sled.batch_sent(now, self.loss.of_link());
+        let last = sled.batch_sent(now, self.loss.of_link(), crowded);
         if !self.retransmit {
             sled.recovery.wait();
         }

@@ -19,15 +19,17 @@ pub(super) struct Answered {
     pub(super) batch: SentBatch,
     /// Retransmits that were needed.
     pub(super) repeats: u64,
+    /// Whether any frame was retransmitted.
+    pub(super) tried: bool,
     /// The probability that it had lost a frame.
     pub(super) lost: f64,
 }
 
 impl SentBatch {
     /// What its answer reveals about a link.
-    pub(super) fn answer(self, lossy: bool, alone: bool) -> Answer {
+    pub(super) fn answer(self, lossy: bool, tried: bool) -> Answer {
         let Self { first, last, released: (before, after), .. } = self;
-        Answer { first, last, passed: after - before, lossy, alone }
+        Answer { first, last, passed: after - before, lossy, tried, alone: false }
     }
 }
 
@@ -42,6 +44,8 @@ pub(super) struct Answer {
     pub(super) passed: u64,
     /// Whether it had lost a frame.
     pub(super) lossy: bool,
+    /// Whether any of its frames was retransmitted.
+    pub(super) tried: bool,
     /// Whether only one sled's frames take this path.
     pub(super) alone: bool,
 }

@@ -257,6 +257,7 @@ impl Sled {
                 // No retransmit helped before its own timer.
                 _ => u64::from(tried).max(batch.frames),
             },
+            tried: tried > 0,
             lost,
         });
         (answered, first.then_some(EventKind::Started { size }))
@@ -288,8 +289,9 @@ impl Sled {
     }
 
     /// Everything that it asked for has been handed out, on a link where a batch loses a frame with
-    /// probability `link`. Returns whether that was the image's end, after which no READ comes.
-    pub(super) fn batch_sent(&mut self, now: Instant, link: f64) -> bool {
+    /// probability `link`, and that is `crowded` if others use it. Returns whether that was the
+    /// image's end, after which no READ comes.
+    pub(super) fn batch_sent(&mut self, now: Instant, link: f64, crowded: bool) -> bool {
         self.unsent = false;
         let frames = self.asked.unacknowledged().len();
         if self.asked.unacknowledged().is_empty() {
@@ -297,7 +299,7 @@ impl Sled {
         }
         self.sent = now;
         let last = self.asked.reaches(self.size());
-        self.recovery.batch_sent(now, frames, last, link);
+        self.recovery.batch_sent(now, frames, last, link, crowded);
         if last {
             self.nudges = Self::NUDGES_AT_THE_END;
             self.offer_due = Some(now + Self::NUDGE);

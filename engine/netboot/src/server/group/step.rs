@@ -155,8 +155,7 @@ impl Server {
         let member = group.has(id);
         group.expect(id);
         sled.sent_in_step(now, sent);
-        sled.batch_sent(now, self.loss.of_link());
-        sled.recovery.waited(sent.first);
+        sled.batch_sent(now, self.loss.of_link(), true);
         if !self.retransmit || !member {
             sled.recovery.wait();
         }

@@ -209,7 +209,8 @@ impl Pacer {
     }
 
     fn measure(&mut self, now: Instant, answer: &Answer) {
-        if answer.lossy {
+        // Karn's algorithm: an answer that follows retransmits is no sample.
+        if answer.lossy || answer.tried {
             return;
         }
         let passed = answer.passed as f64;
@@ -228,7 +229,14 @@ impl Pacer {
             } else {
                 self.try_lower(now, Cubic::new(now, self.rate, None), Self::BLIND);
             }
-        } else if self.state == State::SlowStart && !answer.lossy {
+        } else {
+            self.rise(now, answer);
+        }
+    }
+
+    /// Slow start goes on if a batch that was begun at its rate arrived whole.
+    pub(super) fn rise(&mut self, now: Instant, answer: &Answer) {
+        if self.state == State::SlowStart && !answer.lossy && answer.first >= self.changed {
             self.set(now, 2.0 * self.rate);
             if self.rate >= Self::LIMIT.min(self.ceiling) {
                 self.state = State::Open;

@@ -6,6 +6,7 @@
 
 mod answers;
 mod budget;
+mod costs;
 mod loss;
 mod spacing;
 #[cfg(test)]
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use self::answers::Answers;
 use self::budget::Budget;
+use self::costs::{Busy, Cell};
 use self::spacing::Spacing;
 use crate::time::Instant;
 
@@ -31,14 +33,10 @@ pub(super) struct Recovery {
     batch: Option<Outstanding>,
     /// When the next retransmit is due.
     due: Option<Instant>,
-    /// When the sled will have dropped earlier retransmits.
-    drained: Instant,
-    /// When it asked for the batch in flight.
-    went_on: Instant,
 }
 
 /// A batch that has been sent and is not acknowledged.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Outstanding {
     /// When its last frame went out.
     sent: Instant,
@@ -47,17 +45,22 @@ struct Outstanding {
     frames: usize,
     /// The probability that a batch loses a frame.
     loss: f64,
-    /// The retransmission timeout.
-    rto: Duration,
-    /// The time between retransmits.
+    /// Whether other sleds use the link.
+    crowded: bool,
+    /// The time between retransmits, from the first one on.
     gap: Duration,
     /// Completed rounds through the unacknowledged offsets.
     rounds: u32,
     in_round: usize,
-    /// The number of retransmits, and when the first and the last went out.
+    /// The number of retransmits.
     tried: u32,
-    first_try: Instant,
-    last_try: Instant,
+    /// When the first one of this round went out, and the last one of all.
+    begun: Instant,
+    last: Instant,
+    /// When the first round began, and how long it took, once it is over.
+    first: Option<(Instant, Duration)>,
+    /// Until when the sled drops what was sent again before, by what that costs.
+    busy: Busy,
 }
 
 /// What a READ reveals about the batch before it.
@@ -77,6 +80,11 @@ impl Recovery {
     const LAST_SILENCE: Duration = Duration::from_millis(10);
     /// The sled's own timer (netboot protocol): from then on it asks by itself.
     const SLED_TIMER: Duration = Duration::from_secs(1);
+    /// An answer that follows retransmits is a sample of how late answers are only if it is three
+    /// times likelier to be late than to follow a loss (Karn's algorithm takes none). The three is
+    /// a choice: at nine, what is late passes for lost more and more (64 MiB, 0.1% lost: a boot
+    /// takes 4% longer).
+    const CERTAIN: f64 = 0.25;
     /// The burst of retransmits after a late call.
     const LATE: u32 = 4;
 
@@ -89,8 +97,6 @@ impl Recovery {
             budget: Budget::new(frames),
             batch: None,
             due: None,
-            drained: Instant::ZERO,
-            went_on: Instant::ZERO,
         }
     }
 
@@ -101,11 +107,19 @@ impl Recovery {
     }
 
     /// All `frames` that the sled asked for went out at `now`, on a link of which a batch loses a
-    /// frame with probability `link`; `last` if its image's end was among them.
-    pub(super) fn batch_sent(&mut self, now: Instant, frames: usize, last: bool, link: f64) {
+    /// frame with probability `link`, and that is `crowded` if others use it; `last` if its image's
+    /// end was among them.
+    pub(super) fn batch_sent(
+        &mut self,
+        now: Instant,
+        frames: usize,
+        last: bool,
+        link: f64,
+        crowded: bool,
+    ) {
         let loss = self.loss.of_sled(link);
         let rto = self.rto(loss);
-        let ready = now.max(self.drained);
+        let ready = now.max(self.spacing.dropped(doubted(loss), crowded));
         self.budget.earn(loss::proven(link));
         let silence = if last { Self::LAST_SILENCE } else { Duration::ZERO };
         self.due = Some(ready + rto + silence);
@@ -114,23 +128,16 @@ impl Recovery {
             ready,
             frames,
             loss,
-            rto,
-            gap: self.spacing.gap(),
+            crowded,
+            gap: Duration::ZERO,
             rounds: 0,
             in_round: 0,
             tried: 0,
-            first_try: now,
-            last_try: now,
+            begun: now,
+            last: now,
+            first: None,
+            busy: self.spacing.busy(),
         });
-    }
-
-    /// The batch that just went out began at `begun`, after other members had asked for it.
-    pub(super) fn waited(&mut self, begun: Instant) {
-        if let Some(batch) = &self.batch
-            && begun.since(self.went_on) > batch.sent.since(begun)
-        {
-            self.spacing.waited();
-        }
     }
 
     /// Leaves the batch to the sled's own timer.
@@ -145,82 +152,44 @@ impl Recovery {
 
     /// The sled asked for more, or, if its own timer was faster, `again` for what had been sent.
     pub(super) fn heard(&mut self, now: Instant, again: bool) -> Heard {
-        let Some(batch) = self.batch else {
+        let Some(batch) = self.batch.take() else {
             if again {
                 self.budget.earn(1.0);
             }
             return Heard { lost: f64::from(u8::from(again)), ..Heard::default() };
         };
-        let lost = if again {
-            self.spacing.forget();
-            1.0
-        } else if batch.tried == 0 {
-            let waited = now.since(batch.sent);
-            let late = now.since(batch.ready).saturating_sub(batch.rto);
-            let out = batch.sent.since(self.went_on);
-            self.spacing.settle(now.since(self.went_on), out, late, batch.rto);
-            // Dropping earlier retransmits is not part of its answer time.
-            let waited = waited.min(now.since(batch.ready).max(self.answers.median()));
-            self.answers.add(waited, 1.0);
-            0.0
-        } else {
-            self.repaired(now, &batch)
-        };
+        let lost = if again { 1.0 } else { self.answered(now, &batch) };
+        if batch.tried > 1 {
+            self.spacing.paced(batch.gap, batch.pace());
+        }
+        self.spacing.answered(now, batch.tried);
         self.loss.add(lost);
         if lost >= 0.5 {
             self.budget.earn(1.0);
         }
-        self.went_on = now;
-        Heard { answered: true, tried: self.stop(), lost }
+        self.due = None;
+        Heard { answered: true, tried: batch.tried, lost }
     }
 
-    /// The sled answered a batch after retransmits. Returns the probability that it had lost a
-    /// frame.
-    fn repaired(&mut self, now: Instant, batch: &Outstanding) -> f64 {
-        let waited = now.since(batch.ready);
-        let took = now.since(batch.first_try).saturating_sub(self.answers.least());
-        // Of k lost frames, the last is found where the largest of k uniform numbers lies.
-        let frames = batch.frames as f64;
-        let k = loss::frames_lost(batch.loss, batch.frames);
-        let part = (f64::from(batch.tried) / frames).min(1.0);
-        let round = frames * batch.gap.as_secs_f64();
-        let found = k * part.powf(k - 1.0) / round;
-        // An answer that is late by the timeout may be late by any factor: the tail has no scale.
-        let rto = batch.rto.max(Answers::TYPICAL).as_secs_f64();
-        let came = rto / waited.as_secs_f64().max(rto).powi(2);
-        let odds = odds(batch.loss) / doubted(batch.loss) * found / came;
-        let lost = odds / (odds + 1.0);
-        self.spacing.forget();
-        if lost < 0.5 {
+    /// The sled answered a batch. Returns how likely it had lost a frame.
+    fn answered(&mut self, now: Instant, batch: &Outstanding) -> f64 {
+        let answers = &self.answers;
+        let lost = if batch.tried > 0 {
+            self.spacing.weigh(&batch.busy, |cell| {
+                let [found, came] =
+                    [batch.found(now, cell, answers), batch.came(now, cell, answers)];
+                [batch.loss * found, (1.0 - batch.loss) * came]
+            })
+        } else if self.spacing.surely_dropped() > batch.sent {
+            self.spacing.weigh(&batch.busy, |cell| [0.0, batch.came(now, cell, answers)])
+        } else {
+            0.0
+        };
+        if batch.rounds == 0 && lost < Self::CERTAIN {
+            // What it still had to drop is no part of its answer.
+            let waited = now.since(batch.sent).min(now.since(batch.ready).max(answers.median()));
             self.answers.add(waited, 1.0 - lost);
-        } else if (batch.rounds, batch.in_round) <= (1, 0) {
-            let span = batch.last_try.since(batch.first_try);
-            self.spacing.repaired(took, batch.tried, span, batch.rto);
         }
-        if lost >= 0.5 {
-            let within = batch.rounds == 0 || took.as_secs_f64() <= round;
-            // Other sleds' turns may have slowed them down.
-            let span = batch.last_try.since(batch.first_try);
-            let pace = span / batch.tried.saturating_sub(1).max(1);
-            self.spacing.kept_pace(within, k, pace.max(batch.gap));
-        }
-        // The time for what it has not dropped yet: all of it for a late sled; for one that lacked
-        // a frame, what came too fast. After a whole round it may be slower than assumed, and if
-        // each batch needs a repair, nothing else would show that.
-        let slower = if batch.rounds == 0 { 1.0 } else { Spacing::GROWTH };
-        let all = self.spacing.cost().mul_f64(slower) * batch.tried;
-        let mut left = all.mul_f64(1.0 - lost) + all.saturating_sub(took).mul_f64(lost);
-        // Where in the first round the last lost frame was expected, and the probability that its
-        // retransmit was lost too.
-        let expected = frames * k / (k + 1.0);
-        let again = 1.0 - (1.0 - k / frames * batch.loss).powf(k);
-        let after = batch.rounds > 0 && took.as_secs_f64() > Spacing::GROWTH * round;
-        if lost >= 0.5 && self.spacing.outran(after, again) {
-            // As much time again for what it still has to drop as it took beyond that.
-            left = left.max(took.mul_f64((f64::from(batch.tried) / expected - 1.0).max(0.0)));
-        }
-        // Two rounds must fit in before the sled's own timer: a choice, a quarter of that.
-        self.drained = now + left.min(Self::SLED_TIMER / 4);
         lost
     }
 
@@ -249,32 +218,93 @@ impl Recovery {
         if !self.budget.take() {
             // Waits until other sleds' losses pay for it.
             self.budget.earn(loss::proven(link));
-            self.due = Some(now + Self::LAST_SILENCE);
+            self.due = batch.before_its_timer(now + Self::LAST_SILENCE);
             return None;
         }
         if batch.tried == 0 {
-            batch.first_try = now;
+            batch.gap = self.spacing.gap(batch.crowded);
         }
-        batch.last_try = now;
+        if batch.in_round == 0 {
+            batch.begun = now;
+        }
+        self.spacing.sent(now, batch.in_round == 0);
+        batch.last = now;
         batch.tried += 1;
         batch.in_round += 1;
         let gap = batch.gap;
         let mut next = due.max(now - Self::LATE * gap) + gap;
         if index == 0 {
+            batch.first.get_or_insert((batch.begun, now.since(batch.begun)));
             batch.rounds += 1;
             batch.in_round = 0;
             self.budget.earn(loss::proven(link));
-            // RFC 6298, section 5.5: back off. While the sled's cost is unknown, it gets as long
-            // again as the round took.
-            let round = now.since(batch.first_try);
-            // What the link has revealed since the batch went out counts too.
-            let rto = batch.rto.min(self.answers.tail(doubted(self.loss.of_sled(link))));
-            let backoff = rto * 2_u32.pow(batch.rounds);
-            let wait = if self.spacing.is_measured() { backoff } else { backoff.max(round) };
-            next = (now + gap).max(batch.first_try + self.spacing.cost() * batch.tried) + wait;
+            // That it was lost in each round.
+            let share = doubted(batch.loss * batch.lost_again().powf(f64::from(batch.rounds)));
+            // Losses come in bursts too: no longer than with a timer that backs off (RFC 6298, section
+            // 5.5).
+            let backoff = self.answers.tail(doubted(batch.loss)) * 2_u32.pow(batch.rounds.min(10));
+            let wait = self.answers.tail(share).min(backoff);
+            next = (now + gap).max(self.spacing.dropped(share, batch.crowded)) + wait;
         }
-        self.due = Some(next);
+        self.due = batch.before_its_timer(next);
         Some(unacknowledged[index])
+    }
+}
+
+impl Outstanding {
+    /// This time, unless the sled has asked by itself by then.
+    fn before_its_timer(&self, at: Instant) -> Option<Instant> {
+        (at.since(self.sent) < Recovery::SLED_TIMER).then_some(at)
+    }
+
+    /// How likely it is, per second, that a sled of this kind answers at `now` because nothing was
+    /// lost.
+    fn came(&self, now: Instant, cell: &Cell, answers: &Answers) -> f64 {
+        let [from, to] = cell.busy.map(|busy| busy.max(self.sent));
+        if from > now {
+            return 0.0;
+        }
+        answers.density(now.since(to), now.since(from), to.since(from))
+    }
+
+    /// How likely it is, per second, that a sled of this kind answers at `now` because it has found
+    /// all that was lost.
+    fn found(&self, now: Instant, cell: &Cell, answers: &Answers) -> f64 {
+        if cell.busy[0] > now {
+            return 0.0;
+        }
+        let frames = self.frames as f64;
+        let (first, pace) = (self.first.map_or(self.begun, |f| f.0), self.pace());
+        let round = |cost: Duration| frames * cost.max(pace).as_secs_f64();
+        // A caller who comes late sends this many at once, and each waits for those before it.
+        let turn = (pace * (Recovery::LATE + 1)).as_secs_f64();
+        let (middle, longest) = (round(cell.middle()), round(cell.cost[1]));
+        // Of k lost frames the last one is found where the largest of k uniform numbers lies.
+        let among = |k: f64, begun: Instant| {
+            let since = now.since(begun.max(cell.busy[0])).saturating_sub(answers.least());
+            let part = (since.as_secs_f64() / middle).clamp(1.0 / frames, 1.0);
+            let late = Duration::from_secs_f64((since.as_secs_f64() - longest - turn).max(0.0));
+            k * part.powf(k - 1.0) / middle * answers.beyond(late)
+        };
+        let k = loss::frames_lost(self.loss, self.frames).max(1.0);
+        let rounds = if self.in_round == 0 { self.rounds - 1 } else { self.rounds };
+        let again = if rounds == 0 { 0.0 } else { self.lost_again().powf(f64::from(rounds)) };
+        (1.0 - again) * among(k, first) + again * among(1.0, self.begun)
+    }
+
+    /// The time between two retransmits of the first round.
+    fn pace(&self) -> Duration {
+        let (sent, took) = match self.first {
+            Some((_, took)) => (self.frames, took),
+            None => (self.in_round, self.last.since(self.begun)),
+        };
+        if sent > 1 { took.div_f64(sent as f64 - 1.0) } else { self.gap }
+    }
+
+    /// How likely it is that a retransmit was lost of a frame that was lost.
+    fn lost_again(&self) -> f64 {
+        let k = loss::frames_lost(self.loss, self.frames);
+        1.0 - (1.0 - k / self.frames as f64 * self.loss).powf(k)
     }
 }
 
@@ -285,7 +315,7 @@ fn odds(loss: f64) -> f64 {
 
 /// The share of answers still to come at which the server retransmits: no more than losses explain,
 /// and never more than an eighth. The eighth is a choice: a spurious retransmit in one answer of
-/// eight costs a frame or two, which is little where most batches lose some.
+/// eight costs a frame or two, and leaves seven that show how long answers take.
 fn doubted(loss: f64) -> f64 {
     odds(loss).min(0.125)
 }

@@ -17,10 +17,10 @@ fn settled(link: f64) -> Recovery {
     let mut recovery = Recovery::new(65_536);
     for batch in 0..40 {
         let sent = at(f64::from(batch));
-        recovery.batch_sent(sent, 128, false, link);
+        recovery.batch_sent(sent, 128, false, link, false);
         recovery.heard(sent + MS / 5, false);
     }
-    recovery.batch_sent(at(100.0), 128, false, link);
+    recovery.batch_sent(at(100.0), 128, false, link, false);
     recovery
 }
 
@@ -42,7 +42,7 @@ fn on_a_lossy_link_it_is_doubted_soon() {
     assert!(recovery.due().unwrap() < at(112.0));
     for _ in 0..5 {
         recovery.heard(at(1100.0), true);
-        recovery.batch_sent(at(1200.0), 128, false, 0.2);
+        recovery.batch_sent(at(1200.0), 128, false, 0.2, false);
     }
     assert!(recovery.due().unwrap() < at(1201.0));
 }
@@ -72,7 +72,8 @@ fn an_answer_right_after_a_retransmit_was_late_and_one_in_the_middle_was_not() {
         recovery.heard(start + after, false).lost
     };
     assert!(probability(MS / 10, 1) < 0.5);
-    assert!(probability(16 * MS, 64) > 0.9);
+    // A frame might cost so much that half a round is early.
+    assert!(probability(16 * MS, 64) > 0.8);
 }
 
 #[test]
@@ -88,7 +89,7 @@ fn without_proof_a_silent_sled_gets_one_batch_again_and_no_more() {
 #[test]
 fn after_the_last_batch_the_wait_for_finished_is_no_loss() {
     let mut recovery = settled(0.9);
-    recovery.batch_sent(at(100.0), 128, true, 0.9);
+    recovery.batch_sent(at(100.0), 128, true, 0.9, false);
     assert_eq!(recovery.take(at(110.0), &[0], LINK), None);
     assert_eq!(recovery.take(at(115.0), &[0], LINK), Some(0));
 }
@@ -102,9 +103,35 @@ fn what_a_late_sled_was_sent_in_vain_it_may_drop_before_it_is_doubted_again() {
         now = recovery.due().unwrap();
     }
     recovery.heard(now, false);
-    recovery.batch_sent(now, 128, false, 0.05);
+    recovery.batch_sent(now, 128, false, 0.05, false);
     let rto = recovery.rto(recovery.loss.of_sled(0.05));
     assert!(recovery.due().unwrap() > now + rto + Duration::from_micros(300));
+}
+
+#[test]
+fn what_a_sled_may_still_have_to_drop_does_not_pile_up_over_batches_that_it_answered() {
+    let mut recovery = settled(LINK);
+    let mut now = at(100.0);
+    for _ in 0..100 {
+        let mut sent = 0;
+        while sent < 32 {
+            now = recovery.due().unwrap();
+            sent += drain(&mut recovery, now).len();
+        }
+        recovery.heard(now + MS / 5, false);
+        now += MS;
+        recovery.batch_sent(now, 128, false, 0.2, false);
+    }
+    assert!(recovery.spacing.surely_dropped() < now + 400 * MS);
+}
+
+#[test]
+fn what_comes_due_after_the_sleds_own_timer_is_left_to_it() {
+    let mut recovery = settled(LINK);
+    while let Some(due) = recovery.due() {
+        assert!(due < at(1100.0), "{due:?}");
+        drain(&mut recovery, due);
+    }
 }
 
 /// Sends 400 batches to a sled that answers soon, late, or after some retransmits, as the seed
@@ -130,11 +157,9 @@ fn life(seed: u64) -> [f64; 5] {
         }
         let frames = if random(8) == 0 { 64 } else { 128 };
         now += us(random(500));
-        recovery.batch_sent(now, frames, batch % 100 == 99, link);
-        match random(24) {
-            0 => recovery.wait(),
-            1 => recovery.waited(now - us(random(800))),
-            _ => {}
+        recovery.batch_sent(now, frames, batch % 100 == 99, link, false);
+        if random(24) == 0 {
+            recovery.wait();
         }
         let (again, retransmits) = match random(20) {
             0 => (true, 300),
@@ -150,10 +175,10 @@ fn life(seed: u64) -> [f64; 5] {
         let heard = recovery.heard(now, again);
         lost += heard.lost;
         tried += heard.tried;
-        left += recovery.drained.since(now);
+        left += recovery.spacing.dropped(0.1, false).since(now);
     }
     let micros = |time: Duration| time.as_secs_f64() * 1e6;
-    let gap = micros(recovery.spacing.gap());
+    let gap = micros(recovery.spacing.gap(false));
     [lost, f64::from(tried), micros(left), gap, micros(now.since(Instant::ZERO)) / 1e3]
 }
 
@@ -162,12 +187,12 @@ fn life(seed: u64) -> [f64; 5] {
 #[test]
 fn a_long_life_comes_to_the_same_to_the_digit() {
     for (seed, expected) in [
-        (1, [87.091_195, 13_966.0, 13_805_022.798, 1_290.525, 22_284.005]),
-        (2, [94.037_159, 12_699.0, 4_875_452.899, 1_349.924, 13_616.152]),
-        (3, [80.975_677, 10_190.0, 5_165_642.817, 1_079.471, 10_580.139]),
-        (4, [82.157_950, 13_478.0, 1_471_182.964, 517.603, 3_164.589]),
-        (5, [76.338_072, 10_246.0, 15_046_776.803, 1_518.662, 14_931.247]),
-        (6, [76.451_176, 12_825.0, 240_975.132, 246.526, 3_872.002]),
+        (1, [83.520_554, 13_454.0, 302.694, 9.049, 2_034.075_588]),
+        (2, [89.090_654, 13_707.0, 372.772, 9.049, 1_757.670_317]),
+        (3, [75.731_657, 10_408.0, 303.064, 9.049, 2_997.057_193]),
+        (4, [96.915_747, 15_072.0, 2_078.241, 9.049, 3_337.584_757]),
+        (5, [111.810_954, 13_010.0, 126.673, 9.049, 1_433.126_682]),
+        (6, [96.674_071, 12_487.0, 799.488, 9.049, 3_397.760_98]),
     ] {
         let found = life(seed);
         // Other systems' powers may differ in the last bits.
