@@ -35,7 +35,7 @@ impl Path {
             let rate = frames / now.since(first).as_secs_f64();
             let lost = (rate / self.carries - 1.0).clamp(0.0, 8.0);
             let lossy = lost > 0.01 || self.random.f64() < self.chance;
-            let answer = Answer { first, last: *now, passed: Self::BATCH, lossy, alone: false };
+            let answer = Answer { first, passed: Self::BATCH, lossy, alone: false };
             // Losses take time to repair, and nothing arrives faster than the path carries it.
             let arrived = first + Duration::from_secs_f64(frames * (1.0 + lost) / self.carries);
             *now = (*now).max(arrived) + self.answer.mul_f64(self.random.f64());
@@ -116,7 +116,7 @@ fn a_loss_or_two_limit_the_rate_to_a_little_more_than_is_delivered() {
     for lossy in [false, false, false, false, true, true] {
         let first = now;
         now += Duration::from_millis(2);
-        let answer = Answer { first, last: first, passed: 128, lossy, alone: false };
+        let answer = Answer { first, passed: 128, lossy, alone: false };
         pacer.answered(now, &answer);
     }
     assert!((pacer.rate - 1.25 * 64_000.0).abs() < 1.0, "{}", pacer.rate);
@@ -142,7 +142,7 @@ impl Batches {
             let first = self.now;
             let last = first + Duration::from_secs_f64(128.0 / self.pacer.rate);
             self.now = last.max(first + Duration::from_secs_f64(128.0 / self.carries));
-            let answer = Answer { first, last, passed: 128, lossy, alone: self.alone };
+            let answer = Answer { first, passed: 128, lossy, alone: self.alone };
             self.pacer.answered(self.now, &answer);
         }
         self.pacer.rate
@@ -305,13 +305,8 @@ fn losses_in_six_of_eight_batches_call_for_no_lower_rate() {
 fn batches_that_began_at_another_rate_say_nothing_about_this_one() {
     let mut batches = Batches::after_losses();
     let changed = batches.pacer.changed;
-    let early = Answer {
-        first: changed - Duration::from_nanos(1),
-        last: changed,
-        passed: 128,
-        lossy: true,
-        alone: false,
-    };
+    let early =
+        Answer { first: changed - Duration::from_nanos(1), passed: 128, lossy: true, alone: false };
     (0..100).for_each(|_| batches.pacer.answered(batches.now, &early));
     assert_rate(batches.pacer.rate, 1.25 * 64_000.0);
     // Those that began with it do: see the other tests.
