@@ -289,9 +289,11 @@ fn a_first_rate_that_no_batch_survives_is_left_for_one_that_they_do() {
 
 #[test]
 fn a_first_rate_is_restored_if_an_eighth_of_it_loses_as_much() {
-    let mut batches = Batches::new(Pace::Auto, ENDLESS);
-    batches.send(&[true, true]);
-    assert_rate(batches.send(&[true, true]), 1.25 * 60_000.0);
+    for late in [&[true, true][..], &[false, true, true]] {
+        let mut batches = Batches::new(Pace::Auto, ENDLESS);
+        batches.send(&[true, true]);
+        assert_rate(batches.send(late), 1.25 * 60_000.0);
+    }
 }
 
 #[test]
@@ -351,6 +353,16 @@ fn a_rate_that_cubic_finds_too_high_again_is_tried_later() {
         batches.send(&[false]);
     }
     assert!(batches.pacer.rate < low / 0.93, "{} {low}", batches.pacer.rate);
+}
+
+#[test]
+fn after_a_vain_trial_no_more_is_sent_than_a_little_over_what_is_delivered() {
+    let mut batches = Batches::after_losses();
+    batches.until_trial();
+    // CUBIC has reached that much, and is suspected.
+    assert_rate(batches.send(&[false; 2000]), 1.25 * 64_000.0);
+    batches.until_trial();
+    assert_rate(batches.send(&[true; 8]), 1.25 * 64_000.0);
 }
 
 #[test]
