@@ -7,6 +7,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     use std::io::{Seek, SeekFrom, copy};
     use std::path::Path;
 
+    use boot_backends::{OpenOptions, TxPath, open};
     use boot_benches::naive::Naive;
     use boot_benches::naive_server::boot_one;
     use boot_image::Contents;
@@ -20,9 +21,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     copy(&mut contents.held().expect("what is loaded is held"), &mut raw)?;
     raw.seek(SeekFrom::Start(0))?;
     let mut socket = Naive::open(link)?;
-    let address = std::fs::read_to_string(format!("/sys/class/net/{link}/address"))?;
+    let options = OpenOptions { tx: TxPath::Mmsg, ..OpenOptions::default() };
+    let address = open(link, options)?.address();
     socket.listen()?;
-    let sent = boot_one(&mut socket, address.trim().parse()?, &raw, &contents.offer()?)?;
+    let sent = boot_one(&mut socket, address, &raw, &contents.offer()?)?;
     println!("{sent} DATA frames");
     Ok(())
 }

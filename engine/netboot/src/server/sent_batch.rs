@@ -28,18 +28,16 @@ pub(super) struct Answered {
 impl SentBatch {
     /// What its answer reveals about a link.
     pub(super) fn answer(self, lossy: bool, tried: bool) -> Answer {
-        let Self { first, last, released: (before, after), .. } = self;
-        Answer { first, last, passed: after - before, lossy, tried, alone: false }
+        let Self { first, released: (before, after), .. } = self;
+        Answer { first, passed: after - before, lossy, tried, alone: false }
     }
 }
 
 /// What the answer to a batch reveals about its path.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Answer {
-    /// When its first and its last frame went out.
+    /// When its first frame went out.
     pub(super) first: Instant,
-    /// See `first`.
-    pub(super) last: Instant,
     /// Frames that took this path between the batch's first and last frame.
     pub(super) passed: u64,
     /// Whether it had lost a frame.

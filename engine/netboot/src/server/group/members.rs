@@ -230,20 +230,14 @@ impl Group {
     /// The last batch's answer, as if from one sled: retransmits that most members needed are the
     /// shared path's fault, the rest that of single sleds' paths.
     pub(super) fn answer(&mut self) -> Option<(Instant, Answer)> {
-        let Lap { begun, sent, first, .. } = self.lap;
+        let Lap { begun, first, .. } = self.lap;
         let first = first?;
         let repeats = &mut self.lap.repeats;
         let middle = repeats.len().checked_sub(1)? / 2;
         let (_, &mut repeats, _) = repeats.select_nth_unstable(middle);
         let passed = SLOTS as u64;
-        let batch = Answer {
-            first: begun,
-            last: sent,
-            passed,
-            lossy: repeats > 0,
-            tried: repeats > 0,
-            alone: false,
-        };
+        let batch =
+            Answer { first: begun, passed, lossy: repeats > 0, tried: repeats > 0, alone: false };
         Some((first, batch))
     }
 

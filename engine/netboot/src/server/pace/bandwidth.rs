@@ -25,13 +25,8 @@ impl Bandwidth {
         self.largest[0].max(self.largest[1])
     }
 
-    /// A batch was delivered at `rate`. If it was not sent at the allowed pace
-    /// (application-limited, in BBR's words), the sample counts only if it is larger than the
-    /// estimate.
-    pub(super) fn add(&mut self, rate: f64, at_pace: bool) {
-        if !at_pace && rate <= self.get() {
-            return;
-        }
+    /// A batch was delivered at `rate`.
+    pub(super) fn add(&mut self, rate: f64) {
         self.largest[0] = self.largest[0].max(rate);
         self.samples += 1;
         if self.samples == Self::WINDOW {
@@ -53,20 +48,10 @@ mod tests {
     #[test]
     fn the_largest_sample_counts_and_is_forgotten_in_time() {
         let mut bandwidth = Bandwidth::default();
-        bandwidth.add(100.0, true);
-        (1..Bandwidth::WINDOW).for_each(|_| bandwidth.add(60.0, true));
+        bandwidth.add(100.0);
+        (1..Bandwidth::WINDOW).for_each(|_| bandwidth.add(60.0));
         assert!((bandwidth.get() - 100.0).abs() < 1e-9);
-        (0..Bandwidth::WINDOW).for_each(|_| bandwidth.add(60.0, true));
+        (0..Bandwidth::WINDOW).for_each(|_| bandwidth.add(60.0));
         assert!((bandwidth.get() - 60.0).abs() < 1e-9);
-    }
-
-    #[test]
-    fn a_sender_that_had_little_to_send_measures_nothing_unless_it_is_more() {
-        let mut bandwidth = Bandwidth::default();
-        bandwidth.add(100.0, false);
-        (0..1000).for_each(|_| bandwidth.add(10.0, false));
-        assert!((bandwidth.get() - 100.0).abs() < 1e-9);
-        bandwidth.add(120.0, false);
-        assert!((bandwidth.get() - 120.0).abs() < 1e-9);
     }
 }

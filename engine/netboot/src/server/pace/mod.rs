@@ -213,10 +213,8 @@ impl Pacer {
         if answer.lossy || answer.tried {
             return;
         }
-        let passed = answer.passed as f64;
-        let at_pace = answer.last.since(answer.first).as_secs_f64() * self.rate > 0.8 * passed;
         let time = now.since(answer.first).as_secs_f64().max(1e-9);
-        self.bandwidth.add(passed / time, at_pace);
+        self.bandwidth.add(answer.passed as f64 / time);
     }
 
     /// Slow start: no rate has been too high yet.
