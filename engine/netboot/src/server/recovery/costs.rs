@@ -74,6 +74,10 @@ impl Busy {
     /// The sled answered a batch of which `tried` frames had been retransmitted: what came before it
     /// has dropped, whatever that cost.
     pub(super) fn answered(&mut self, now: Instant, tried: u32) {
+        // The usual case: nothing is left to drop, at any cost.
+        if self.until(CELLS) <= now {
+            return;
+        }
         self.begin_round(now);
         for (index, until) in self.until.iter_mut().enumerate() {
             *until = (*until).min(now + edge(index) * tried);

@@ -119,7 +119,9 @@ impl Recovery {
     ) {
         let loss = self.loss.of_sled(link);
         let rto = self.rto(loss);
-        let ready = now.max(self.spacing.dropped(doubted(loss), crowded));
+        let is_busy = self.spacing.surely_dropped() > now;
+        let ready =
+            if is_busy { now.max(self.spacing.dropped(doubted(loss), crowded)) } else { now };
         self.budget.earn(loss::proven(link));
         let silence = if last { Self::LAST_SILENCE } else { Duration::ZERO };
         self.due = Some(ready + rto + silence);
