@@ -5,6 +5,8 @@
 //! never slowed.
 
 mod bandwidth;
+#[cfg(test)]
+mod batches;
 mod cubic;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,288 @@
+//! What batches that arrive whole, or lose frames, do to the rate.
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+const ENDLESS: f64 = 1e9;
+
+/// Batches that are sent at the pace, one after another, over a path that queues what it can't carry,
+/// and are answered as soon as they are through.
+struct Batches {
+    pacer: Pacer,
+    now: Instant,
+    carries: f64,
+    alone: bool,
+}
+
+impl Batches {
+    fn new(pace: Pace, carries: f64) -> Self {
+        Self { pacer: Pacer::of_link(pace), now: Instant::ZERO, carries, alone: false }
+    }
+
+    /// Sends a batch for each of these; one that is true loses a frame. Returns the rate after them.
+    fn send(&mut self, losses: &[bool]) -> f64 {
+        for &lossy in losses {
+            let first = self.now;
+            let last = first + Duration::from_secs_f64(128.0 / self.pacer.rate);
+            self.now = last.max(first + Duration::from_secs_f64(128.0 / self.carries));
+            let answer = Answer { first, passed: 128, lossy, tried: lossy, alone: self.alone };
+            self.pacer.answered(self.now, &answer);
+        }
+        self.pacer.rate
+    }
+
+    /// Loses frames in each batch until a lower rate is tried, and returns how many batches that takes.
+    fn until_trial(&mut self) -> u32 {
+        let mut batches = 0;
+        while !matches!(self.pacer.state, State::Trial(_)) {
+            self.send(&[true]);
+            batches += 1;
+            assert!(batches < 10_000, "no lower rate is tried");
+        }
+        batches
+    }
+
+    /// As after losses on a path that carries 64,000 frames per second.
+    fn after_losses() -> Self {
+        let mut batches = Self::new(Pace::Auto, 64_000.0);
+        batches.send(&[false, false, true, true]);
+        batches
+    }
+}
+
+fn assert_rate(rate: f64, expected: f64) {
+    assert!((rate / expected - 1.0).abs() < 1e-3, "{rate}, expected {expected}");
+}
+
+#[test]
+fn frames_wait_until_the_limit_allows_them() {
+    let mut pacer = Pacer::of_link(Pace::AtMost(10_000.0));
+    let now = Instant::ZERO + SECOND;
+    let burst = (0..100).take_while(|_| {
+        let allowed = pacer.allows(now);
+        pacer.sent(now, 1);
+        allowed
+    });
+    assert_eq!(burst.count(), 9);
+    assert!(!pacer.allows(now) && !pacer.allows(pacer.next() - Duration::from_nanos(1)));
+    assert!(pacer.allows(pacer.next()));
+}
+
+#[test]
+fn not_even_by_rounding_is_a_limit_exceeded() {
+    let mut batches = Batches::new(Pace::AtMost(4e6), ENDLESS);
+    assert_rate(batches.send(&[false; 8]), 4e6);
+    let Batches { mut pacer, now: begun, .. } = batches;
+    let mut now = begun;
+    for _ in 0..1_000_000 {
+        pacer.sent(now, 1);
+        now = pacer.next();
+    }
+    // But for the burst.
+    assert!(now.since(begun) >= Duration::from_micros(249_900), "{now:?}");
+}
+
+#[test]
+fn a_late_caller_makes_up_for_what_it_missed_and_an_idle_one_missed_nothing() {
+    let burst = |idle: bool| {
+        let mut pacer = Pacer::of_link(Pace::AtMost(50_000.0));
+        pacer.sent(Instant::ZERO, 1);
+        if idle {
+            pacer.rest();
+        }
+        let now = Instant::ZERO + SECOND;
+        let burst = (0..100).take_while(|_| {
+            let allowed = pacer.allows(now);
+            pacer.sent(now, 1);
+            allowed
+        });
+        burst.count()
+    };
+    // Of 200 us, and of eight frames, besides the frame that is due.
+    assert_eq!(burst(false), 11);
+    assert_eq!(burst(true), 9);
+}
+
+#[test]
+fn the_rate_doubles_with_each_batch_that_arrives_whole_until_there_is_no_limit() {
+    let mut batches = Batches::new(Pace::Auto, ENDLESS);
+    for doubled in [2.0, 4.0, 8.0] {
+        assert_rate(batches.send(&[false]), doubled * 60_000.0);
+    }
+    // A loss limits nothing, but is no reason to go faster.
+    assert_rate(batches.send(&[true]), 8.0 * 60_000.0);
+    batches.send(&[false; 3]);
+    assert!(!batches.pacer.is_open());
+    assert!(batches.send(&[false]).is_infinite());
+    assert!(batches.pacer.is_open());
+}
+
+#[test]
+fn a_limit_ends_slow_start() {
+    let mut batches = Batches::new(Pace::AtMost(150_000.0), ENDLESS);
+    assert_rate(batches.send(&[false]), 120_000.0);
+    assert!(!batches.pacer.is_open());
+    assert_rate(batches.send(&[false]), 150_000.0);
+    assert!(batches.pacer.is_open());
+    assert_rate(Batches::new(Pace::AtMost(30_000.0), ENDLESS).pacer.rate, 30_000.0);
+}
+
+#[test]
+fn one_loss_in_eight_batches_limits_nothing() {
+    let mut batches = Batches::new(Pace::Auto, ENDLESS);
+    batches.send(&[false; 7]);
+    for _ in 0..10 {
+        let mut losses = [false; 8];
+        losses[0] = true;
+        assert!(batches.send(&losses).is_infinite());
+    }
+}
+
+#[test]
+fn chance_may_spoil_three_of_the_first_batches_of_a_sled_alone_and_one_of_a_rack() {
+    let after = |alone, lossy: usize| {
+        let mut batches = Batches { alone, ..Batches::new(Pace::Auto, 60_000.0) };
+        batches.send(&vec![true; lossy])
+    };
+    for (alone, spared) in [(true, 3), (false, 1)] {
+        assert_rate(after(alone, spared), 60_000.0);
+        assert_rate(after(alone, spared + 1), 60_000.0 / 8.0);
+    }
+}
+
+#[test]
+fn two_losses_limit_a_sled_alone_once_its_rate_was_measured() {
+    let mut batches = Batches { alone: true, ..Batches::new(Pace::Auto, 64_000.0) };
+    assert_rate(batches.send(&[false, false, true, true]), 1.25 * 64_000.0);
+}
+
+#[test]
+fn a_first_rate_that_no_batch_survives_is_left_for_one_that_they_do() {
+    // At most one in four is lost there.
+    for late in [[false; 4], [true, false, false, false]] {
+        let mut batches = Batches::new(Pace::Auto, ENDLESS);
+        let low = batches.send(&[true, true]);
+        assert_rate(batches.send(&late[..3]), low);
+        let rate = batches.send(&late[3..]);
+        assert_rate(rate, 1.25 * low);
+        // From there on it grows as more is delivered.
+        assert!(batches.send(&[false; 30]) > 10.0 * rate);
+    }
+}
+
+#[test]
+fn a_first_rate_is_restored_if_an_eighth_of_it_loses_as_much() {
+    for late in [&[true, true][..], &[false, true, true]] {
+        let mut batches = Batches::new(Pace::Auto, ENDLESS);
+        batches.send(&[true, true]);
+        assert_rate(batches.send(late), 1.25 * 60_000.0);
+    }
+}
+
+#[test]
+fn losses_in_six_of_eight_batches_call_for_no_lower_rate() {
+    let mut batches = Batches::after_losses();
+    for _ in 0..10 {
+        batches.send(&[true, true, true, false, true, true, true, false]);
+        assert_rate(batches.pacer.rate, 1.25 * 64_000.0);
+    }
+    assert_eq!(batches.until_trial(), 4);
+    assert_rate(batches.pacer.rate, 0.7 * 64_000.0);
+}
+
+#[test]
+fn batches_that_began_at_another_rate_say_nothing_about_this_one() {
+    let mut batches = Batches::after_losses();
+    let changed = batches.pacer.changed;
+    let early = Answer {
+        first: changed - Duration::from_nanos(1),
+        passed: 128,
+        lossy: true,
+        tried: true,
+        alone: false,
+    };
+    (0..100).for_each(|_| batches.pacer.answered(batches.now, &early));
+    assert_rate(batches.pacer.rate, 1.25 * 64_000.0);
+    // Those that began with it do: see the other tests.
+    assert_eq!(batches.pacer.changed, batches.now);
+}
+
+#[test]
+fn cubic_follows_where_a_lower_rate_loses_less() {
+    // A queue that is full at first spoils three batches.
+    for late in [0, 3] {
+        let mut batches = Batches::after_losses();
+        batches.until_trial();
+        batches.send(&vec![true; late]);
+        assert_rate(batches.send(&vec![false; 7 - late]), 0.7 * 64_000.0);
+        assert_rate(batches.send(&[false]), 0.93 * 64_000.0);
+        let begun = batches.now;
+        while batches.now < begun + SECOND {
+            assert!(batches.send(&[false]) < 1.001 * 64_000.0);
+        }
+        assert_rate(batches.pacer.rate, 64_000.0);
+        while batches.now < begun + 3 * SECOND {
+            batches.send(&[false]);
+        }
+        assert!(batches.pacer.rate > 1.2 * 64_000.0);
+    }
+}
+
+#[test]
+fn a_rate_that_cubic_finds_too_high_again_is_tried_later() {
+    let mut batches = Batches::after_losses();
+    batches.until_trial();
+    batches.send(&[false; 8]);
+    batches.send(&[false; 100]);
+    batches.until_trial();
+    batches.send(&[false; 8]);
+    let (begun, low) = (batches.now, batches.pacer.rate);
+    while batches.now < begun + SECOND {
+        batches.send(&[false]);
+    }
+    assert!(batches.pacer.rate < low / 0.93, "{} {low}", batches.pacer.rate);
+}
+
+#[test]
+fn after_a_vain_trial_no_more_is_sent_than_a_little_over_what_is_delivered() {
+    let mut batches = Batches::after_losses();
+    batches.until_trial();
+    // CUBIC has reached that much, and is suspected.
+    assert_rate(batches.send(&[false; 2000]), 1.25 * 64_000.0);
+    batches.until_trial();
+    assert_rate(batches.send(&[true; 8]), 1.25 * 64_000.0);
+}
+
+#[test]
+fn trials_that_change_nothing_become_rare() {
+    let mut batches = Batches::after_losses();
+    batches.until_trial();
+    for spared in [64, 256, 1024] {
+        // Four lossy batches of eight are too many.
+        batches.send(&[false, true, false, true, false, true, false, true]);
+        assert_rate(batches.pacer.rate, 1.25 * 64_000.0);
+        assert_eq!(batches.until_trial(), spared);
+    }
+}
+
+#[test]
+fn a_link_whose_rate_is_not_wanted_does_not_hold_back_its_sleds_either() {
+    let link = Pacer::of_link(Pace::Unlimited);
+    assert!(!link.learns() && link.is_open() && !link.of_sled().learns());
+    assert!(link.of_sled().rate.is_infinite());
+    let link = Pacer::of_link(Pace::Auto);
+    assert!(link.learns() && !link.is_open() && link.of_sled().learns());
+}
+
+#[test]
+fn a_cap_holds_at_once_and_is_lifted_at_once() {
+    let mut batches = Batches::new(Pace::Auto, ENDLESS);
+    batches.pacer.cap(1_000.0);
+    assert_rate(batches.pacer.rate, 1_000.0);
+    let mut open = Batches::new(Pace::Auto, ENDLESS);
+    open.send(&[false; 7]);
+    open.pacer.cap(1_000.0);
+    assert_rate(open.pacer.rate, 1_000.0);
+    open.pacer.cap(f64::INFINITY);
+    assert!(open.pacer.rate.is_infinite());
+}
