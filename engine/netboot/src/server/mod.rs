@@ -75,8 +75,8 @@ pub struct Server {
     groups: Option<Box<Groups>>,
     /// How often batches lose a frame on this link.
     loss: BaselineLoss,
-    /// The sleds that answered last.
-    answered: VecDeque<SledId>,
+    /// The sled that answered last, and how many answers in a row are its own.
+    row: Option<(SledId, u32)>,
     retransmit: bool,
     /// Sleds that are owed a RESET, and the event to report.
     resets: VecDeque<(MacAddr, EventKind)>,
@@ -108,7 +108,7 @@ impl Server {
             pacer: Pacer::of_link(config.pace),
             groups: config.together.map(|how| Box::new(Groups::new(how))),
             loss: BaselineLoss::default(),
-            answered: VecDeque::new(),
+            row: None,
             retransmit: config.retransmit,
             resets: VecDeque::new(),
             hellos: Admission::of_hellos(config.key),

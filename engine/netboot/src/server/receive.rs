@@ -110,14 +110,17 @@ impl Server {
         own.answered(now, &Answer { passed: batch.frames, alone: true, ..answer });
     }
 
-    /// Notes that a sled answered. Returns whether all recent answers came from it: as many as a
-    /// pacer looks back at.
+    /// Notes that a sled answered. Returns whether all recent answers came from it.
     fn is_alone(&mut self, id: SledId) -> bool {
-        const RECENT: usize = 8;
-        let alone = self.answered.iter().all(|&other| other == id);
-        self.answered.truncate(RECENT - 1);
-        self.answered.push_front(id);
-        alone
+        /// As many as a pacer looks back at.
+        const RECENT: u32 = 8;
+        let row = match self.row {
+            None => RECENT,
+            Some((last, row)) if last == id => (row + 1).min(RECENT),
+            Some(_) => 0,
+        };
+        self.row = Some((id, row));
+        row == RECENT
     }
 
     pub(super) fn handle_finished(&mut self, now: Instant, source: MacAddr) -> Handled {
