@@ -274,6 +274,22 @@ fn no_boot_is_caught_between_late_answers_and_retransmits() {
     }
 }
 
+/// A receive ring that overflows loses frames that cost the sled nothing, so that it answers before it
+/// could have dropped all that it was sent.
+#[test]
+fn no_boot_is_caught_between_a_full_ring_and_retransmits() {
+    let image = image(16);
+    let lossy_batches = 128.0 * (1.0 - 0.99_f64.powi(128));
+    for (us, seed) in [(150, 819), (300, 153)] {
+        let alone = Scenario::new(1, image.clone(), GIGABIT);
+        let (faults, console) = (Faults::loss(0.01), Duration::from_micros(us));
+        let outcome = Scenario { seed, faults, console, ..alone }.run();
+        assert_eq!(outcome.booted, 1, "{us} us");
+        let each = outcome.early as f64 / lossy_batches;
+        assert!(each < 128.0, "{us} us: {each} for each lossy batch");
+    }
+}
+
 #[test]
 fn a_sled_that_stands_still_draws_no_more_than_a_batch_unless_a_frame_was_lost() {
     let image = image(16);

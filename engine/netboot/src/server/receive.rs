@@ -93,9 +93,9 @@ impl Server {
         if in_step || !self.pacer.learns() || batch.frames < SLOTS as u64 / 2 {
             return;
         }
-        let answer = batch.answer(lost >= 0.5, tried);
+        let answer = Answer { crowded: !self.is_alone(id), ..batch.answer(lost >= 0.5, tried) };
         let open = self.pacer.is_open();
-        if self.is_alone(id) {
+        if !answer.crowded {
             // One sled's losses can't tell the link from that sled's port: its own pacer's matter.
             self.pacer.rise(now, &answer);
         } else {

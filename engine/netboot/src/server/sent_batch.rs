@@ -29,7 +29,7 @@ impl SentBatch {
     /// What its answer reveals about a link.
     pub(super) fn answer(self, lossy: bool, tried: bool) -> Answer {
         let Self { first, released: (before, after), .. } = self;
-        Answer { first, passed: after - before, lossy, tried, alone: false }
+        Answer { first, passed: after - before, lossy, tried, alone: false, crowded: true }
     }
 }
 
@@ -46,4 +46,6 @@ pub(super) struct Answer {
     pub(super) tried: bool,
     /// Whether only one sled's frames take this path.
     pub(super) alone: bool,
+    /// Whether other sleds use the link.
+    pub(super) crowded: bool,
 }

@@ -236,8 +236,14 @@ impl Group {
         let middle = repeats.len().checked_sub(1)? / 2;
         let (_, &mut repeats, _) = repeats.select_nth_unstable(middle);
         let passed = SLOTS as u64;
-        let batch =
-            Answer { first: begun, passed, lossy: repeats > 0, tried: repeats > 0, alone: false };
+        let batch = Answer {
+            first: begun,
+            passed,
+            lossy: repeats > 0,
+            tried: repeats > 0,
+            alone: false,
+            crowded: true,
+        };
         Some((first, batch))
     }
 

@@ -25,7 +25,14 @@ impl Batches {
             let first = self.now;
             let last = first + Duration::from_secs_f64(128.0 / self.pacer.rate);
             self.now = last.max(first + Duration::from_secs_f64(128.0 / self.carries));
-            let answer = Answer { first, passed: 128, lossy, tried: lossy, alone: self.alone };
+            let answer = Answer {
+                first,
+                passed: 128,
+                lossy,
+                tried: lossy,
+                alone: self.alone,
+                crowded: !self.alone,
+            };
             self.pacer.answered(self.now, &answer);
         }
         self.pacer.rate
@@ -171,6 +178,18 @@ fn a_first_rate_that_no_batch_survives_is_left_for_one_that_they_do() {
 }
 
 #[test]
+fn chance_does_not_leave_all_four_batches_whole_that_speak_for_a_lower_first_rate_of_a_sled_alone()
+{
+    let after = |late: &[bool]| {
+        let mut batches = Batches { alone: true, ..Batches::new(Pace::Auto, ENDLESS) };
+        batches.send(&[true; 4]);
+        batches.send(late)
+    };
+    assert_rate(after(&[false, false, true]), 1.25 * 60_000.0);
+    assert_rate(after(&[false; 4]), 1.25 * 60_000.0 / 8.0);
+}
+
+#[test]
 fn a_first_rate_is_restored_if_an_eighth_of_it_loses_as_much() {
     for late in [&[true, true][..], &[false, true, true]] {
         let mut batches = Batches::new(Pace::Auto, ENDLESS);
@@ -200,6 +219,7 @@ fn batches_that_began_at_another_rate_say_nothing_about_this_one() {
         lossy: true,
         tried: true,
         alone: false,
+        crowded: true,
     };
     (0..100).for_each(|_| batches.pacer.answered(batches.now, &early));
     assert_rate(batches.pacer.rate, 1.25 * 64_000.0);

@@ -35,7 +35,14 @@ impl Path {
             let rate = frames / now.since(first).as_secs_f64();
             let lost = (rate / self.carries - 1.0).clamp(0.0, 8.0);
             let lossy = lost > 0.01 || self.random.f64() < self.chance;
-            let answer = Answer { first, passed: Self::BATCH, lossy, tried: lossy, alone: false };
+            let answer = Answer {
+                first,
+                passed: Self::BATCH,
+                lossy,
+                tried: lossy,
+                alone: false,
+                crowded: true,
+            };
             // Losses take time to repair, and nothing arrives faster than the path carries it.
             let arrived = first + Duration::from_secs_f64(frames * (1.0 + lost) / self.carries);
             *now = (*now).max(arrived) + self.answer.mul_f64(self.random.f64());
@@ -116,7 +123,8 @@ fn a_loss_or_two_limit_the_rate_to_a_little_more_than_is_delivered() {
     for lossy in [false, false, false, false, true, true] {
         let first = now;
         now += Duration::from_millis(2);
-        let answer = Answer { first, passed: 128, lossy, tried: lossy, alone: false };
+        let answer =
+            Answer { first, passed: 128, lossy, tried: lossy, alone: false, crowded: true };
         pacer.answered(now, &answer);
     }
     assert!((pacer.rate - 1.25 * 64_000.0).abs() < 1.0, "{}", pacer.rate);
@@ -125,7 +133,8 @@ fn a_loss_or_two_limit_the_rate_to_a_little_more_than_is_delivered() {
 #[test]
 fn an_answer_that_follows_retransmits_is_no_sample_of_the_delivery_rate() {
     let (mut pacer, first) = (Pacer::of_link(Pace::Auto), Instant::ZERO);
-    let answer = Answer { first, passed: 128, lossy: false, tried: true, alone: false };
+    let answer =
+        Answer { first, passed: 128, lossy: false, tried: true, alone: false, crowded: true };
     // A batch that seems to have been late after retransmits, at the start.
     pacer.answered(first + Duration::from_millis(50), &answer);
     assert!(pacer.bandwidth.get() <= 0.0);

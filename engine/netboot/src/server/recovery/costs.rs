@@ -50,8 +50,10 @@ impl Cell {
 /// Until when a sled drops what was retransmitted to it, for each cost that is possible.
 #[derive(Clone, Debug)]
 pub(super) struct Busy {
-    /// By the edges of the cells, without the round that is under way.
+    /// By the edges of the cells, without the round that is under way: if all was dropped, and if
+    /// the receive ring overflowed.
     until: [Instant; CELLS + 1],
+    overflowed: [Instant; CELLS + 1],
     /// When the first and the last retransmit of that round went out, and how many there are.
     first: Instant,
     last: Instant,
@@ -59,8 +61,13 @@ pub(super) struct Busy {
 }
 
 impl Busy {
+    /// The frames to drop that a sled's receive ring surely holds: common network drivers have one of
+    /// 256 frames (igb and e1000e on Linux), of which the batch may take 128.
+    const ROOM: u32 = 128;
+
     /// A round of retransmits begins.
     pub(super) fn begin_round(&mut self, now: Instant) {
+        self.overflowed = std::array::from_fn(|index| self.overflowed(index));
         self.until = std::array::from_fn(|index| self.until(index));
         (self.first, self.last, self.sent) = (now, now, 0);
     }
@@ -82,12 +89,24 @@ impl Busy {
         for (index, until) in self.until.iter_mut().enumerate() {
             *until = (*until).min(now + edge(index) * tried);
         }
+        for (index, until) in self.overflowed.iter_mut().enumerate() {
+            *until = (*until).min(now + edge(index) * tried.min(Self::ROOM));
+        }
     }
 
     /// Until when a sled is busy to which a frame costs what is at this edge: with the round since
     /// it began, or, if a frame costs less than the pace, with the last one only.
     pub(super) fn until(&self, index: usize) -> Instant {
-        let before = self.until[index];
+        self.with_round(index, self.until[index])
+    }
+
+    /// The same if the sled's receive ring has overflowed: what was lost there costs nothing.
+    fn overflowed(&self, index: usize) -> Instant {
+        let until = self.with_round(index, self.overflowed[index]);
+        if self.sent == 0 { until } else { until.min(self.last + edge(index) * Self::ROOM) }
+    }
+
+    fn with_round(&self, index: usize, before: Instant) -> Instant {
         if self.sent == 0 {
             return before;
         }
@@ -99,7 +118,7 @@ impl Busy {
     pub(super) fn cell(&self, index: usize) -> Cell {
         Cell {
             cost: [edge(index), edge(index + 1)],
-            busy: [self.until(index), self.until(index + 1)],
+            busy: [self.overflowed(index), self.until(index + 1)],
         }
     }
 }
@@ -108,6 +127,7 @@ impl Default for Busy {
     fn default() -> Self {
         Self {
             until: [Instant::ZERO; CELLS + 1],
+            overflowed: [Instant::ZERO; CELLS + 1],
             first: Instant::ZERO,
             last: Instant::ZERO,
             sent: 0,
@@ -140,6 +160,25 @@ mod tests {
             (0..10).for_each(|frame| until = until.max(start + gap * frame) + cost);
             assert_eq!(busy.until(index), until, "{cost:?}");
         }
+    }
+
+    #[test]
+    fn a_sled_whose_ring_overflowed_may_be_ready_before_it_could_have_dropped_all() {
+        let mut busy = Busy::default();
+        for round in 0..3 {
+            let start = Instant::ZERO + Duration::from_millis(1 + 2 * round);
+            let gap = Duration::from_micros(10);
+            busy.begin_round(start);
+            (0..128).for_each(|frame| busy.sent(start + gap * frame));
+        }
+        let last = busy.last;
+        for index in 0..CELLS {
+            let [from, to] = busy.cell(index).busy;
+            assert!(from <= last + edge(index) * 128, "{index}");
+            assert!(to >= Instant::ZERO + edge(index + 1) * (3 * 128), "{index}");
+        }
+        busy.answered(last, 3 * 128);
+        assert!(busy.cell(CELLS - 1).busy[0] <= last + edge(CELLS) * 128);
     }
 
     #[test]
