@@ -182,7 +182,7 @@ fn a_sled_that_has_nothing_left_to_drop_when_a_batch_goes_out_teaches_nothing_of
     let known = format!("{:?}", recovery.spacing);
     let sent = recovery.spacing.surely_dropped();
     recovery.batch_sent(sent, 128, false, LINK, false);
-    recovery.heard(sent + MS / 20, false);
+    recovery.heard(sent + MS / 10, false);
     assert_eq!(format!("{:?}", recovery.spacing), known);
 }
 
