@@ -133,6 +133,16 @@ mod tests {
     }
 
     #[test]
+    fn whatever_takes_longer_than_the_sleds_timer_lies_in_the_last_bucket() {
+        let mut answers = Answers::default();
+        for seconds in [1, 2, 1000] {
+            assert_eq!(bucket(Duration::from_secs(seconds)), Answers::BUCKETS - 1);
+            answers.add(Duration::from_secs(seconds), 1.0);
+        }
+        assert!(answers.later(Duration::from_secs(1)) > 0.0);
+    }
+
+    #[test]
     fn before_anything_is_known_an_answer_may_take_long() {
         let tail = Answers::default().tail(1e-3);
         assert!((49 * MS..51 * MS).contains(&tail), "{tail:?}");
@@ -146,6 +156,24 @@ mod tests {
         assert!(answers.tail(1e-3) > 20 * MS);
         assert!(answers.tail(0.1) < MS);
         assert!(answers.median() < MS / 10);
+    }
+
+    #[test]
+    fn what_is_forgotten_leaves_the_shares_as_they_were_and_makes_room_for_what_is_new() {
+        let mut answers = Answers::default();
+        (0..2000).for_each(|n| answers.add(if n % 4 == 0 { 20 * MS } else { MS / 20 }, 1.0));
+        let later = answers.later(MS);
+        assert!((0.24..0.26).contains(&later), "{later}");
+        (0..600).for_each(|_| answers.add(20 * MS, 1.0));
+        assert!(answers.median() > 10 * MS);
+    }
+
+    #[test]
+    fn the_median_is_the_typical_one_until_an_answer_was_seen() {
+        let mut answers = Answers::default();
+        assert_eq!(answers.median(), Answers::TYPICAL);
+        answers.add(20 * MS, 1.0);
+        assert!(answers.median() > 10 * MS);
     }
 
     #[test]

@@ -75,6 +75,13 @@ mod tests {
     }
 
     #[test]
+    fn what_is_forgotten_leaves_the_share_of_losses_as_it_was() {
+        let mut loss = BaselineLoss::default();
+        (0..1000).for_each(|n| loss.add(f64::from(n % 2)));
+        assert!((0.49..0.51).contains(&loss.of_link()), "{loss:?}");
+    }
+
+    #[test]
     fn a_new_sled_inherits_what_its_link_loses() {
         assert!((BaselineLoss::default().of_sled(0.12) - 0.12).abs() < 1e-9);
     }

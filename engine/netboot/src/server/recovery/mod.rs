@@ -159,7 +159,7 @@ impl Recovery {
             if again {
                 self.budget.earn(1.0);
             }
-            return Heard { lost: f64::from(u8::from(again)), ..Heard::default() };
+            return Heard::default();
         };
         let lost = if again { 1.0 } else { self.answered(now, &batch) };
         if batch.tried > 1 {

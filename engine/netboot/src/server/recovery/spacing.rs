@@ -236,4 +236,31 @@ mod tests {
         (0..32).for_each(|_| spacing.paced(alone, alone));
         assert_eq!(spacing.gap(false), alone);
     }
+
+    #[test]
+    fn a_pace_up_to_a_quarter_longer_than_the_gap_is_no_sign_of_others() {
+        let us = Duration::from_micros;
+        let mut spacing = Spacing::default();
+        spacing.paced(us(100), us(125));
+        assert_eq!(spacing.floor, Duration::ZERO);
+        spacing.paced(us(100), us(126));
+        assert_eq!(spacing.floor, us(126));
+    }
+
+    #[test]
+    fn an_answer_that_may_as_well_have_been_late_does_not_measure_the_cost() {
+        let mut spacing = Spacing::default();
+        let busy = spacing.busy();
+        spacing.weigh(&busy, |_| [1.0, 1.0]);
+        assert_eq!(spacing.gap(false), Spacing::START);
+        spacing.weigh(&busy, |_| [1.1, 1.0]);
+        assert!(spacing.gap(false) < Spacing::START);
+    }
+
+    #[test]
+    fn a_quantile_is_the_first_cell_that_exceeds_it() {
+        let cells = [0.25; 4];
+        let of = |probability| quantile(cells.iter().enumerate(), probability);
+        assert_eq!([0.0, 0.24, 0.25, 0.5, 0.9].map(of), [0, 0, 1, 2, 3]);
+    }
 }

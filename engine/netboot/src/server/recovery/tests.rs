@@ -132,6 +132,87 @@ fn what_comes_due_after_the_sleds_own_timer_is_left_to_it() {
         assert!(due < at(1100.0), "{due:?}");
         drain(&mut recovery, due);
     }
+    let batch = recovery.batch.unwrap();
+    assert_eq!(batch.before_its_timer(at(100.0) + Recovery::SLED_TIMER), None);
+}
+
+#[test]
+fn a_batch_that_is_forgotten_says_how_often_it_was_retransmitted() {
+    let mut recovery = settled(LINK);
+    let due = recovery.due().unwrap();
+    (0..3).for_each(|step| {
+        recovery.take(due + MS * step, &offsets(), LINK);
+    });
+    assert_eq!(recovery.stop(), 3);
+    assert_eq!((recovery.stop(), recovery.due()), (0, None));
+}
+
+#[test]
+fn a_round_of_one_frame_leaves_a_gap_and_the_time_of_an_answer_before_the_next() {
+    let mut recovery = Recovery::new(65_536);
+    recovery.batch_sent(at(1.0), 1, false, 0.9, false);
+    let first = recovery.due().unwrap();
+    assert_eq!(recovery.take(first, &[0], 0.9), Some(0));
+    let gap = recovery.spacing.gap(false);
+    let eighth = Answers::TYPICAL * 8;
+    assert!(recovery.due().unwrap() >= first + gap + eighth);
+}
+
+#[test]
+fn one_retransmit_alone_says_nothing_of_the_pace() {
+    let mut recovery = Recovery::new(65_536);
+    let busy = recovery.spacing.busy();
+    recovery.spacing.weigh(&busy, |_| [1.0, 0.0]);
+    recovery.spacing.paced(MS / 10, MS);
+    let gap = recovery.spacing.gap(false);
+    for second in 1..10 {
+        recovery.batch_sent(at(1e3 * f64::from(second)), 128, false, LINK, false);
+        recovery.take(recovery.due().unwrap(), &offsets(), LINK);
+        assert_eq!(recovery.heard(at(1e3 * f64::from(second) + 900.0), true).tried, 1);
+    }
+    assert_eq!(recovery.spacing.gap(false), gap);
+}
+
+#[test]
+fn a_sled_that_has_nothing_left_to_drop_when_a_batch_goes_out_teaches_nothing_of_costs() {
+    let mut recovery = Recovery::new(65_536);
+    recovery.spacing.sent(at(1.0), true);
+    let busy = recovery.spacing.busy();
+    recovery.spacing.weigh(&busy, |cell| [0.0, cell.middle().as_secs_f64()]);
+    let known = format!("{:?}", recovery.spacing);
+    let sent = recovery.spacing.surely_dropped();
+    recovery.batch_sent(sent, 128, false, LINK, false);
+    recovery.heard(sent + MS / 10, false);
+    assert_eq!(format!("{:?}", recovery.spacing), known);
+}
+
+#[test]
+fn no_answer_comes_before_the_sled_has_dropped_what_it_was_sent_earlier() {
+    let mut recovery = Recovery::new(65_536);
+    (0..9).for_each(|_| recovery.answers.add(MS / 50, 1.0));
+    recovery.batch_sent(at(1.0), 128, false, LINK, false);
+    let begun = recovery.due().unwrap();
+    recovery.take(begun, &offsets(), LINK);
+    let busy = begun + MS;
+    let cell = Cell { cost: [MS / 10, MS / 9], busy: [busy, busy + MS / 100] };
+    let (batch, answers) = (recovery.batch.unwrap(), &recovery.answers);
+    for density in [Outstanding::came, Outstanding::found] {
+        assert!(density(&batch, busy, &cell, answers) > 0.0);
+        assert!(density(&batch, busy - MS / 1000, &cell, answers) == 0.0);
+    }
+}
+
+#[test]
+fn until_the_second_round_begins_it_is_the_first_that_has_found_what_was_lost() {
+    let mut recovery = settled(0.9);
+    while recovery.batch.unwrap().rounds == 0 {
+        recovery.take(recovery.due().unwrap(), &offsets(), 0.9);
+    }
+    let over = recovery.batch.unwrap();
+    let cell = recovery.before.cell(20);
+    let found = |batch: &Outstanding| batch.found(over.last + MS, &cell, &recovery.answers);
+    let under_way = Outstanding { rounds: 0, in_round: over.frames, first: None, ..over };
+    assert_eq!(found(&over).to_bits(), found(&under_way).to_bits());
 }
 
 /// Sends 400 batches to a sled that answers soon, late, or after some retransmits, as the seed

@@ -284,3 +284,13 @@ fn a_first_batch_that_has_to_be_repeated_costs_trust_until_it_is_answered() {
     ask(&mut turns, [7], true);
     assert_eq!(turns.trust, 3);
 }
+
+#[test]
+fn a_repeated_first_batch_gives_no_trust_back_to_an_answer_that_shows_no_sled() {
+    let mut turns = wary(3);
+    ask(&mut turns, [7], false);
+    assert_eq!(send_all(&mut turns), [7]);
+    turns.mend(SledId::new(7));
+    ask(&mut turns, [7], false);
+    assert_eq!(turns.trust, 2);
+}
