@@ -51,6 +51,11 @@ impl Histogram {
         histogram
     }
 
+    /// How many there are, without the end.
+    pub(super) fn symbols(&self) -> usize {
+        self.literals.iter().sum::<u32>() as usize - 1
+    }
+
     /// Bits of all symbols with codes of such lengths.
     fn bits(&self, literals: &[u8], distances: &[u8]) -> u64 {
         let bits = |counts: &[u32], lengths: &[u8]| -> u64 {

@@ -1,14 +1,30 @@
 //! Earlier places by chains of those whose first seven bytes have the same hash, the nearest
 //! first; and the nearest one of three bytes, of four, and of five. Chains of fewer bytes are
 //! longer, and few of their places give a long match.
+//!
+//! Many positions are linked at once, and then compared with the nearest places, without a branch
+//! that depends on the bytes: so a processor need not wait for one to go on with the next.
 
-use super::places::{Base, Finder, NOWHERE, Search, WINDOW, eight, four, hash, nowhere, same};
+#![expect(clippy::inline_always, reason = "parts of loops that are compiled twice, for AVX2 too")]
+
+use std::ops::Range;
+
+use super::cpu::Avx2;
+use super::places::{Base, LOOKAHEAD, NOWHERE, Search, WINDOW, eight, four, hash, nowhere, same};
+use super::symbols::{Item, SHORTEST};
 
 /// Bits of hashes of three, four, five and seven bytes.
-const ORDERS: [u32; 4] = [15, 16, 16, 16];
+const ORDERS: [u32; KINDS] = [15, 16, 16, 16];
+/// Hashes of each position.
+pub(super) const KINDS: usize = 4;
+/// Positions that are linked at once, at most.
+pub(super) const BATCH: usize = 64;
+/// Bytes of a nearest place that are compared at first.
+pub(super) const COMPARED: usize = 8;
 
 pub(super) struct Chains {
     search: Search,
+    avx2: Option<Avx2>,
     of_three: Box<[i16; 1 << ORDERS[0]]>,
     of_four: Box<[i16; 1 << ORDERS[1]]>,
     of_five: Box<[i16; 1 << ORDERS[2]]>,
@@ -17,6 +33,60 @@ pub(super) struct Chains {
     before: Box<[i16; WINDOW]>,
     base: Base,
     trial: Trial,
+}
+
+/// Positions that were linked at once, and matches of up to `COMPARED` bytes with the nearest
+/// places before each.
+pub(super) struct Batch {
+    pub(super) positions: Range<usize>,
+    /// The places of each, in the order of the hashes.
+    pub(super) numbers: [[i16; KINDS]; BATCH],
+    /// The matches of each, each longer than the one before, and how many there are. What is behind
+    /// them has no meaning.
+    pub(super) matches: [[Item; KINDS]; BATCH],
+    pub(super) counts: [u8; BATCH],
+}
+
+impl Batch {
+    pub(super) fn new() -> Self {
+        Self {
+            positions: 0..0,
+            numbers: [[NOWHERE; KINDS]; BATCH],
+            matches: [[Item::NONE; KINDS]; BATCH],
+            counts: [0; BATCH],
+        }
+    }
+
+    /// The matches of the position `at`, and how many there are.
+    #[inline(always)]
+    pub(super) fn of(&self, at: usize) -> (&[Item; KINDS], usize) {
+        let index = (at - self.positions.start) % BATCH;
+        (&self.matches[index], self.counts[index].into())
+    }
+
+    /// Compares every `step`th position with the nearest places, of which `base` tells where they
+    /// are.
+    pub(super) fn compare(&mut self, bytes: &[u8], step: usize, base: Base) {
+        self.counts.fill(0);
+        let all = self.numbers.iter().zip(&mut self.matches).zip(&mut self.counts).step_by(step);
+        for (at, ((numbers, matches), count)) in self.positions.clone().step_by(step).zip(all) {
+            let (last, word) = (base.last_outside(at), eight(bytes, at));
+            let mut longest = SHORTEST - 1;
+            for number in numbers.map(i32::from) {
+                if number <= last {
+                    continue;
+                }
+                let position = base.position(number);
+                let differs = eight(bytes, position) ^ word;
+                let length = differs.trailing_zeros() as usize / 8;
+                if length > longest {
+                    longest = length;
+                    matches[usize::from(*count)] = Item::new(length, at - position);
+                    *count += 1;
+                }
+            }
+        }
+    }
 }
 
 /// Tries now and then how much longer matches get by looking at more places, and decides by that
@@ -57,13 +127,11 @@ impl Trial {
     }
 }
 
-/// The nearest places with the same hash of three, four, five and seven bytes.
-struct Nearest([i32; 4]);
-
 impl Chains {
-    pub(super) fn new(search: Search) -> Self {
+    pub(super) fn new(search: Search, avx2: Option<Avx2>) -> Self {
         Self {
             search,
+            avx2,
             of_three: nowhere(),
             of_four: nowhere(),
             of_five: nowhere(),
@@ -74,30 +142,8 @@ impl Chains {
         }
     }
 
-    #[inline]
-    fn link(&mut self, bytes: &[u8], at: usize) -> Nearest {
-        let Self { of_three, of_four, of_five, of_seven, before, base, .. } = self;
-        let number = base.number(at, |renumber| {
-            renumber(&mut of_three[..]);
-            renumber(&mut of_four[..]);
-            renumber(&mut of_five[..]);
-            renumber(&mut of_seven[..]);
-            renumber(&mut before[..]);
-        });
-        let word = eight(bytes, at);
-        let three = std::mem::replace(&mut of_three[hash(word, 3, ORDERS[0])], number);
-        let four = std::mem::replace(&mut of_four[hash(word, 4, ORDERS[1])], number);
-        let five = std::mem::replace(&mut of_five[hash(word, 5, ORDERS[2])], number);
-        let seven = std::mem::replace(&mut of_seven[hash(word, 7, ORDERS[3])], number);
-        before[number as usize % WINDOW] = seven;
-        Nearest([three, four, five, seven].map(i32::from))
-    }
-}
-
-impl Finder for Chains {
-    const SKIPS: bool = true;
-
-    fn restart(&mut self, at: usize) {
+    /// Forgets everything; the next position is `at`.
+    pub(super) fn restart(&mut self, at: usize) {
         self.of_three.fill(NOWHERE);
         self.of_four.fill(NOWHERE);
         self.of_five.fill(NOWHERE);
@@ -106,54 +152,109 @@ impl Finder for Chains {
         self.trial = Trial::default();
     }
 
-    #[inline]
-    fn insert(&mut self, bytes: &[u8], at: usize, _: usize) {
-        self.link(bytes, at);
+    /// Links the position `at`, and returns the nearest places before it.
+    #[inline(always)]
+    fn link(&mut self, bytes: &[u8], at: usize) -> [i16; KINDS] {
+        let number = self.base.of(at);
+        let word = eight(bytes, at);
+        let three = std::mem::replace(&mut self.of_three[hash(word, 3, ORDERS[0])], number);
+        let four = std::mem::replace(&mut self.of_four[hash(word, 4, ORDERS[1])], number);
+        let five = std::mem::replace(&mut self.of_five[hash(word, 5, ORDERS[2])], number);
+        let seven = std::mem::replace(&mut self.of_seven[hash(word, 7, ORDERS[3])], number);
+        self.before[number as usize % WINDOW] = seven;
+        [three, four, five, seven]
     }
 
-    #[inline]
-    fn find(
-        &mut self,
-        bytes: &[u8],
-        at: usize,
-        most: usize,
-        known: usize,
-        mut found: impl FnMut(usize, usize),
-    ) {
-        let Nearest([of_three, of_four, of_five, mut place]) = self.link(bytes, at);
-        let last = self.base.last_outside(at);
-        let nice = self.search.nice.min(most);
-        let here = &bytes[at..at + most];
-        let ahead = four(bytes, at);
-        let differs = |place: i32| four(bytes, self.base.position(place)) ^ ahead;
-        let same_at = |position: usize, from| same(here, &bytes[position..position + most], from);
-        let is_four = of_four > last && differs(of_four) == 0;
-        // Where both are the same, the longer one says it all.
-        if of_three > last && !(is_four && of_three == of_four) && differs(of_three) << 8 == 0 {
-            found(3, at - self.base.position(of_three));
-        }
-        let mut best = 4;
-        if is_four {
-            let position = self.base.position(of_four);
-            best = same_at(position, 4);
-            found(best, at - position);
-        }
-        if of_five > last && of_five != of_four && differs(of_five) == 0 {
-            let position = self.base.position(of_five);
-            let length = same_at(position, 4);
-            if length > best {
-                best = length;
-                found(best, at - position);
+    /// The part of `range` with which it begins whose places have numbers now.
+    #[inline(always)]
+    fn numbered(&mut self, range: Range<usize>) -> Range<usize> {
+        let Self { of_three, of_four, of_five, of_seven, before, base, .. } = self;
+        base.number(range.start, |renumber| {
+            renumber(&mut of_three[..]);
+            renumber(&mut of_four[..]);
+            renumber(&mut of_five[..]);
+            renumber(&mut of_seven[..]);
+            renumber(&mut before[..]);
+        });
+        range.start..range.end.min(base.end())
+    }
+
+    /// Takes in positions, and looks for nothing.
+    #[inline(always)]
+    pub(super) fn insert(&mut self, bytes: &[u8], mut range: Range<usize>) {
+        range.end = range.end.min((bytes.len() + 1).saturating_sub(LOOKAHEAD));
+        while range.start < range.end {
+            let part = self.numbered(range.clone());
+            range.start = part.end;
+            for at in part {
+                self.link(bytes, at);
             }
         }
-        if place == of_five && place > last {
-            place = i32::from(self.before[place as usize % WINDOW]);
+    }
+
+    /// Takes in the first positions of `range`, which is not empty, behind each of which are at
+    /// least `LOOKAHEAD` bytes.
+    #[inline(always)]
+    pub(super) fn take(&mut self, bytes: &[u8], range: Range<usize>, batch: &mut Batch) {
+        batch.positions = self.numbered(range.start..range.end.min(range.start + BATCH));
+        for (at, numbers) in batch.positions.clone().zip(&mut batch.numbers) {
+            *numbers = self.link(bytes, at);
         }
+    }
+
+    /// Compares the positions of a batch with the nearest places.
+    #[inline(always)]
+    pub(super) fn compare(&self, bytes: &[u8], batch: &mut Batch) {
+        self.compare_each(1, bytes, batch);
+    }
+
+    /// The same in noise, where not each of the positions is worth it, and returns how many have no
+    /// match, as far as is known.
+    #[inline(never)]
+    pub(super) fn compare_some(&self, bytes: &[u8], batch: &mut Batch) -> usize {
+        /// Of so many positions, one is compared.
+        const STEP: usize = 4;
+        self.compare_each(STEP, bytes, batch);
+        let mut counts = batch.counts[..batch.positions.len()].iter();
+        match counts.position(|&count| count > 0) {
+            Some(index) => {
+                self.compare(bytes, batch);
+                index.saturating_sub(STEP - 1)
+            }
+            None => batch.positions.len(),
+        }
+    }
+
+    #[inline(always)]
+    fn compare_each(&self, step: usize, bytes: &[u8], batch: &mut Batch) {
+        match self.avx2 {
+            Some(avx2) => avx2.compare(batch, bytes, step, self.base),
+            None => batch.compare(bytes, step, self.base),
+        }
+    }
+
+    /// Hands `found` the length and the distance of matches at the position `at` of `batch`, of
+    /// `most` bytes at most, that are longer than `best`: each longer than the one before.
+    #[inline(always)]
+    pub(super) fn follow(
+        &mut self,
+        bytes: &[u8],
+        batch: &Batch,
+        at: usize,
+        most: usize,
+        best: usize,
+        mut found: impl FnMut(usize, usize),
+    ) {
+        // Links of what is farther from the end of the batch are others' now.
+        let last = self.base.last_outside(batch.positions.end - 1);
+        let nice = self.search.nice.min(most);
+        let [.., place] = batch.numbers[(at - batch.positions.start) % BATCH].map(i32::from);
         // The chain is for what is longer.
-        let best = best.max(known).max(6);
-        if best >= nice {
+        let best = best.max(6);
+        if best >= nice || place <= last {
             return;
         }
+        let place = i32::from(self.before[place as usize % WINDOW]);
         let is_trial = self.trial.is_due();
         let chain = Chain { before: &self.before, base: self.base, bytes, at, most, last, nice };
         let (place, best) = chain.follow(place, best, self.search.depth, &mut found);
@@ -183,7 +284,7 @@ struct Chain<'a> {
 impl Chain<'_> {
     /// Hands `found` what is longer than `best` at up to `depth` places, from `place` on. Returns
     /// the next place, and the longest.
-    #[inline]
+    #[inline(always)]
     fn follow(
         &self,
         mut place: i32,

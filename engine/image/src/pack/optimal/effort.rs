@@ -40,13 +40,14 @@ impl Effort {
     /// Of a `level`, 10 to 13.
     pub(in super::super) fn of(level: u8) -> Self {
         let (finder, depth, nice, whole) = match level {
-            ..=10 => (FinderKind::Chains, 12, 50, 16),
+            ..=10 => (FinderKind::Chains, 16, 50, 19),
             11 => (FinderKind::Trees(15), 25, 60, 24),
             12 => (FinderKind::Trees(15), 35, 100, 32),
             _ => (FinderKind::Trees(18), 400, 258, 258),
         };
         let (unit, symbols, marks, passes): (_, _, _, &[u32]) = match level {
-            ..=11 => (256 << 10, 1024, 64, &[1]),
+            ..=10 => (256 << 10, 512, 64, &[1]),
+            11 => (256 << 10, 1024, 64, &[1]),
             12 => (512 << 10, 512, 160, &[1, 1]),
             _ => (1 << 20, 256, 400, &[3, 8]),
         };

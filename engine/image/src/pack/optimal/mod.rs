@@ -8,9 +8,12 @@ mod bits;
 mod block;
 mod chains;
 mod costs;
+mod cpu;
 mod effort;
 mod head;
 mod huffman;
+#[cfg(target_arch = "x86_64")]
+mod lanes;
 mod logs;
 mod matches;
 mod parse;
@@ -26,12 +29,13 @@ pub(super) use self::bits::BitWriter;
 use self::block::{Codes, Histogram, put_stored, stored_bits, symbols};
 use self::chains::Chains;
 use self::costs::Costs;
+use self::cpu::Avx2;
 pub(super) use self::effort::Effort;
 use self::effort::FinderKind;
 use self::matches::Matches;
-use self::parse::{Cheapest, lazily};
+use self::parse::{Block, Cheapest, lazily};
 pub(super) use self::places::WINDOW;
-use self::places::{Finder, LONGEST, LOOKAHEAD};
+use self::places::{LONGEST, LOOKAHEAD};
 pub(super) use self::run::put_run;
 use self::run::{LONG_RUN, long_run};
 use self::split::split;
@@ -41,6 +45,7 @@ use self::trees::Trees;
 /// Compresses stretches of bytes, with memory that it keeps.
 pub(super) struct Encoder {
     effort: Effort,
+    avx2: Option<Avx2>,
     finder: AnyFinder,
     matches: Matches,
     cheapest: Cheapest,
@@ -56,15 +61,21 @@ enum AnyFinder {
 
 impl Encoder {
     pub(super) fn new(effort: Effort) -> Self {
+        Self::with(effort, Avx2::detect())
+    }
+
+    /// One that uses AVX2 if it may.
+    fn with(effort: Effort, avx2: Option<Avx2>) -> Self {
         let finder = match effort.finder {
-            FinderKind::Chains => AnyFinder::Chains(Chains::new(effort.search)),
+            FinderKind::Chains => AnyFinder::Chains(Chains::new(effort.search, avx2)),
             FinderKind::Trees(order) => AnyFinder::Trees(Trees::new(effort.search, order)),
         };
         Self {
             effort,
+            avx2,
             finder,
             matches: Matches::default(),
-            cheapest: Cheapest::default(),
+            cheapest: Cheapest::new(avx2),
             items: Vec::new(),
             trial: Vec::new(),
         }
@@ -109,8 +120,17 @@ impl Encoder {
     fn restart(&mut self, bytes: &[u8], at: usize) {
         let window = at.saturating_sub(WINDOW)..at;
         match &mut self.finder {
-            AnyFinder::Chains(finder) => take_in(finder, bytes, window),
-            AnyFinder::Trees(finder) => take_in(finder, bytes, window),
+            AnyFinder::Chains(chains) => {
+                chains.restart(window.start);
+                chains.insert(bytes, window);
+            }
+            AnyFinder::Trees(trees) => {
+                trees.restart(window.start);
+                for at in window.start..window.end.min((bytes.len() + 1).saturating_sub(LOOKAHEAD))
+                {
+                    trees.insert(bytes, at, (bytes.len() - at).min(LONGEST));
+                }
+            }
         }
     }
 
@@ -152,23 +172,25 @@ impl Encoder {
     fn unit(&mut self, bytes: &[u8], range: Range<usize>, out: &mut BitWriter) {
         let (matches, nice) = (&mut self.matches, self.effort.search.nice);
         match &mut self.finder {
-            AnyFinder::Chains(finder) => matches.find(finder, bytes, range.clone(), nice),
-            AnyFinder::Trees(finder) => matches.find(finder, bytes, range.clone(), nice),
+            AnyFinder::Chains(chains) => match self.avx2 {
+                Some(avx2) => avx2.find_by_chains(matches, chains, bytes, range.clone(), nice),
+                None => matches.find_by_chains(chains, bytes, range.clone(), nice),
+            },
+            AnyFinder::Trees(trees) => matches.find_by_trees(trees, bytes, range.clone(), nice),
         }
         let unit = &bytes[range];
         self.items.resize(unit.len(), Item::LITERAL);
         self.trial.resize(unit.len(), Item::LITERAL);
-        lazily(&self.matches, unit, &mut self.items);
+        let mut count = lazily(&self.matches, unit, &mut self.items);
         let mut blocks: Vec<(Range<usize>, Histogram)> = Vec::new();
         // What takes least depends on the blocks, and these on what takes least.
         for passes in self.effort.passes {
             if *passes > 0 {
-                let ranges = ranges(split(&self.items, unit, self.effort.grain));
-                let improve = |block: Range<usize>| {
-                    let histogram = self.improve(unit, block.clone(), *passes);
-                    (block, histogram)
-                };
-                blocks = ranges.into_iter().map(improve).collect();
+                blocks = split(&self.items, unit, count, self.effort.grain);
+                for (block, histogram) in &mut blocks {
+                    self.improve(unit, block.clone(), *passes, histogram);
+                }
+                count = blocks.iter().map(|(_, histogram)| histogram.symbols()).sum();
             }
         }
         for (block, histogram) in blocks {
@@ -183,31 +205,30 @@ impl Encoder {
     }
 
     /// Finds better symbols for a block, in at most `passes` passes, until they save no more bits.
-    /// Returns how often each occurs.
-    fn improve(&mut self, unit: &[u8], block: Range<usize>, passes: u32) -> Histogram {
+    /// Sets `best` to how often each occurs.
+    fn improve(&mut self, unit: &[u8], block: Range<usize>, passes: u32, best: &mut Histogram) {
         /// The least gain in bits, and the passes without one after which the search ends.
         const GAIN: u64 = 8;
         const IDLE: u32 = 3;
         let bytes = &unit[block.clone()];
         let items = &mut self.items[block.clone()];
         let trial = &mut self.trial[block.clone()];
-        let mut best = Histogram::of(symbols(items, bytes));
-        let mut least = Codes::best(&best).bits;
+        let mut least = Codes::best(best).bits;
         if least >= stored_bits(bytes.len(), 0) {
-            return best;
+            return;
         }
+        let (matches, whole) = (&self.matches, self.effort.whole);
+        let parsed = Block { bytes, matches, first: block.start, whole };
         let mut histogram = best.clone();
         let mut idle = 0;
         for _ in 0..passes {
             let costs = Costs::of(&histogram);
-            let whole = self.effort.whole;
-            self.cheapest.find(&self.matches, block.start, bytes, &costs, whole, trial);
-            histogram = Histogram::of(symbols(trial, bytes));
+            histogram = self.cheapest.find(&parsed, &costs, trial);
             let bits = Codes::best(&histogram).bits;
             idle = if bits + GAIN < least { 0 } else { idle + 1 };
             if bits < least {
                 least = bits;
-                best = histogram.clone();
+                best.clone_from(&histogram);
                 items.copy_from_slice(trial);
             }
             if idle == IDLE {
@@ -216,36 +237,17 @@ impl Encoder {
         }
         // Now with codes as they are. What takes less with these takes still less with its own.
         for _ in 0..self.effort.last_passes {
-            let costs = Costs::with(&Codes::best(&best));
-            let whole = self.effort.whole;
-            self.cheapest.find(&self.matches, block.start, bytes, &costs, whole, trial);
-            let histogram = Histogram::of(symbols(trial, bytes));
+            let costs = Costs::with(&Codes::best(best));
+            let histogram = self.cheapest.find(&parsed, &costs, trial);
             let bits = Codes::best(&histogram).bits;
             if bits >= least {
                 break;
             }
             least = bits;
-            best = histogram;
+            *best = histogram;
             items.copy_from_slice(trial);
         }
-        best
     }
-}
-
-/// Starts over with a window of bytes.
-fn take_in(finder: &mut impl Finder, bytes: &[u8], window: Range<usize>) {
-    finder.restart(window.start);
-    for at in window {
-        if at + LOOKAHEAD <= bytes.len() {
-            finder.insert(bytes, at, (bytes.len() - at).min(LONGEST));
-        }
-    }
-}
-
-fn ranges(ends: Vec<usize>) -> Vec<Range<usize>> {
-    let mut start = 0;
-    let range = |end| std::mem::replace(&mut start, end)..end;
-    ends.into_iter().map(range).collect()
 }
 
 #[cfg(test)]

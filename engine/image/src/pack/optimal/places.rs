@@ -19,32 +19,6 @@ pub(super) struct Search {
     pub(super) nice: usize,
 }
 
-/// Finds matches for one position after the other.
-pub(super) trait Finder {
-    /// Forgets everything; the next position is `at`.
-    fn restart(&mut self, at: usize);
-
-    /// Takes in the position `at`, behind the one before, and looks for nothing. At least
-    /// `LOOKAHEAD` of `bytes` follow, and `most` are the bytes that a match could have.
-    fn insert(&mut self, bytes: &[u8], at: usize, most: usize);
-
-    /// The same, and hands `found` the length and the distance of matches of `most` bytes at
-    /// most: each longer than the one before. What is far away need not be looked for unless it is
-    /// longer than the `known` bytes of a match that is known already.
-    fn find(
-        &mut self,
-        bytes: &[u8],
-        at: usize,
-        most: usize,
-        known: usize,
-        found: impl FnMut(usize, usize),
-    );
-
-    /// Whether it may miss what a slower one finds. Then not all positions in noise are looked at,
-    /// and what is left of a match counts at the next position.
-    const SKIPS: bool;
-}
-
 /// Where numbers count from: it moves with the window.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Base(usize);
@@ -64,10 +38,29 @@ impl Base {
         (at - self.0) as i16
     }
 
+    /// The number of the position `at`, which is before the end.
+    #[inline]
+    pub(super) fn of(self, at: usize) -> i16 {
+        (at - self.0) as i16
+    }
+
+    /// Where a position has no number yet.
+    #[inline]
+    pub(super) fn end(self) -> usize {
+        self.0 + WINDOW
+    }
+
     /// The number of the last place that is too far from the position `at`, or beyond.
     #[inline]
     pub(super) fn last_outside(self, at: usize) -> i32 {
         (at - self.0) as i32 - WINDOW as i32
+    }
+
+    /// The position that is number 0.
+    #[cfg(target_arch = "x86_64")]
+    #[inline]
+    pub(super) fn zero(self) -> usize {
+        self.0
     }
 
     /// The position of a number.

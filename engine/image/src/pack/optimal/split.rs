@@ -3,15 +3,17 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use super::block::{Histogram, symbols};
+use super::block::Histogram;
 use super::logs::log2;
 use super::places::LONGEST;
-use super::symbols::Item;
+use super::symbols::{END, Item, LITERALS};
 
 /// Places where a block may begin.
 struct Marks {
     places: Vec<Mark>,
-    /// Symbols of literals and lengths that occur at all: those of distances come behind them.
+    /// Symbols that occur at all: those of distances are behind the others.
+    occurring: Vec<usize>,
+    /// How many of them are of literals and lengths.
     literals: usize,
     /// Bits that tell the code of a symbol.
     told: f32,
@@ -38,16 +40,27 @@ pub(super) struct Grain {
     pub(super) told: f32,
 }
 
-/// Where blocks should end, if `items` make symbols of `bytes`, such that all take least.
-pub(super) fn split(items: &[Item], bytes: &[u8], grain: Grain) -> Vec<usize> {
-    let count = symbols(items, bytes).count();
+/// Where blocks should be, if `items` make so many symbols of `bytes`, such that all take least; and
+/// how often each symbol occurs in them.
+pub(super) fn split(
+    items: &[Item],
+    bytes: &[u8],
+    count: usize,
+    grain: Grain,
+) -> Vec<(Range<usize>, Histogram)> {
     let coarse = grain.symbols.max(count.div_ceil(grain.marks));
-    let mut ends = coarsely(&marks(items, bytes, coarse, grain.told));
+    let mut places = marks(items, bytes, coarse, grain.told);
+    let mut ends = coarsely(&places);
     if grain.fine < coarse {
-        let near = coarse / grain.fine;
-        move_ends(&mut ends, &marks(items, bytes, grain.fine, grain.told), near);
+        places = marks(items, bytes, grain.fine, grain.told);
+        move_ends(&mut ends, &places, coarse / grain.fine);
     }
-    ends
+    let mut start = 0;
+    let block = |end| {
+        let range = std::mem::replace(&mut start, end)..end;
+        (range.clone(), places.histogram(range))
+    };
+    ends.into_iter().map(block).collect()
 }
 
 /// The marks at which blocks should end, if they may end at any, such that all take least.
@@ -129,13 +142,28 @@ impl Mark {
 impl Marks {
     /// Of `places`, which have all symbols: those of `all` are to be looked at.
     fn new(mut places: Vec<Mark>, all: &Histogram, told: f32) -> Self {
-        let occurs = |&count: &u32| count > 0;
+        let counts = all.literals.iter().chain(&all.distances);
+        let occurring: Vec<_> = (0..).zip(counts).filter(|(_, count)| **count > 0).collect();
+        let occurring: Vec<usize> = occurring.into_iter().map(|(symbol, _)| symbol).collect();
         for place in &mut places {
-            let mut all = all.literals.iter().chain(&all.distances).map(occurs);
-            place.before.retain(|_| all.next() == Some(true));
+            place.before = occurring.iter().map(|&symbol| place.before[symbol]).collect();
         }
-        let literals = all.literals.iter().filter(|&count| occurs(count)).count();
-        Self { places, literals, told }
+        let literals = occurring.partition_point(|&symbol| symbol < LITERALS);
+        Self { places, occurring, literals, told }
+    }
+
+    /// How often each symbol occurs in a block between two marks.
+    fn histogram(&self, block: Range<usize>) -> Histogram {
+        let mark = |at: usize| &self.places[self.places.partition_point(|mark| mark.at < at)];
+        let (start, end) = (&mark(block.start).before, &mark(block.end).before);
+        let mut histogram = Histogram::new();
+        for ((&symbol, before), after) in self.occurring.iter().zip(start).zip(end) {
+            let Histogram { literals, distances } = &mut histogram;
+            let place = literals.iter_mut().chain(distances).nth(symbol);
+            *place.expect("there is such a symbol") = after - before;
+        }
+        histogram.literals[END] = 1;
+        histogram
     }
 
     /// About how many bits a block takes from the place `start` to `end`.

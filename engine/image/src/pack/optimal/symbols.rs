@@ -64,11 +64,10 @@ const fn length_symbols() -> [u8; 259] {
 #[inline]
 pub(super) fn distance_symbol(distance: usize) -> usize {
     let less = (distance - 1) as u32;
-    if less < 4 {
-        return less as usize;
-    }
-    let log = less.ilog2();
-    (2 * log + (less >> (log - 1) & 1)) as usize
+    // Without a branch: which one it would be is hard to foresee.
+    let log = (less | 2).ilog2();
+    let symbol = 2 * log + (less >> (log - 1) & 1);
+    (if less < 2 { less } else { symbol }) as usize
 }
 
 /// Extra bits of a distance symbol.
@@ -85,9 +84,12 @@ pub(super) fn distance_base(symbol: usize) -> usize {
 
 /// A literal, or a match: its length, its distance, and the symbol of that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(transparent)]
 pub(super) struct Item(u32);
 
 impl Item {
+    /// No symbol at all.
+    pub(super) const NONE: Self = Self(0);
     pub(super) const LITERAL: Self = Self(1 << 20);
     /// 258 bytes that are the same as the one before.
     pub(super) const LONGEST_OF_RUN: Self = Self(258 << 20);

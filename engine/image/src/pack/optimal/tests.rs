@@ -67,3 +67,35 @@ fn all_comes_out_again_at_every_level() {
         }
     }
 }
+
+#[test]
+fn processors_with_avx2_and_without_make_the_same() {
+    let mut random = fastrand::Rng::with_seed(2);
+    let mut all: Vec<Vec<u8>> = CONTENTS.iter().map(|(_, bytes)| bytes.clone()).collect();
+    // Pieces of all of them, as an image has them.
+    all.push(
+        (0..400)
+            .flat_map(|_| {
+                let (_, bytes) = &CONTENTS[random.usize(3..CONTENTS.len())];
+                let start = random.usize(..bytes.len());
+                bytes[start..bytes.len().min(start + random.usize(1..9000))].to_vec()
+            })
+            .collect(),
+    );
+    // Few different bytes, so that there are matches of all lengths.
+    for kinds in 2..30 {
+        let alike: Vec<u8> = (0..random.usize(..3000)).map(|_| random.u8(..kinds)).collect();
+        all.push([&alike[..], &alike[alike.len() / 2..], &alike].concat());
+    }
+    for level in Effort::LEAST..=13 {
+        let effort = Effort::of(level);
+        let (mut plain, mut best) = (Encoder::with(effort, None), Encoder::new(effort));
+        for bytes in &all {
+            let start = bytes.len() / 5;
+            let stream =
+                |encoder: &mut Encoder| encoder.encode(bytes, start..bytes.len(), |_| true);
+            let (plain, best) = (stream(&mut plain).finish(), stream(&mut best).finish());
+            assert!(plain == best, "{} bytes at level {level}", bytes.len());
+        }
+    }
+}

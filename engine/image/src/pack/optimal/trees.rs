@@ -2,7 +2,7 @@
 //! in the order of what follows. Looking for a place rebuilds the tree with it at the root, so
 //! that a few steps find the longest matches: as in LZMA, and in libdeflate's slow levels.
 
-use super::places::{Base, Finder, NOWHERE, Search, WINDOW, eight, four, hash, nowhere, same};
+use super::places::{Base, NOWHERE, Search, WINDOW, eight, four, hash, nowhere, same};
 
 /// Bits of hashes of four bytes.
 const ORDER: u32 = 16;
@@ -31,30 +31,30 @@ impl Trees {
             base: Base::default(),
         }
     }
-}
 
-impl Finder for Trees {
-    const SKIPS: bool = false;
-
-    fn restart(&mut self, at: usize) {
+    /// Forgets everything; the next position is `at`.
+    pub(super) fn restart(&mut self, at: usize) {
         self.of_three.fill(NOWHERE);
         self.roots.fill(NOWHERE);
         self.base = Base::new(at);
     }
 
+    /// Takes in the position `at`, behind the one before, and looks for nothing. At least
+    /// `LOOKAHEAD` of `bytes` follow, and `most` are the bytes that a match could have.
     #[inline]
-    fn insert(&mut self, bytes: &[u8], at: usize, most: usize) {
+    pub(super) fn insert(&mut self, bytes: &[u8], at: usize, most: usize) {
         // Beyond that, an order is of no use.
-        self.find(bytes, at, most.min(self.search.nice), 0, |_, _| ());
+        self.find(bytes, at, most.min(self.search.nice), |_, _| ());
     }
 
+    /// The same, and hands `found` the length and the distance of matches of `most` bytes at
+    /// most: each longer than the one before.
     #[inline]
-    fn find(
+    pub(super) fn find(
         &mut self,
         bytes: &[u8],
         at: usize,
         most: usize,
-        _: usize,
         mut found: impl FnMut(usize, usize),
     ) {
         let Self { of_three, roots, children, base, .. } = self;
