@@ -32,8 +32,8 @@ impl Spacing {
     /// The probability that a frame costs less than the gap. An answer says nothing of what costs
     /// less than the gap at which it came, so half would be too careful to find that out. A choice, as
     /// are those below, by one sled's boots of 16 MiB that lose 1% (`docs/recovery.md` has the
-    /// command): 0.2 and 0.4 change none by more than 3%; with 0.5, those at a console of 0 us take
-    /// 10% longer, or 13% with busy answers.
+    /// command): 0.2 and 0.4 change none by more than 4%; with 0.5, those at a console of 0 us take
+    /// 8% longer, or 13% with busy answers.
     const KEPT_UP: f64 = 0.3;
     /// The same where a retransmit takes the wire from other sleds: a gap that is likelier too long
     /// than too short.
@@ -44,17 +44,17 @@ impl Spacing {
     const GROWTH: f64 = 1.25;
     /// The share of a cost's probability that each answer gives to either neighbor: the cost changes
     /// with what else the sled's machine does. Half and twice as much change no boot by more than 2%;
-    /// without it, those at 0 us with busy answers take 7% longer, and the slowest 1.7 s.
+    /// without it, those at 0 us with busy answers take 5% longer.
     const DRIFT: f64 = 1.0 / 32.0;
-    /// The share of all that is known that each answer takes away, because a sled may change. Four
-    /// times as much makes less than 3% of difference; with a quarter, one boot of 80 took 6.8 s.
+    /// The share of all that is known that each answer takes away, because a sled may change. A
+    /// quarter and four times as much change no boot by more than 2%.
     const FORGOTTEN: f64 = 1.0 / 256.0;
-    /// How likely it is that an answer has a reason that nobody thought of. A third or three times as
-    /// much makes 1% of difference, but that one boot of 80 with busy answers takes over 5 s.
+    /// How likely it is that an answer has a reason that nobody thought of. A third and three times
+    /// as much change no boot by more than 2%.
     const UNFORESEEN: f64 = 0.1;
     /// A sled is doubted again although it may still be busy, if that is not likelier than a loss by
-    /// more. Half makes less than 3% of difference, a quarter 4% to 11%; with twice as much, boots of
-    /// 7 s occur. Where others want the wire there is no hurry.
+    /// more. Half makes less than 2% of difference, a quarter 4% to 10%; with twice as much, boots of
+    /// 10 s occur. Where others want the wire there is no hurry.
     const HURRY: f64 = 4.0;
 
     /// The time to leave after each retransmit of a batch, on a link that is `crowded`: that other
