@@ -83,8 +83,8 @@ impl Recovery {
     const SLED_TIMER: Duration = Duration::from_secs(1);
     /// An answer that follows retransmits is a sample of how late answers are only if it is three
     /// times likelier to be late than to follow a loss (Karn's algorithm takes none). The three is
-    /// a choice: nine makes less than 3% of difference (one sled, 16 MiB, 1% lost) but boots of 64 MiB
-    /// that lose 0.1% take 3% longer; with one, they all take 7% to 15% longer.
+    /// a choice: nine makes less than 3% of difference (one sled, 16 MiB, 1% lost); with one, boots take
+    /// 7% to 15% longer.
     const CERTAIN: f64 = 0.25;
     /// The burst of retransmits after a late call.
     const LATE: u32 = 4;
