@@ -48,8 +48,10 @@ impl Asked {
             merged
         };
         let surplus = (self.offsets.len() - sent).saturating_sub(Self::MOST);
-        let least = self.offsets[sent..sent + surplus].iter().min().copied();
-        self.given_up = self.given_up.into_iter().chain(least).min();
+        if surplus > 0 {
+            let least = self.offsets[sent..sent + surplus].iter().min().copied();
+            self.given_up = [self.given_up, least].into_iter().flatten().min();
+        }
         self.offsets.drain(..sent + surplus);
         self.next = 0;
         merged

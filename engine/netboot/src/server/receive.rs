@@ -95,11 +95,11 @@ impl Server {
         }
         let answer = Answer { crowded: !self.is_alone(id), ..batch.answer(lost >= 0.5, tried) };
         let open = self.pacer.is_open();
-        if !answer.crowded {
+        if answer.crowded {
+            self.pacer.answered(now, &answer);
+        } else {
             // One sled's losses can't tell the link from that sled's port: its own pacer's matter.
             self.pacer.rise(now, &answer);
-        } else {
-            self.pacer.answered(now, &answer);
         }
         match (open, self.pacer.is_open()) {
             (true, true) if !answer.lossy && crowded => self.turns.widen(),
