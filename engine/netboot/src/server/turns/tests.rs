@@ -294,3 +294,16 @@ fn a_repeated_first_batch_gives_no_trust_back_to_an_answer_that_shows_no_sled() 
     ask(&mut turns, [7], false);
     assert_eq!(turns.trust, 2);
 }
+
+#[test]
+fn new_sleds_get_no_more_than_their_trust_while_a_known_one_waits() {
+    let mut turns = wary(1);
+    ask(&mut turns, [100], true);
+    ask(&mut turns, 10..30, false);
+    assert_eq!(send_all(&mut turns), [100, 10]);
+    for _ in 0..2 * Turns::KNOWN_FIRST {
+        turns.leave(SledId::new(100));
+        ask(&mut turns, [100], true);
+        assert_eq!(send_all(&mut turns), [100]);
+    }
+}
