@@ -5,11 +5,11 @@ use crate::cli::entry::Entry;
 /// Ratios, and what each may be at most.
 ///
 /// Each is of CPU times that were taken within one round, so other work on the machine does not move
-/// it far. Machines do: of two with two cores, system calls cost less on one, where ours saves less by
-/// making fewer (boots with sendmmsg 0.69 to 0.79 of the model's in nine runs, with AF_XDP 0.61 to
-/// 0.67). Within 15 runs on both the medians of the ways out lay within 4% of each other, those of
-/// boots within 14%, those of images within 10%, but for raw packing (1.1 to 2.2 times the hash, which
-/// is a few milliseconds of page faults). Each limit is at least 7% above the largest median.
+/// it far. Another machine does. On one of two, system calls cost less, and making fewer saves less:
+/// in nine runs there, boots with sendmmsg took 0.69 to 0.79 of the model's CPU time, and with AF_XDP
+/// 0.61 to 0.67; raw packing took 1.1 to 2.2 times the hash's. In three runs on the other, the medians
+/// of the ways out lay within 4% of each other, those of boots within 14%, those of images within 10%.
+/// Each limit is at least 7% above the largest median of both.
 pub(crate) const FLOORS: [(&str, f64); 8] = [
     ("sendmmsg to naive", 0.96),
     ("io_uring to naive", 0.97),

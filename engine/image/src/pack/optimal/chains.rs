@@ -17,9 +17,10 @@ use super::symbols::{Item, SHORTEST};
 const ORDERS: [u32; KINDS] = [15, 16, 16, 16];
 /// Hashes of each position.
 pub(super) const KINDS: usize = 4;
-/// Positions that are linked at once, at most.
+/// Positions that are linked at once, at most: their places and matches take 2 KiB, which stay in the
+/// first cache.
 pub(super) const BATCH: usize = 64;
-/// Bytes of a nearest place that are compared at first.
+/// Bytes of a nearest place that are compared at first: those of a 64-bit word.
 pub(super) const COMPARED: usize = 8;
 
 pub(super) struct Chains {
@@ -212,7 +213,8 @@ impl Chains {
     /// match, as far as is known.
     #[inline(never)]
     pub(super) fn compare_some(&self, bytes: &[u8], batch: &mut Batch) -> usize {
-        /// Of so many positions, one is compared.
+        /// One position in this many is compared. A choice: a match of six bytes or more has three
+        /// left at one of them.
         const STEP: usize = 4;
         self.compare_each(STEP, bytes, batch);
         let mut counts = batch.counts[..batch.positions.len()].iter();

@@ -21,11 +21,11 @@ use std::ops::Range;
 use super::chains::{BATCH, Batch, COMPARED, Chains};
 use super::costs::{Costs, LENGTHS_HELD};
 use super::matches::Matches;
-use super::parse::{Block, TOO_MUCH, cheapest};
+use super::parse::{Block, TOO_MUCH, cheapest, settle};
 use super::places::{Base, eight};
 use super::symbols::{Item, SHORTEST};
 
-/// Lengths in a vector.
+/// Lengths in a vector: 256 bits of AVX2, 32 bits each.
 const LANES: usize = 8;
 /// What a length takes that no match has: more than all literals in its place, and it does not
 /// overflow when added to `TOO_MUCH`.
@@ -47,8 +47,8 @@ pub(super) fn lengths(
     }
 }
 
-/// The same, with so many vectors for the short lengths, which most matches have: those are looked
-/// at for all matches of a position at once.
+/// The same, with `SHORT` vectors of short lengths. Most matches have no others, so these are tried for
+/// all matches of a position at once.
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
 fn lengths_by<const SHORT: usize>(
     block: &Block<'_>,
@@ -119,13 +119,7 @@ fn lengths_by<const SHORT: usize>(
                 (least, best) = (smallest, SHORTEST + lane);
             }
         }
-        let literal = next + costs.literals[usize::from(block.bytes[at])];
-        if literal < least {
-            (least, best) = (literal, 1);
-        }
-        next = least;
-        rest[at] = least;
-        items[at] = Item::LITERAL.with_length(best);
+        next = settle(block, at, (least, best), next, costs, rest, items);
     }
 }
 
@@ -220,7 +214,7 @@ pub(super) fn compare(batch: &mut Batch, bytes: &[u8], step: usize, base: Base) 
         let is_near = _mm_cmpgt_epi32(numbers, last);
         let place = _mm_blendv_epi8(here, _mm_add_epi32(numbers, zero), is_near);
         let place = _mm_max_epi32(_mm_min_epi32(place, here), _mm_setzero_si128());
-        // SAFETY: all are from 0 to `at`, and from there on so many bytes are there.
+        // SAFETY: each place is from 0 to `at`, and eight bytes follow `at` (asserted above).
         let there = unsafe { _mm256_i32gather_epi64::<1>(bytes.as_ptr().cast(), place) };
         let word = _mm256_set1_epi64x(eight(bytes, at).cast_signed());
         // Bytes that are the same are all ones, so that one more makes zeros of the first of them.

@@ -53,7 +53,7 @@ pub(super) struct Block<'a> {
     pub(super) matches: &'a Matches,
     /// The position of `bytes` in `matches`.
     pub(super) first: usize,
-    /// Of a match of so many bytes, nothing but all of it is tried.
+    /// A match of this many bytes or more is taken whole or not at all.
     pub(super) whole: usize,
 }
 
@@ -113,9 +113,7 @@ impl Cheapest {
         histogram.literals[END] = 1;
         histogram
     }
-}
 
-impl Cheapest {
     fn lengths(
         &mut self,
         block: &Block<'_>,
@@ -143,16 +141,32 @@ pub(super) fn lengths(
     let mut next = rest[positions.end];
     for at in positions.rev() {
         let ahead = rest[at..at + LENGTHS_HELD].try_into().expect("it is as long");
-        let (mut least, mut best) = cheapest(block, at, ahead, costs);
-        // Last, so that nothing else has to wait for the result of the position behind.
-        let literal = next + costs.literals[usize::from(block.bytes[at])];
-        if literal < least {
-            (least, best) = (literal, 1);
-        }
-        next = least;
-        rest[at] = least;
-        items[at] = Item::LITERAL.with_length(best);
+        let found = cheapest(block, at, ahead, costs);
+        next = settle(block, at, found, next, costs, rest, items);
     }
+}
+
+/// Takes the match `found`, by what all from the position `at` on take with it and by its length, or
+/// a literal, with which all take what its bits and the `next` position do. Returns the lesser.
+#[expect(clippy::inline_always, reason = "part of a loop that is compiled twice, for AVX2 too")]
+#[inline(always)]
+pub(super) fn settle(
+    block: &Block<'_>,
+    at: usize,
+    (mut least, mut best): (u32, usize),
+    next: u32,
+    costs: &Costs,
+    rest: &mut [u32],
+    items: &mut [Item],
+) -> u32 {
+    // Last, so that nothing else has to wait for the result of the position behind.
+    let literal = next + costs.literals[usize::from(block.bytes[at])];
+    if literal < least {
+        (least, best) = (literal, 1);
+    }
+    rest[at] = least;
+    items[at] = Item::LITERAL.with_length(best);
+    least
 }
 
 /// The least that all takes from the position `at` on with a match there, and its length: the

@@ -40,8 +40,8 @@ pub(super) struct Grain {
     pub(super) told: f32,
 }
 
-/// Where blocks should be, if `items` make so many symbols of `bytes`, such that all take least; and
-/// how often each symbol occurs in them.
+/// Splits `bytes`, of which `items` make `count` symbols, into the blocks that take least in all.
+/// Returns each block, and how often each symbol occurs in it.
 pub(super) fn split(
     items: &[Item],
     bytes: &[u8],
