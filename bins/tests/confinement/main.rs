@@ -16,6 +16,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use netns::{FAR, NEAR, inside, ip, wait_for};
 use nix::errno::Errno;
@@ -308,6 +309,13 @@ fn with_commands_only_workers_are_bound() {
         let scene = Scene::new("");
         let mut server = scene.serve(&format!("--tx mmsg --user {USER} --on-finish env"));
         server.until_said(&["only workers are"]);
+        // Workers bind themselves, each when it starts.
+        let is_bound = |thread: &Thread| thread.status("Seccomp").as_deref() == Some("2");
+        let begun = Instant::now();
+        while Thread::all(server.id()).iter().filter(|thread| is_bound(thread)).count() < 2 {
+            assert!(begun.elapsed() < SOON, "the workers do not bind themselves");
+            std::thread::sleep(Duration::from_millis(10));
+        }
         let threads = Thread::all(server.id());
         let mut bound = 0;
         for thread in &threads {

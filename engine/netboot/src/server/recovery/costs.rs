@@ -50,10 +50,11 @@ impl Cell {
 /// Until when a sled drops what was retransmitted to it, for each cost that is possible.
 #[derive(Clone, Debug)]
 pub(super) struct Busy {
-    /// By the edges of the cells, without the round that is under way.
+    /// By the edges of the cells, without the round that is under way: if all was dropped, and if
+    /// the receive ring overflowed. The latter can't be told by the last retransmit alone: with that,
+    /// a sled of eight behind a link of 100 Mbit/s waits for its timer twice (`sim_scenarios.rs`).
     until: [Instant; CELLS + 1],
-    /// When the last retransmit before that round went out.
-    before: Instant,
+    overflowed: [Instant; CELLS + 1],
     /// When the first and the last retransmit of that round went out, and how many there are.
     first: Instant,
     last: Instant,
@@ -67,10 +68,8 @@ impl Busy {
 
     /// A round of retransmits begins.
     pub(super) fn begin_round(&mut self, now: Instant) {
+        self.overflowed = std::array::from_fn(|index| self.overflowed(index));
         self.until = std::array::from_fn(|index| self.until(index));
-        if self.sent > 0 {
-            self.before = self.last;
-        }
         (self.first, self.last, self.sent) = (now, now, 0);
     }
 
@@ -91,6 +90,9 @@ impl Busy {
         for (index, until) in self.until.iter_mut().enumerate() {
             *until = (*until).min(now + edge(index) * tried);
         }
+        for (index, until) in self.overflowed.iter_mut().enumerate() {
+            *until = (*until).min(now + edge(index) * tried.min(Self::ROOM));
+        }
     }
 
     /// Until when a sled is busy to which a frame costs what is at this edge: with the round since
@@ -101,9 +103,8 @@ impl Busy {
 
     /// The same if the sled's receive ring has overflowed: what was lost there costs nothing.
     fn overflowed(&self, index: usize) -> Instant {
-        let room = edge(index) * Self::ROOM;
-        let until = self.with_round(index, self.until[index].min(self.before + room));
-        if self.sent == 0 { until } else { until.min(self.last + room) }
+        let until = self.with_round(index, self.overflowed[index]);
+        if self.sent == 0 { until } else { until.min(self.last + edge(index) * Self::ROOM) }
     }
 
     fn with_round(&self, index: usize, before: Instant) -> Instant {
@@ -127,7 +128,7 @@ impl Default for Busy {
     fn default() -> Self {
         Self {
             until: [Instant::ZERO; CELLS + 1],
-            before: Instant::ZERO,
+            overflowed: [Instant::ZERO; CELLS + 1],
             first: Instant::ZERO,
             last: Instant::ZERO,
             sent: 0,
