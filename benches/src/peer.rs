@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use boot_format::{Checksum, Header, Name};
@@ -26,6 +27,42 @@ pub fn sha_of_mapping(path: &Path) -> Checksum {
     // SAFETY: the bench owns the file, and nobody changes it.
     let bytes = unsafe { Mmap::map(&file) }.expect("the file can be mapped");
     Checksum::from_bytes(Sha256::digest(&bytes[..]).into())
+}
+
+/// Copies `raw` to an image as it is, and hashes it.
+///
+/// # Panics
+///
+/// If anything fails.
+pub fn store(raw: &Path, image: &Path) {
+    let mut raw = File::open(raw).expect("the raw image is there");
+    let mut image = File::create(image).expect("the image can be written");
+    image.write_all(&[0; Header::LEN]).expect("the image can be written");
+    let (mut hash, mut size) = (Sha256::new(), 0);
+    let mut block = vec![0; BLOCK];
+    loop {
+        let more = raw.read(&mut block).expect("the raw image can be read");
+        if more == 0 {
+            break;
+        }
+        hash.update(&block[..more]);
+        image.write_all(&block[..more]).expect("the image can be written");
+        size += more as u64;
+    }
+    let header = header(false, size, size, hash);
+    image.write_all_at(&header.emit(), 0).expect("the image can be written");
+}
+
+fn header(compressed: bool, data_size: u64, image_size: u64, hash: Sha256) -> Header {
+    Header {
+        compressed,
+        data_size,
+        image_size,
+        target_size: image_size,
+        checksum: Checksum::from_bytes(hash.finalize().into()),
+        dataset: Name::new("rpool/ROOT/ramdisk").expect("it is short"),
+        image_name: Name::new("peer").expect("it is short"),
+    }
 }
 
 /// Packs `raw` to a compressed image. Returns the payload's length.
@@ -54,17 +91,8 @@ pub fn pack(raw: &Path, image: &Path) -> u64 {
             length += done.bytes_written as u64;
             match done.status {
                 Ok(MZStatus::StreamEnd) => {
-                    let header = Header {
-                        compressed: true,
-                        data_size: length,
-                        image_size: size,
-                        target_size: size,
-                        checksum: Checksum::from_bytes(hash.finalize().into()),
-                        dataset: Name::new("rpool/ROOT/ramdisk").expect("it is short"),
-                        image_name: Name::new("peer").expect("it is short"),
-                    };
-                    std::os::unix::fs::FileExt::write_all_at(&image, &header.emit(), 0)
-                        .expect("the image can be written");
+                    let header = header(true, length, size, hash);
+                    image.write_all_at(&header.emit(), 0).expect("the image can be written");
                     return length;
                 }
                 _ if flush == MZFlush::None && input.is_empty() => break,
