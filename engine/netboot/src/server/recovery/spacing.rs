@@ -31,10 +31,10 @@ impl Spacing {
     const USUAL: Duration = Duration::from_micros(150);
     /// The probability that a frame costs less than the gap. An answer says nothing of what costs
     /// less than the gap at which it came, so half would be too careful to find that out. A choice, as
-    /// are those below, by one sled's boots of 16 MiB that lose 1% (`docs/recovery.md` has the
-    /// command): 0.2 and 0.4 change none by more than 4%; with 0.5, those at a console of 0 us take
-    /// 8% longer, or 13% with busy answers.
-    const KEPT_UP: f64 = 0.3;
+    /// are those below, by one sled's boots that lose 1% of 16 MiB, or 0.1% of 64 MiB, with busy
+    /// answers (`docs/recovery.md` has the command): with 0.3, those at a console of 0 us take up to 3%
+    /// longer, at 150 us up to 2% less; 0.1 does the reverse; with 0.5, those at 0 us take 13% longer.
+    const KEPT_UP: f64 = 0.2;
     /// The same where a retransmit takes the wire from other sleds: a gap that is likelier too long
     /// than too short.
     const KEPT_UP_CROWDED: f64 = 0.5;
