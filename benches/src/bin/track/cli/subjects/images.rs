@@ -38,9 +38,11 @@ impl Images {
         let folder = Folder::new()?;
         for member in &stored {
             warm(&member.path);
-            pack_file(&member.path, &folder.path(&member.name), None, None);
+            pack_file(&member.path, &folder.path(member.name), None, None);
         }
-        members.iter().for_each(|member| warm(&member.path));
+        for member in &members {
+            warm(&member.path);
+        }
         Ok(Self { members, stored, folder })
     }
 
@@ -55,7 +57,7 @@ impl Images {
     }
 
     fn store(&self, member: &Member, round: &mut Round) {
-        let (raw, image) = (&member.path, self.folder.path(&member.name));
+        let (raw, image) = (&member.path, self.folder.path(member.name));
         let made = self.folder.path("made");
         // Letting go of the old file is no part of making a new one.
         let fresh = || fs::remove_file(&made).expect("it was made");
