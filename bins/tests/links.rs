@@ -315,7 +315,7 @@ fn what_is_said_of_a_link_by_any_of_its_names_is_said_of_the_link() {
         for (link, mac, csum) in
             [(FAR, one, "b.img.csum"), (FAR, two, "b.img.csum"), ("far2", one, "a.img.csum")]
         {
-            let boot = sledsim(&desk, &format!("{link} -t 3 --mac {mac} --csum {csum}"));
+            let boot = sledsim(&desk, &format!("{link} -t 20 --mac {mac} --csum {csum}"));
             assert!(boot.status.success(), "{link}: {}", String::from_utf8_lossy(&boot.stderr));
         }
         server.signal("-TERM");
