@@ -105,7 +105,8 @@ fn run(args: &Args) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-/// Series of rounds, of which each but the first is there to confirm what the ones before it found.
+/// Series of rounds, of which each but the first is there to confirm what the ones before it found. A
+/// choice: beside other work, the second or the third was within bounds where the first was not.
 const SERIES: usize = 3;
 
 /// Measures everything, round by round, and once more, twice at most, as long as what was found is

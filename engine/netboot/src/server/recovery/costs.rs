@@ -51,8 +51,7 @@ impl Cell {
 #[derive(Clone, Debug)]
 pub(super) struct Busy {
     /// By the edges of the cells, without the round that is under way: if all was dropped, and if
-    /// the receive ring overflowed. The latter can't be told by the last retransmit alone: with that,
-    /// a sled of eight behind a link of 100 Mbit/s waits for its timer twice (`sim_scenarios.rs`).
+    /// the receive ring overflowed.
     until: [Instant; CELLS + 1],
     overflowed: [Instant; CELLS + 1],
     /// When the first and the last retransmit of that round went out, and how many there are.

@@ -83,8 +83,8 @@ impl Recovery {
     const SLED_TIMER: Duration = Duration::from_secs(1);
     /// An answer that follows retransmits is a sample of how late answers are only if the probability
     /// that it follows a loss is below 0.05, the usual level of significance (Karn's algorithm
-    /// takes none). One sled, 16 MiB, 1% lost: 0.1 makes 1% of difference, 0.25 makes 3%; with
-    /// even odds, boots take 7% to 15% longer.
+    /// takes none). One sled, 16 MiB, 1% lost: 0.1 makes 1% of difference, 0.25 makes 3%; at even
+    /// odds, boots took 7% to 15% longer than with 0.25.
     const CERTAIN: f64 = 0.05;
     /// The burst of retransmits after a late call.
     const LATE: u32 = 4;

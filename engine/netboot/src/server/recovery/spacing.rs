@@ -33,7 +33,8 @@ impl Spacing {
     /// less than the gap at which it came, so half would be too careful to find that out. A choice, as
     /// are those below, by one sled's boots that lose 1% of 16 MiB, or 0.1% of 64 MiB, with busy
     /// answers (`docs/recovery.md` has the command): with 0.3, those at a console of 0 us take up to 3%
-    /// longer, at 150 us up to 2% less; 0.1 does the reverse; with 0.5, those at 0 us take 13% longer.
+    /// longer, at 150 us up to 4% less; 0.1 does the reverse. With 0.5, those at 0 us took 13% longer
+    /// than with 0.3.
     const KEPT_UP: f64 = 0.2;
     /// The same where a retransmit takes the wire from other sleds: a gap that is likelier too long
     /// than too short.
