@@ -12,6 +12,7 @@ use std::env;
 use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::process::Command;
 use std::ptr;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use knobs::Count;
@@ -45,8 +46,12 @@ unsafe extern "C" {
     fn testdlpi_count(link: *const c_char, what: u32) -> u64;
 }
 
+/// The library counts by the link's name, which is the same in every test.
+static NAMES: Mutex<()> = Mutex::new(());
+
 /// Runs `body` with a handle on a link whose far end sends back nothing.
 fn with_a_handle(name: *const c_char, body: impl FnOnce(*mut c_void) + Send) {
+    let _mine = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
     let name = name.expose_provenance();
     inside(1, || {
         for (old, new) in [("near", "net0"), ("far", "net1")] {

@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "the test library has a C interface")]
 
 use std::ffi::{CStr, c_char};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use boot_backends::TxPath;
@@ -29,8 +30,12 @@ pub(crate) const NET0: &CStr = c"net0";
 pub(crate) const NET1: &CStr = c"net1";
 pub(crate) const SLED: MacAddr = MacAddr::new([2, 0, 0, 0, 0, 2]);
 
+/// The library knows links by their names, which are the same in every test.
+static NAMES: Mutex<()> = Mutex::new(());
+
 /// Runs `body` in a namespace of its own, where a cable joins [`NET0`] and [`NET1`].
 pub(crate) fn on_a_cable<T: Send>(body: impl FnOnce() -> T + Send) -> T {
+    let _mine = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
     inside(1, || {
         // SAFETY: no memory is involved.
         unsafe { testdlpi_forget() };
