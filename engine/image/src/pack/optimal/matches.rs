@@ -155,7 +155,8 @@ impl Matches {
             best = (last.length(), last.distance());
             if best.0 == COMPARED {
                 let there = at - best.1;
-                best.0 = same(&bytes[at..at + most], &bytes[there..there + most], COMPARED);
+                let known = if best.1 == left.1 { left.0.max(COMPARED) } else { COMPARED };
+                best.0 = same(&bytes[at..at + most], &bytes[there..there + most], known);
                 *last = last.with_length(best.0);
             }
         }

@@ -44,6 +44,12 @@ impl Base {
         (at - self.0) as i16
     }
 
+    /// The number of the position `at`, also of one that is out of every window.
+    #[inline]
+    pub(super) fn wide(self, at: usize) -> i32 {
+        at as i32 - self.0 as i32
+    }
+
     /// Where a position has no number yet.
     #[inline]
     pub(super) fn end(self) -> usize {
