@@ -184,12 +184,17 @@ impl Encoder {
         let mut count = lazily(&self.matches, unit, &mut self.items);
         let mut blocks: Vec<(Range<usize>, Histogram)> = Vec::new();
         // What takes least depends on the blocks, and these on what takes least.
+        let mut is_first = true;
         for passes in self.effort.passes {
             if *passes > 0 {
                 blocks = split(&self.items, unit, count, self.effort.grain);
+                // With more of them the costs come out by themselves, and slightly better.
+                let guess = is_first && *passes == 1;
+                let costs = if guess { Costs::after_lazy } else { Costs::of };
                 for (block, histogram) in &mut blocks {
-                    self.improve(unit, block.clone(), *passes, histogram);
+                    self.improve(unit, block.clone(), *passes, costs, histogram);
                 }
+                is_first = false;
                 count = blocks.iter().map(|(_, histogram)| histogram.symbols()).sum();
             }
         }
@@ -204,9 +209,16 @@ impl Encoder {
         }
     }
 
-    /// Finds better symbols for a block, in at most `passes` passes, until they save no more bits.
-    /// Sets `best` to how often each occurs.
-    fn improve(&mut self, unit: &[u8], block: Range<usize>, passes: u32, best: &mut Histogram) {
+    /// Finds better symbols for a block, in at most `passes` passes, until they save no more bits:
+    /// with `costs` by how often each occurs, to which `best` is set.
+    fn improve(
+        &mut self,
+        unit: &[u8],
+        block: Range<usize>,
+        passes: u32,
+        costs: fn(&Histogram) -> Costs,
+        best: &mut Histogram,
+    ) {
         /// The least gain in bits, and the passes without one after which the search ends.
         const GAIN: u64 = 8;
         const IDLE: u32 = 3;
@@ -222,7 +234,7 @@ impl Encoder {
         let mut histogram = best.clone();
         let mut idle = 0;
         for _ in 0..passes {
-            let costs = Costs::of(&histogram);
+            let costs = costs(&histogram);
             histogram = self.cheapest.find(&parsed, &costs, trial);
             let bits = Codes::best(&histogram).bits;
             idle = if bits + GAIN < least { 0 } else { idle + 1 };
