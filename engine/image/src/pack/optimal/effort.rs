@@ -40,7 +40,7 @@ impl Effort {
     /// Of a `level`, 10 to 13.
     pub(in super::super) fn of(level: u8) -> Self {
         let (finder, depth, nice, whole) = match level {
-            ..=10 => (FinderKind::Chains, 16, 50, 19),
+            ..=10 => (FinderKind::Chains, 20, 80, 19),
             11 => (FinderKind::Trees(15), 25, 60, 24),
             12 => (FinderKind::Trees(15), 35, 100, 32),
             _ => (FinderKind::Trees(18), 400, 258, 258),

@@ -209,8 +209,8 @@ pub(super) fn compare(batch: &mut Batch, bytes: &[u8], step: usize, base: Base) 
         let last = _mm_set1_epi32(base.last_outside(at));
         let here = _mm_set1_epi32(at as i32);
         let numbers = numbers.map(i32::from);
-        let [three, four, five, seven] = numbers;
-        let numbers = _mm_setr_epi32(three, four, five, seven);
+        let [three, four, five, six] = numbers;
+        let numbers = _mm_setr_epi32(three, four, five, six);
         let is_near = _mm_cmpgt_epi32(numbers, last);
         let place = _mm_blendv_epi8(here, _mm_add_epi32(numbers, zero), is_near);
         let place = _mm_max_epi32(_mm_min_epi32(place, here), _mm_setzero_si128());
