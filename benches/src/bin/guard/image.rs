@@ -6,6 +6,7 @@ use boot_benches::images::text;
 use boot_image::deflate::walk;
 use boot_image::pack::internals::{Pieces, combine_adler, inflate, is_zero};
 use libdeflater::{CompressionLvl, Compressor};
+use rayon::ThreadPoolBuilder;
 
 use crate::{Work, measure};
 
@@ -70,11 +71,15 @@ fn stitch() -> u64 {
     512 / 4
 }
 
-/// Our own compressor. Up to 1 MiB, level 10 is as level 11.
+/// Our own compressor. Up to 1 MiB, level 10 is as level 11; beyond, two threads share a piece, and what
+/// is counted is the work of the thread that measures.
 fn optimal(level: u8, kib: usize) -> u64 {
     let text = text(kib * KIB);
-    measure(|| {
-        black_box(Pieces::new(level, [&text[..]].into_iter()));
+    let alone = ThreadPoolBuilder::new().num_threads(1).build().expect("a thread can be made");
+    alone.install(|| {
+        measure(|| {
+            black_box(Pieces::new(level, [&text[..]].into_iter()));
+        });
     });
     kib as u64
 }
