@@ -92,6 +92,8 @@ fn with_s_a_link_that_goes_away_in_a_boot_leaves_the_others_to_end() {
     with_two_cables(|desk| {
         let line = format!("-s -t 30 --rate 20Mbit {NEAR},near2 zfs.img all");
         let mut server = Running::start(&desk, "bootserver", &line);
+        // A HELLO that comes before is said again after 4 s only.
+        server.until_said(&["serving every sled"]);
         let lost = Running::start(&desk, "sledsim", "far2 -t 3");
         let rack = Running::start(&desk, "sledsim", &format!("{FAR} -t 30"));
         server.until_said(&["near2 ", ": reading: "]);

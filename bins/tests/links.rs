@@ -179,7 +179,9 @@ fn with_one_sled_a_mapped_image_that_is_cut_short_is_the_end() {
         let mut desk = Desk::new();
         image(&mut desk, "zfs.img", 64);
         let line = format!("-s --map --tx uring {NEAR} zfs.img any");
-        let server = Running::start(&desk, "bootserver", &line);
+        let mut server = Running::start(&desk, "bootserver", &line);
+        // A HELLO that comes before is said again after 4 s only.
+        server.until_said(&["serving "]);
         let rack = Running::start(&desk, "sledsim", &format!("{FAR} -t 3"));
         wait_for_frames(NEAR, 5000);
         let file = File::options().write(true).open(desk.path("zfs.img")).unwrap();

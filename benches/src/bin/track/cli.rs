@@ -20,7 +20,7 @@ use clap::Parser;
 
 use self::entry::Entry;
 use self::history::History;
-use self::subjects::{Extent, Subjects};
+use self::subjects::{Extent, Round, Subjects};
 
 /// Measures this project beside its peers and floors, by turns, and keeps a history of it.
 ///
@@ -109,30 +109,80 @@ fn run(args: &Args) -> anyhow::Result<bool> {
 /// choice: beside other work, the second or the third was within bounds where the first was not.
 const SERIES: usize = 3;
 
-/// Measures everything, round by round, and once more, twice at most, as long as what was found is
-/// not `within` bounds: a busy machine may have been all there was to it. Returns all rounds' figures,
-/// and whether they are within bounds.
+/// Measures everything. Returns all rounds' figures, and whether they are `within` bounds.
 fn measure(
     extent: Extent,
     rounds: Option<usize>,
     within: impl Fn(&Entry) -> bool,
 ) -> anyhow::Result<(Entry, bool)> {
     let subjects = Subjects::new(extent)?;
-    let rounds = rounds.unwrap_or(extent.rounds()).max(1);
+    let judge = |measured: &[Round]| {
+        let entry = Entry::new(extent, measured, subjects.left_out.clone())?;
+        entry.print();
+        let within = within(&entry);
+        Ok((entry, within))
+    };
+    in_series(rounds.unwrap_or(extent.rounds()).max(1), |number| subjects.round(number), judge)
+}
+
+/// Measures round by round, and once more, twice at most, as long as `judge` does not find all rounds
+/// so far within bounds: a busy machine may have been all there was to it. Returns what it found last.
+fn in_series<T>(
+    rounds: usize,
+    round: impl Fn(usize) -> Round,
+    judge: impl Fn(&[Round]) -> anyhow::Result<(T, bool)>,
+) -> anyhow::Result<(T, bool)> {
     let mut measured = Vec::new();
     let mut series = 1;
     loop {
-        for round in 1..=rounds {
-            eprintln!("round {round} of {rounds}");
-            measured.push(subjects.round(measured.len()));
+        for number in 1..=rounds {
+            eprintln!("round {number} of {rounds}");
+            measured.push(round(measured.len()));
         }
-        let entry = Entry::new(extent, &measured, subjects.left_out.clone())?;
-        entry.print();
-        let within = within(&entry);
+        let (found, within) = judge(&measured)?;
         if within || series == SERIES {
-            return Ok((entry, within));
+            return Ok((found, within));
         }
         println!("\nonce more, to confirm that");
         series += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many rounds are measured in series of two, if all are within bounds once there are `enough`;
+    /// and whether they were in the end.
+    fn rounds_until(enough: usize) -> (usize, bool) {
+        let judge = |measured: &[Round]| Ok((measured.len(), measured.len() >= enough));
+        in_series(2, |_| Round::new(), judge).unwrap()
+    }
+
+    #[test]
+    fn what_is_within_bounds_is_measured_once() {
+        assert_eq!(rounds_until(1), (2, true));
+    }
+
+    #[test]
+    fn what_is_not_is_measured_with_more_rounds_and_judged_by_all() {
+        assert_eq!(rounds_until(3), (4, true));
+        assert_eq!(rounds_until(6), (6, true));
+    }
+
+    #[test]
+    fn what_never_is_fails_after_three_series() {
+        assert_eq!(rounds_until(usize::MAX), (6, false));
+    }
+
+    #[test]
+    fn rounds_are_numbered_through_all_series() {
+        let number = |number| Round::from([("number".to_owned(), number as f64)]);
+        let judge = |measured: &[Round]| {
+            let numbers = measured.iter().map(|round| round["number"]);
+            assert!(numbers.eq((0..measured.len()).map(|number| number as f64)));
+            Ok(((), false))
+        };
+        in_series(2, number, judge).unwrap();
     }
 }

@@ -32,7 +32,13 @@ impl Images {
         };
         let mut of = |names: &[&str]| {
             let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
-            corpus(&names, &mut |name, why| left_out.push(format!("{name}: {why}")))
+            corpus(&names, &mut |name, why| {
+                // Some are both compressed and stored.
+                let reason = format!("{name}: {why}");
+                if !left_out.contains(&reason) {
+                    left_out.push(reason);
+                }
+            })
         };
         let (members, stored) = (of(members)?, of(stored)?);
         let folder = Folder::new()?;
