@@ -238,11 +238,12 @@ fn a_link_is_held_by_one_process_for_as_long_as_it_is_open() {
         workers.pop();
         assert!(refused().starts_with(&pid));
         workers.pop();
-        open(NEAR, holding).unwrap();
-        // A holder that is about to exit is waited for.
-        let ending = open(NEAR, holding).unwrap();
+        // A process that another test starts holds what this one does until it runs its program.
         let patience = Duration::from_mins(1);
         let patient = OpenOptions { sharing: Sharing::Sole { patience }, ..holding };
+        open(NEAR, patient).unwrap();
+        // A holder that is about to exit is waited for.
+        let ending = open(NEAR, patient).unwrap();
         thread::scope(|scope| {
             scope.spawn(|| {
                 thread::sleep(Duration::from_millis(200));
