@@ -324,3 +324,21 @@ fn comparing_finds_the_same_as_hashing() {
     assert_eq!(boot(false), Some(Event::Booted));
     assert_eq!(boot(true), Some(Event::Panicked(Panic::Checksum)));
 }
+
+#[test]
+fn a_batch_is_checked_once_the_next_read_is_out() {
+    let image = image(1 << 20);
+    let mut bench = Bench::new(None);
+    bench.wait(MS);
+    bench.offer(&image);
+    bench.wait(60 * MS);
+    let mut sent = Vec::new();
+    for slot in 0..SLOTS {
+        sent = bench.data(&image, (slot * BLOCK) as u64);
+    }
+    assert_eq!(sent.iter().map(|frame| kind(frame)).collect::<Vec<_>>(), [FrameType::Read as u16]);
+    // It has something to do at once, which sends nothing.
+    assert_eq!(bench.sled.poll_timeout(), Some(Instant::ZERO));
+    assert_eq!(bench.sent(), Vec::<Vec<u8>>::new());
+    assert!(bench.sled.poll_timeout() > Some(bench.now));
+}

@@ -33,6 +33,8 @@ pub struct Sled {
     state: State,
     slots: Slots,
     verdict: Verdict,
+    /// The end of a batch whose bytes are still to be checked.
+    unchecked: Option<u64>,
     /// Frames that arrived while the console was busy.
     ring: VecDeque<Vec<u8>>,
     busy_until: Instant,
@@ -96,6 +98,7 @@ impl Sled {
             wake: config.power_on,
             busy_until: config.power_on,
             verdict: Verdict::new(config.compare.as_ref()),
+            unchecked: None,
             slots: Slots::new(),
             ring: VecDeque::new(),
             outgoing: VecDeque::new(),
@@ -131,6 +134,7 @@ impl Sled {
         self.wake = on;
         self.busy_until = on;
         self.slots = Slots::new();
+        self.unchecked = None;
         self.ring.clear();
         self.outgoing.clear();
     }
@@ -228,6 +232,7 @@ impl Sled {
             return;
         };
         self.report.data += 1;
+        Self::check(&mut self.unchecked, &mut self.verdict, &mut self.slots);
         match self.slots.take(data.offset, data.bytes) {
             Filled::Unwanted => {
                 self.report.unwanted += 1;
@@ -293,9 +298,7 @@ impl Sled {
             return self.spend(now, time);
         }
         self.answered = false;
-        if reading.asked > 0 {
-            self.verdict.add(reading.asked, self.slots.bytes());
-        }
+        self.unchecked = (reading.asked > 0).then_some(reading.asked);
         if reading.past_end || reading.asked >= reading.offer.image_size {
             self.state = State::Closing(*reading, Self::CLOSING_STEPS - 1);
             self.busy_until = now + self.config.console;
@@ -312,7 +315,17 @@ impl Sled {
         self.outgoing.push_back((server, FrameType::Read, body));
     }
 
+    /// Checks the batch that is complete, but only once the next READ is out: a real sled checks
+    /// all bytes at the end, so that the time of its answers (P27) has no hashing in it.
+    fn check(unchecked: &mut Option<u64>, verdict: &mut Verdict, slots: &mut Slots) {
+        if let Some(end) = unchecked.take() {
+            verdict.add(end, slots.bytes());
+            slots.clear();
+        }
+    }
+
     fn finish(&mut self, now: Instant, reading: &Reading) {
+        Self::check(&mut self.unchecked, &mut self.verdict, &mut self.slots);
         self.outgoing.push_back((reading.server, FrameType::Finished, Vec::new()));
         let verdict = Verdict::new(self.config.compare.as_ref());
         if !std::mem::replace(&mut self.verdict, verdict).is(reading.offer.checksum) {
@@ -351,6 +364,9 @@ impl Station for Sled {
     }
 
     fn poll_transmit(&mut self, now: Instant, batch: &mut Batch) {
+        if self.outgoing.is_empty() {
+            Self::check(&mut self.unchecked, &mut self.verdict, &mut self.slots);
+        }
         self.advance(now);
         while batch.room() > 0
             && let Some((destination, kind, body)) = self.outgoing.pop_front()
@@ -360,7 +376,7 @@ impl Station for Sled {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        if !self.outgoing.is_empty() {
+        if !self.outgoing.is_empty() || self.unchecked.is_some() {
             return Some(Instant::ZERO);
         }
         match self.state {

@@ -54,7 +54,6 @@ impl Slots {
         debug_assert!(self.are_empty(), "a sled asks for no batch before the last is complete");
         self.start = start;
         self.waiting = SLOTS;
-        self.bytes.fill(0);
         self.asked = [now; SLOTS];
         for (slot, offset) in (0_u64..).zip(&mut self.offsets) {
             *offset = start + slot * BLOCK as u64;
@@ -96,5 +95,10 @@ impl Slots {
     /// The bytes of the batch.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// Forgets the bytes of the batch.
+    pub(super) fn clear(&mut self) {
+        self.bytes.fill(0);
     }
 }
