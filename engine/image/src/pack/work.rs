@@ -19,9 +19,8 @@ pub(super) struct Work<'a> {
     /// What is compressed in parallel, and what it becomes. Each part can refer to those before it,
     /// so nothing is lost.
     parts: Vec<(Range<usize>, OnceLock<BitWriter>)>,
-    /// Bytes that the start of the chunk saves if it can refer to what precedes it, unless it can
-    /// anyway.
-    saved: Option<OnceLock<usize>>,
+    /// Whether what precedes the chunk may be referred to only where that saves much.
+    is_alone: bool,
 }
 
 impl<'a> Work<'a> {
@@ -46,39 +45,36 @@ impl<'a> Work<'a> {
     /// Of what follows the first `window` bytes of `chunk`.
     pub(super) fn new(workers: &'a Workers<'a>, chunk: Vec<u8>, window: usize) -> Self {
         let encoders = workers.encoders(chunk.len() - window);
-        let mut work = Self { workers, chunk, window, encoders, parts: Vec::new(), saved: None };
+        let mut work =
+            Self { workers, chunk, window, encoders, parts: Vec::new(), is_alone: false };
         if let Some(encoders) = encoders {
             let range = window..work.chunk.len();
             let length = (range.len() / 2).clamp(Self::LEAST_PART, Self::PART);
             let starts = range.clone().step_by(length);
             let parts = starts.map(|start| start..range.end.min(start + length));
             work.parts = parts.map(|range| (range, OnceLock::new())).collect();
-            work.saved = (!encoders.effort.is_one && window > 0).then(OnceLock::new);
+            work.is_alone = !encoders.effort.is_one && window > 0;
         }
         work
     }
 
     /// How many tasks there are.
     pub(super) fn tasks(&self) -> usize {
-        self.parts.len() + usize::from(self.saved.is_some())
+        self.parts.len()
     }
 
     /// Runs one of the tasks.
     pub(super) fn run(&self, task: usize) {
-        let Some(encoders) = self.encoders else {
+        let (Some(encoders), Some((range, made))) = (self.encoders, self.parts.get(task)) else {
             return;
         };
-        if let Some((range, made)) = self.parts.get(task) {
-            let go_on = |bytes: usize| {
-                self.workers.add(bytes as u64);
-                self.goes_on()
-            };
-            let (bytes, range) = self.from(range.clone());
-            let part = encoders.with(|encoder| encoder.encode(bytes, range, go_on));
-            let _ = made.set(part);
-        } else if let Some(saved) = &self.saved {
-            let _ = saved.set(self.saved_by_window(encoders));
-        }
+        let go_on = |bytes: usize| {
+            self.workers.add(bytes as u64);
+            self.goes_on()
+        };
+        let (bytes, range) = self.from(range.clone());
+        let part = encoders.with(|encoder| encoder.encode(bytes, range, go_on));
+        let _ = made.set(part);
     }
 
     /// Once all tasks are done: the chunk as a piece, which is inflated again. A stream that differs
@@ -103,7 +99,7 @@ impl<'a> Work<'a> {
 
     /// What a part at `range` may refer to, and its place in that.
     fn from(&self, range: Range<usize>) -> (&[u8], Range<usize>) {
-        let start = if self.saved.is_some() { self.window } else { 0 };
+        let start = if self.is_alone { self.window } else { 0 };
         (&self.chunk[start..], range.start - start..range.end - start)
     }
 
@@ -115,9 +111,9 @@ impl<'a> Work<'a> {
         }
         let mut stream = self.joined(encoders, &parts, self.from(self.window..self.chunk.len()));
         let chunk = &self.chunk[self.window..];
-        if let Some(saved) = &self.saved {
+        if self.is_alone {
             let saves_else = stream.len().min(chunk.len().saturating_sub(stream.len()));
-            if *saved.get().ok_or(BadPiece)? > Self::SPARED + saves_else / Self::SHARE {
+            if self.saves_more(Self::SPARED + saves_else / Self::SHARE, encoders) {
                 // Later parts have as much before them in the chunk itself.
                 let range = self.parts[0].0.clone();
                 let go_on = |_| self.goes_on();
@@ -157,15 +153,22 @@ impl<'a> Work<'a> {
         shorter(whole, stream)
     }
 
-    /// Bytes that the start of the chunk saves if it can refer to what precedes it.
-    fn saved_by_window(&self, encoders: &Encoders) -> usize {
+    /// Whether the start of the chunk saves more than `wanted` bytes if it can refer to what
+    /// precedes it.
+    fn saves_more(&self, wanted: usize, encoders: &Encoders) -> bool {
+        /// Bytes that are tried first: later ones save less, as they have more before them in the
+        /// chunk.
+        const PROBE: usize = WINDOW / 4;
         let length = |bytes: &[u8], range| {
             encoders.with(|encoder| encoder.encode(bytes, range, |_| true).finish().len())
         };
-        // Later bytes have as much before them in the chunk itself.
-        let bytes = &self.chunk[..self.chunk.len().min(self.window + WINDOW)];
-        let alone = &bytes[self.window..];
-        length(alone, 0..alone.len()).saturating_sub(length(bytes, self.window..bytes.len()))
+        let saved = |count: usize| {
+            let bytes = &self.chunk[..self.chunk.len().min(self.window + count)];
+            let alone = &bytes[self.window..];
+            length(alone, 0..alone.len()).saturating_sub(length(bytes, self.window..bytes.len()))
+        };
+        // Behind a window, bytes have as much before them in the chunk itself.
+        saved(PROBE) * (WINDOW / PROBE) > wanted && saved(WINDOW) > wanted
     }
 }
 

@@ -35,8 +35,8 @@ pub(super) struct Grain {
     /// Places at which a block may end, at most.
     pub(super) marks: usize,
     /// If a block takes more bits than the best one with its end by this, none that begins earlier
-    /// is looked at. With 500, splitting takes a fifth of the time, and the corpus of the benches
-    /// 0.001% more.
+    /// is looked at. With 500, level 10 takes 1,300 bytes more of the corpus of the benches than
+    /// with 1000, and 4% less time.
     pub(super) far: f32,
     /// Symbols between the places to which an end is moved then, if that takes less.
     pub(super) fine: usize,
