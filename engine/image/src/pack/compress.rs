@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::iter::repeat_n;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use boot_format::{Checksum, Header};
@@ -14,6 +16,7 @@ use rayon::{Scope, ThreadPoolBuilder};
 use super::chunks::{Chunk, Chunks};
 use super::source::Source;
 use super::stitch::{BadPiece, Piece, Seam, Trapped, ZLIB_HEADER};
+use super::work::Work;
 use super::workers::Workers;
 use super::{PackError, Progress, Stages, write_at};
 
@@ -85,7 +88,24 @@ pub(super) fn compress(
     Ok(Some((length, sums.checksum)))
 }
 
-/// A chunk that a worker is done with.
+/// A chunk that workers compress.
+struct AtWork<'a> {
+    work: Work<'a>,
+    /// How long they did.
+    nanos: AtomicU64,
+}
+
+impl<'a> AtWork<'a> {
+    /// What `do_it` returns, unless it panics: the waiting thread must hear of that.
+    fn timed<R>(&self, do_it: impl FnOnce(&Work<'a>) -> R) -> Option<R> {
+        let started = Instant::now();
+        let result = catch_unwind(AssertUnwindSafe(|| do_it(&self.work))).ok();
+        self.nanos.fetch_add(started.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        result
+    }
+}
+
+/// A chunk that the workers are done with.
 struct CompressedChunk {
     index: usize,
     piece: Result<Piece, BadPiece>,
@@ -174,15 +194,23 @@ impl Assembly<'_> {
         chunk: Vec<u8>,
         window: usize,
     ) {
-        let done = self.done.0.clone();
         let index = self.begun;
-        scope.spawn(move |_| {
-            let started = Instant::now();
-            // A panic must reach the waiting thread.
-            let work = catch_unwind(AssertUnwindSafe(|| workers.compress(&chunk, window)));
-            let piece = work.unwrap_or(Err(BadPiece));
-            let _ = done.send(CompressedChunk { index, piece, chunk, time: started.elapsed() });
-        });
+        let work = Work::new(workers, chunk, window);
+        let tasks = work.tasks().max(1);
+        let at_work = Arc::new(AtWork { work, nanos: AtomicU64::new(0) });
+        for (task, at_work) in repeat_n(at_work, tasks).enumerate() {
+            let done = self.done.0.clone();
+            scope.spawn(move |_| {
+                at_work.timed(|work| work.run(task));
+                // The last one to be done with its task.
+                if let Some(at_work) = Arc::into_inner(at_work) {
+                    let piece = at_work.timed(Work::end).unwrap_or(Err(BadPiece));
+                    let time = Duration::from_nanos(at_work.nanos.into_inner());
+                    let chunk = at_work.work.chunk;
+                    let _ = done.send(CompressedChunk { index, piece, chunk, time });
+                }
+            });
+        }
         self.begun += 1;
         self.at_work += 1;
     }

@@ -37,7 +37,7 @@ impl Pieces {
     pub fn new<'a>(level: u8, parts: impl Iterator<Item = &'a [u8]>) -> Self {
         let stop = AtomicBool::new(false);
         let workers = Workers::new(level, &stop);
-        let compress = |part| workers.compress(part, 0).expect("the stream is right");
+        let compress = |part| workers.compress(part).expect("the stream is right");
         Self(parts.map(compress).collect())
     }
 

@@ -8,6 +8,7 @@ mod optimal;
 mod source;
 mod stitch;
 mod store;
+mod work;
 mod workers;
 
 use std::fs::File;

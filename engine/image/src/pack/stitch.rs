@@ -217,7 +217,7 @@ mod tests {
     use boot_format::boot_source::SliceTraps;
 
     fn compressed(level: u8, bytes: &[u8]) -> Piece {
-        Workers::new(level, &AtomicBool::new(false)).compress(bytes, 0).unwrap()
+        Workers::new(level, &AtomicBool::new(false)).compress(bytes).unwrap()
     }
 
     #[test]

@@ -54,16 +54,14 @@ impl BitWriter {
     }
 
     /// All that is in `other`, behind what is in this one; what is at the start of a byte is so again.
-    pub(in super::super) fn append(&mut self, mut other: Self) {
-        let end = other.length();
-        other.flush();
+    pub(in super::super) fn append(&mut self, other: &Self) {
         let mut start = 0;
         for &at in &other.aligned {
-            self.copy_blocks(&other, start, at);
+            self.copy_blocks(other, start, at);
             self.align();
             start = at.div_ceil(8);
         }
-        self.copy_blocks(&other, start, end);
+        self.copy_blocks(other, start, other.length());
     }
 
     /// Adds the bits of `other` from byte `start` up to bit `end`.
@@ -71,7 +69,11 @@ impl BitWriter {
         if let Some(at) = other.last_block.filter(|at| (start * 8..end).contains(at)) {
             self.last_block = Some(self.length() + at - start * 8);
         }
-        self.copy(&other.bytes, start, end);
+        let of_bytes = end.min(other.bytes.len() as u64 * 8);
+        self.copy(&other.bytes, start, of_bytes);
+        if of_bytes < end {
+            self.put(other.pending, other.count);
+        }
     }
 
     /// Adds the bits of `bytes` from byte `start` up to bit `end`.
@@ -129,7 +131,7 @@ mod tests {
                         whole.put(bits, count);
                     }
                 }
-                joined.append(part);
+                joined.append(&part);
             }
             assert_eq!(joined.length(), whole.length());
             assert_eq!(joined.finish(), whole.finish());

@@ -46,18 +46,18 @@ impl Effort {
             _ => (FinderKind::Trees(18), 400, 258, 258),
         };
         let (unit, symbols, marks, passes): (_, _, _, &[u32]) = match level {
-            ..=10 => (256 << 10, 512, 64, &[1]),
-            11 => (256 << 10, 1024, 64, &[1]),
-            12 => (512 << 10, 512, 160, &[1, 1]),
+            ..=10 => (256 << 10, 256, 128, &[1]),
+            11 => (256 << 10, 512, 128, &[1]),
+            12 => (512 << 10, 256, 256, &[1, 1]),
             _ => (1 << 20, 256, 400, &[3, 8]),
         };
-        let (fine, told, last_passes) =
-            if level > 12 { (16, 3.0, 15) } else { (usize::MAX, 2.5, 0) };
+        let (far, fine, told, last_passes) =
+            if level > 12 { (2000.0, 16, 3.0, 15) } else { (500.0, usize::MAX, 2.5, 0) };
         Self {
             finder,
             search: Search { depth, nice },
             unit,
-            grain: Grain { symbols, marks, fine, told },
+            grain: Grain { symbols, marks, far, fine, told },
             whole,
             passes,
             last_passes,

@@ -32,8 +32,12 @@ struct Mark {
 pub(super) struct Grain {
     /// Symbols at multiples of which a block may end.
     pub(super) symbols: usize,
-    /// Places at which a block may end, at most: every two of them are looked at.
+    /// Places at which a block may end, at most.
     pub(super) marks: usize,
+    /// If a block takes more bits than the best one with its end by this, none that begins earlier
+    /// is looked at. With 500, level 10 takes 1,300 bytes more of the corpus of the benches than
+    /// with 1000, and 4% less time.
+    pub(super) far: f32,
     /// Symbols between the places to which an end is moved then, if that takes less.
     pub(super) fine: usize,
     /// Bits taken to tell the code of one symbol, in the mean of blocks of that size.
@@ -50,7 +54,7 @@ pub(super) fn split(
 ) -> Vec<(Range<usize>, Histogram)> {
     let coarse = grain.symbols.max(count.div_ceil(grain.marks));
     let mut places = marks(items, bytes, coarse, grain.told);
-    let mut ends = coarsely(&places);
+    let mut ends = coarsely(&places, grain.far);
     if grain.fine < coarse {
         places = marks(items, bytes, grain.fine, grain.told);
         move_ends(&mut ends, &places, coarse / grain.fine);
@@ -64,16 +68,27 @@ pub(super) fn split(
 }
 
 /// The marks at which blocks should end, if they may end at any, such that all take least.
-fn coarsely(marks: &Marks) -> Vec<usize> {
+fn coarsely(marks: &Marks, far: f32) -> Vec<usize> {
+    /// Blocks in a row that would be stored, before which one that begins earlier is not better.
+    const STORED: u32 = 16;
     // The least bits of all up to each mark, and the mark at which the last block begins then.
     let mut least = vec![(0.0_f32, 0)];
     for end in 1..marks.places.len() {
-        let all = |start: usize| least[start].0 + marks.bits(start, end);
-        let mut best = (f32::INFINITY, 0);
+        let all = |start: usize| {
+            let (bits, is_stored) = marks.bits(start, end);
+            (least[start].0 + bits, is_stored)
+        };
+        // First that the block before goes on: that is the best one most often.
+        let on = least[end - 1].1;
+        let mut best = (all(on).0, on);
+        let mut stored = 0;
         for start in (0..end).rev() {
-            let bits = all(start);
+            let (bits, is_stored) = all(start);
+            stored = if is_stored { stored + 1 } else { 0 };
             if bits < best.0 {
                 best = (bits, start);
+            } else if bits > best.0 + far || stored == STORED {
+                break;
             }
         }
         least.push(best);
@@ -95,7 +110,7 @@ fn move_ends(ends: &mut [usize], marks: &Marks, near: usize) {
     let mut start = 0;
     for block in 0..ends.len().saturating_sub(1) {
         let (end, next) = (index(ends[block]), index(ends[block + 1]));
-        let both = |&at: &usize| marks.bits(start, at) + marks.bits(at, next);
+        let both = |&at: &usize| marks.bits(start, at).0 + marks.bits(at, next).0;
         let places = (start + 1).max(end.saturating_sub(near))..next.min(end + near + 1);
         let best = places.min_by(|one, other| both(one).total_cmp(&both(other)));
         if let Some(best) = best {
@@ -166,8 +181,8 @@ impl Marks {
         histogram
     }
 
-    /// About how many bits a block takes from the place `start` to `end`.
-    fn bits(&self, start: usize, end: usize) -> f32 {
+    /// About how many bits a block takes from the place `start` to `end`, and whether it is stored.
+    fn bits(&self, start: usize, end: usize) -> (f32, bool) {
         /// What tells the codes besides the symbols', fitted to blocks of programs and texts.
         const HEAD: f32 = 200.0;
         /// What stands before bytes that are stored.
@@ -188,7 +203,7 @@ impl Marks {
         let extra = (end.extra - start.extra) as f32;
         let stored = (end.at - start.at) as f32 * 8.0 + STORED;
         let coded = HEAD + of(0..self.literals) + of(self.literals..end.before.len()) + extra;
-        coded.min(stored)
+        (coded.min(stored), stored < coded)
     }
 }
 
