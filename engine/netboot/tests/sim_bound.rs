@@ -106,3 +106,17 @@ fn a_sled_with_a_slow_console_is_not_outrun_for_long() {
         assert!(outcome.time < Duration::from_secs(2), "seed {seed}: {:?}", outcome.time);
     }
 }
+
+/// These boots took 8 and 11 s, when a sled whose ring overflowed passed for a fast one on a link that
+/// loses almost every batch.
+#[test]
+fn a_sled_that_is_outrun_does_not_pass_for_a_fast_one() {
+    let image = image(16);
+    for (console, seed) in [(200, 187), (300, 181)] {
+        let rack = Scenario::new(1, image.clone(), GIGABIT);
+        let (console, answers) = (Duration::from_micros(console), AnswerTimes::Busy);
+        let outcome = Scenario { seed, console, answers, faults: Faults::loss(0.01), ..rack }.run();
+        assert_eq!(outcome.booted, 1, "{console:?}");
+        assert!(outcome.time < Duration::from_secs(4), "{console:?}: {:?}", outcome.time);
+    }
+}

@@ -63,7 +63,7 @@ pub(super) struct Busy {
 impl Busy {
     /// The frames to drop that a sled's receive ring surely holds: common network drivers have one of
     /// 256 frames (igb and e1000e on Linux), of which the batch may take 128.
-    const ROOM: u32 = 128;
+    pub(super) const ROOM: u32 = 128;
 
     /// A round of retransmits begins.
     pub(super) fn begin_round(&mut self, now: Instant) {

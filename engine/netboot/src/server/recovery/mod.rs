@@ -293,8 +293,20 @@ impl Outstanding {
         };
         let k = loss::frames_lost(self.loss, self.frames).max(1.0);
         let rounds = if self.in_round == 0 { self.rounds - 1 } else { self.rounds };
-        let again = if rounds == 0 { 0.0 } else { self.lost_again().powf(f64::from(rounds)) };
+        let again = match rounds {
+            0 => 0.0,
+            // Its receive ring lost an unknown share of each (Laplace's rule of succession).
+            _ if self.overflows(cell) => 1.0 / f64::from(rounds + 1),
+            _ => self.lost_again().powf(f64::from(rounds)),
+        };
         (1.0 - again) * among(k, first) + again * among(1.0, self.begun)
+    }
+
+    /// Whether the receive ring of a sled of this kind may have overflowed.
+    fn overflows(&self, cell: &Cell) -> bool {
+        let first = self.first.map_or(self.begun, |f| f.0);
+        let dropped = cell.busy[1].max(first) + cell.cost[1] * self.tried;
+        dropped.since(self.last) > cell.cost[1] * Busy::ROOM
     }
 
     /// The time between two retransmits of the first round.
