@@ -24,8 +24,9 @@ pub(super) struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    /// Bytes of a part. What precedes it has to be searched again, but more bytes would leave a core
-    /// idle at the end.
+    /// Bytes of a part. What precedes it has to be searched again: with half, level 10 takes 4%
+    /// longer (`image-table 10 zfs-like tar-24 tar-16`). With twice as much it takes as long, and a
+    /// core is idle for longer at the end.
     const PART: usize = 512 << 10;
     const LEAST_PART: usize = 64 << 10;
     /// A stream that is shorter than its chunk by more than this factor is little: the descriptions
@@ -157,7 +158,8 @@ impl<'a> Work<'a> {
     /// precedes it.
     fn saves_more(&self, wanted: usize, encoders: &Encoders) -> bool {
         /// Bytes that are tried first: later ones save less, as they have more before them in the
-        /// chunk.
+        /// chunk. That saves 1% of the time (`image-table 10 zfs-like binaries`), and no member of
+        /// the corpus is larger for it.
         const PROBE: usize = WINDOW / 4;
         let length = |bytes: &[u8], range| {
             encoders.with(|encoder| encoder.encode(bytes, range, |_| true).finish().len())

@@ -70,6 +70,8 @@ pub(super) fn split(
 /// The marks at which blocks should end, if they may end at any, such that all take least.
 fn coarsely(marks: &Marks, far: f32) -> Vec<usize> {
     /// Blocks in a row that would be stored, before which one that begins earlier is not better.
+    /// Without it, level 10 takes 2% longer for what hardly shrinks (`image-table 10 packed share`),
+    /// and as many bytes.
     const STORED: u32 = 16;
     // The least bits of all up to each mark, and the mark at which the last block begins then.
     let mut least = vec![(0.0_f32, 0)];

@@ -279,7 +279,7 @@ impl Outstanding {
             return 0.0;
         }
         let frames = self.frames as f64;
-        let (first, pace) = (self.first.map_or(self.begun, |f| f.0), self.pace());
+        let (first, pace) = (self.start(), self.pace());
         let round = |cost: Duration| frames * cost.max(pace).as_secs_f64();
         // A caller who comes late sends this many at once, and each waits for those before it.
         let turn = (pace * (Recovery::LATE + 1)).as_secs_f64();
@@ -302,10 +302,14 @@ impl Outstanding {
         (1.0 - again) * among(k, first) + again * among(1.0, self.begun)
     }
 
+    /// When the first retransmit went out.
+    fn start(&self) -> Instant {
+        self.first.map_or(self.begun, |(begun, _)| begun)
+    }
+
     /// Whether the receive ring of a sled of this kind may have overflowed.
     fn overflows(&self, cell: &Cell) -> bool {
-        let first = self.first.map_or(self.begun, |f| f.0);
-        let dropped = cell.busy[1].max(first) + cell.cost[1] * self.tried;
+        let dropped = cell.busy[1].max(self.start()) + cell.cost[1] * self.tried;
         dropped.since(self.last) > cell.cost[1] * Busy::ROOM
     }
 
