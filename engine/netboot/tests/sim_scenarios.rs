@@ -52,7 +52,7 @@ fn queues_of_64_frames_behind_an_equally_fast_server_are_enough() {
 
 #[test]
 fn bursts_of_a_fast_server_into_small_queues_cost_a_few_percent() {
-    for (queue, speed) in [(64, 0.91), (256, 0.94), (1024, 0.94)] {
+    for (queue, speed) in [(64, 0.91), (256, 0.94), (1024, 0.93)] {
         let port = PortConfig::new(GIGABIT, queue);
         let scenario = Scenario {
             // Losses before the rate is known weigh less in a long boot.
@@ -93,7 +93,7 @@ fn hardly_a_sled_waits_for_its_own_timer_twice_behind_a_port_of_a_fraction_of_th
         speeds.push(outcome.efficiency());
     }
     // At the start, while the link's losses may still be those of one sled's port.
-    assert!(twice * 50 <= 8 * speeds.len(), "{twice} sleds of {} boots", speeds.len());
+    assert!(twice * 32 <= 8 * speeds.len(), "{twice} sleds of {} boots", speeds.len());
     // Most frames are lost before the rate is known, and this boot is short.
     speeds.sort_by(f64::total_cmp);
     assert!(speeds[0] > 0.75 && speeds[speeds.len() / 2] > 0.82, "{speeds:?}");
@@ -119,7 +119,8 @@ fn a_port_that_a_single_sled_overruns_is_found_without_slowing_down_the_rest() {
 
 #[test]
 fn loss_costs_a_share_of_the_speed_and_no_seconds() {
-    for (loss, speed, unwanted) in [(0.0001, 0.95, 0.01), (0.001, 0.8, 0.1), (0.01, 0.5, 0.55)] {
+    let rows = [(0.0001, 0.95, 0.01), (0.001, 0.8, 0.1), (0.003, 0.7, 0.3), (0.01, 0.5, 0.55)];
+    for (loss, speed, unwanted) in rows {
         let outcome = Scenario { faults: Faults::loss(loss), ..rack(GIGABIT) }.run();
         assert_eq!(outcome.booted, SLEDS, "{loss}");
         assert!(outcome.efficiency() >= speed, "{loss}: {}", outcome.efficiency());

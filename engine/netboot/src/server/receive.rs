@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use boot_format::wire::{MacAddr, Read, SLOTS};
+use boot_format::wire::{MacAddr, Read};
 
 use super::event::EventKind;
 use super::sent_batch::{Answer, Answered};
@@ -90,7 +90,7 @@ impl Server {
         self.loss.add(lost);
         // The pacer learns of a broadcast batch when all members have answered it; and a remainder
         // of a frame or two reveals little about the path.
-        if in_step || !self.pacer.learns() || batch.frames < SLOTS as u64 / 2 {
+        if in_step || !self.pacer.learns() || !batch.tells() {
             return;
         }
         let answer = Answer { crowded: !self.is_alone(id), ..batch.answer(lost >= 0.5, tried) };

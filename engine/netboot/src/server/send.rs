@@ -146,6 +146,10 @@ impl Server {
     fn batch_sent(&mut self, now: Instant, id: SledId) {
         let crowded = self.sleds.len() > 1;
         let sled = self.sleds.change(id);
+        if let Some(first) = sled.telling_batch() {
+            sled.pacer.batch_sent(first);
+            self.pacer.batch_sent(first);
+        }
         let last = sled.batch_sent(now, self.loss.of_link(), crowded);
         if !self.retransmit {
             sled.recovery.wait();

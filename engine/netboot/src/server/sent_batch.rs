@@ -1,5 +1,7 @@
 //! Batches that were sent, and their answers.
 
+use boot_format::wire::SLOTS;
+
 use crate::time::Instant;
 
 /// A batch in flight.
@@ -26,18 +28,24 @@ pub(super) struct Answered {
 }
 
 impl SentBatch {
+    /// Whether its answer tells something about the path: a remainder of a frame or two does not.
+    pub(super) fn tells(&self) -> bool {
+        self.frames >= SLOTS as u64 / 2
+    }
+
     /// What its answer reveals about a link.
     pub(super) fn answer(self, lossy: bool, tried: bool) -> Answer {
-        let Self { first, released: (before, after), .. } = self;
-        Answer { first, passed: after - before, lossy, tried, alone: false, crowded: true }
+        let Self { first, last, released: (before, after), .. } = self;
+        Answer { first, last, passed: after - before, lossy, tried, alone: false, crowded: true }
     }
 }
 
 /// What the answer to a batch reveals about its path.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Answer {
-    /// When its first frame went out.
+    /// When its first frame went out, and its last.
     pub(super) first: Instant,
+    pub(super) last: Instant,
     /// Frames that took this path between the batch's first and last frame.
     pub(super) passed: u64,
     /// Whether it had lost a frame.

@@ -288,6 +288,12 @@ impl Sled {
         }
     }
 
+    /// When its batch began, if the answer will tell something about the path.
+    pub(super) fn telling_batch(&self) -> Option<Instant> {
+        let batch = self.batch.as_ref().filter(|_| self.known)?;
+        batch.tells().then_some(batch.first)
+    }
+
     /// Everything that it asked for has been handed out, on a link where a batch loses a frame with
     /// probability `link`, and that is `crowded` if others use it. Returns whether that was the
     /// image's end, after which no READ comes.

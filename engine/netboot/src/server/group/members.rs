@@ -238,6 +238,7 @@ impl Group {
         let passed = SLOTS as u64;
         let batch = Answer {
             first: begun,
+            last: begun,
             passed,
             lossy: repeats > 0,
             tried: repeats > 0,

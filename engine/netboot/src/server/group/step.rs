@@ -106,6 +106,7 @@ impl Server {
         }
         if group.is_complete() {
             if let Some((at, answer)) = group.answer().filter(|_| self.pacer.learns()) {
+                self.pacer.batch_sent(answer.first);
                 self.pacer.answered(at, &answer);
             }
             if let Some(step) = group.begin(now, self.released) {

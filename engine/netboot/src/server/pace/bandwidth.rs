@@ -13,6 +13,8 @@ pub(super) struct Bandwidth {
     largest: [f64; 2],
     /// Samples in this window.
     samples: u32,
+    /// What was assumed, until there is a sample.
+    assumed: f64,
 }
 
 impl Bandwidth {
@@ -22,22 +24,28 @@ impl Bandwidth {
 
     /// Frames per second; zero while nothing has been measured.
     pub(super) fn get(&self) -> f64 {
-        self.largest[0].max(self.largest[1])
+        self.largest[0].max(self.largest[1]).max(self.assumed)
     }
 
     /// A batch was delivered at `rate`.
     pub(super) fn add(&mut self, rate: f64) {
         self.largest[0] = self.largest[0].max(rate);
         self.samples += 1;
+        self.assumed = 0.0;
         if self.samples == Self::WINDOW {
             self.largest = [0.0, self.largest[0]];
             self.samples = 0;
         }
     }
 
-    /// Assumes `rate`, whatever was measured before.
+    /// Whether it is only assumed.
+    pub(super) fn is_assumed(&self) -> bool {
+        self.assumed > 0.0
+    }
+
+    /// Assumes `rate` until there is a sample, whatever was measured before.
     pub(super) fn assume(&mut self, rate: f64) {
-        *self = Self { largest: [rate, 0.0], ..Self::default() };
+        *self = Self { assumed: rate, ..Self::default() };
     }
 }
 
@@ -53,5 +61,15 @@ mod tests {
         assert!((bandwidth.get() - 100.0).abs() < 1e-9);
         (0..Bandwidth::WINDOW).for_each(|_| bandwidth.add(60.0));
         assert!((bandwidth.get() - 60.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_is_assumed_holds_until_there_is_a_sample() {
+        let mut bandwidth = Bandwidth::default();
+        bandwidth.add(500.0);
+        bandwidth.assume(100.0);
+        assert!(bandwidth.is_assumed() && (bandwidth.get() - 100.0).abs() < 1e-9);
+        bandwidth.add(60.0);
+        assert!(!bandwidth.is_assumed() && (bandwidth.get() - 60.0).abs() < 1e-9);
     }
 }

@@ -7,14 +7,24 @@
 mod bandwidth;
 #[cfg(test)]
 mod batches;
+mod cohort;
 mod cubic;
+mod overload;
 #[cfg(test)]
 mod tests;
+mod trial;
+#[cfg(test)]
+mod trials;
 
 use std::time::Duration;
 
+use boot_format::wire::SLOTS;
+
 use self::bandwidth::Bandwidth;
+use self::cohort::{Cohort, Outcome};
 use self::cubic::Cubic;
+use self::overload::Overload;
+use self::trial::{Trial, Verdict};
 use super::sent_batch::Answer;
 use crate::time::Instant;
 
@@ -57,9 +67,14 @@ pub(super) struct Pacer {
     /// it had lost a frame.
     answers: u32,
     losses: u8,
+    /// The first batches since then, until all of them were answered.
+    cohort: Option<Cohort>,
+    overload: Overload,
     /// Answers for which losses still count as chance, and the trials that showed them to be.
     spared: u32,
     vain: u32,
+    /// The rate at which slow start ended although no batch had shown what is delivered.
+    started: f64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -70,8 +85,8 @@ enum State {
     Open,
     /// Frames were lost: the rate is held a little above the delivery rate.
     Delivered,
-    /// Most batches still lose frames: tries whether they do at a lower rate.
-    Trial(Cubic),
+    /// Too many batches still lose frames: tries whether as many do at a lower rate.
+    Trial(Trial),
     /// They did not: CUBIC raises the rate again.
     Cubic(Cubic),
 }
@@ -93,11 +108,11 @@ impl Pacer {
     const LOSSY: u32 = 2;
     /// The same at the start with a single sled, whose first batches chance may spoil.
     const LOSSY_ALONE: u32 = 4;
-    /// Lossy batches among the last eight that call for a trial.
-    const BAD: u32 = 7;
     /// Answers for which losses count as chance after the first vain trial; four times as many
     /// after each further one.
     const SPARED: u32 = 64;
+    /// How many answers end the search for the batches that went out together.
+    const ENOUGH: u32 = 8;
     /// The burst, in frames.
     const BURST: f64 = 8.0;
     /// How much lateness of the caller the bucket makes up for: four times what a sleep of the
@@ -137,8 +152,11 @@ impl Pacer {
             changed: Instant::ZERO,
             answers: 0,
             losses: 0,
+            cohort: Some(Cohort::default()),
+            overload: Overload::default(),
             spared: 0,
             vain: 0,
+            started: 0.0,
         }
     }
 
@@ -196,18 +214,43 @@ impl Pacer {
         self.answers += 1;
         self.losses = self.losses << 1 | u8::from(answer.lossy);
         self.spared = self.spared.saturating_sub(1);
+        let outcome = self.outcome(now, answer);
         match self.state {
             State::SlowStart | State::Open => self.start(now, answer),
-            State::Trial(cubic) => self.judge(now, cubic, answer.crowded),
-            State::Delivered if self.is_bad() => {
-                self.try_lower(now, Cubic::new(now, self.bandwidth.get(), None), Self::BETA);
+            State::Trial(mut trial) => {
+                let verdict = trial.judge(answer, outcome);
+                self.state = State::Trial(trial);
+                if let Some(verdict) = verdict {
+                    self.conclude(now, trial, verdict);
+                }
             }
-            State::Cubic(last) if self.is_bad() => {
-                self.try_lower(now, Cubic::new(now, self.rate, Some(last)), Self::BETA);
+            State::Delivered | State::Cubic(_) => {
+                if let Some(outcome) = outcome {
+                    self.overload.add(outcome);
+                }
+                self.follow(now);
             }
-            State::Delivered => self.limit(f64::INFINITY),
-            State::Cubic(cubic) => self.limit(cubic.rate(now)),
         }
+    }
+
+    /// All frames of a batch went out, the first of them at `first`.
+    pub(super) fn batch_sent(&mut self, first: Instant) {
+        if let Some(cohort) = self.cohort.as_mut().filter(|_| first >= self.changed) {
+            cohort.sent();
+        }
+    }
+
+    /// What became of batches, if it is known of all that went out as early as they did.
+    fn outcome(&mut self, now: Instant, answer: &Answer) -> Option<Outcome> {
+        let Some(cohort) = &mut self.cohort else {
+            return Some(Outcome { batches: 1, lossy: u32::from(answer.lossy) });
+        };
+        cohort.answered(answer.last, answer.lossy);
+        let enough =
+            if let State::Trial(trial) = &self.state { trial.enough() } else { Self::ENOUGH };
+        let outcome = cohort.outcome(now, enough)?;
+        self.cohort = None;
+        Some(outcome)
     }
 
     fn measure(&mut self, now: Instant, answer: &Answer) {
@@ -215,8 +258,24 @@ impl Pacer {
         if answer.lossy || answer.tried {
             return;
         }
-        let time = now.since(answer.first).as_secs_f64().max(1e-9);
-        self.bandwidth.add(answer.passed as f64 / time);
+        let passed = answer.passed as f64;
+        let sample = passed / now.since(answer.first).as_secs_f64().max(1e-9);
+        // A sled's batch that took longer to send than its pacer wants, because others had their turns,
+        // shows how often it has its turn: BBR calls such a sample limited by the application.
+        let sending = answer.last.since(answer.first).as_secs_f64();
+        let limited =
+            answer.alone && self.rate.is_finite() && passed * Self::PROBE < self.rate * sending;
+        let known = self.bandwidth.get();
+        if limited && (known <= 0.0 || sample <= known) {
+            return;
+        }
+        let refuted = self.bandwidth.is_assumed() && 2.0 * sample < known;
+        self.bandwidth.add(sample);
+        if refuted && self.state == State::Delivered {
+            // What was assumed is far from true, and so is what it says of losses.
+            self.spared = 0;
+            self.deliver(now);
+        }
     }
 
     /// Slow start: no rate has been too high yet.
@@ -227,7 +286,9 @@ impl Pacer {
             if known {
                 self.deliver(now);
             } else {
-                self.try_lower(now, Cubic::new(now, self.rate, None), Self::BLIND);
+                self.started = self.rate.min(Self::LIMIT);
+                let cubic = Cubic::new(now, self.started, None);
+                self.try_lower(now, Self::BLIND * self.started, cubic);
             }
         } else {
             self.rise(now, answer);
@@ -245,38 +306,73 @@ impl Pacer {
         }
     }
 
-    /// Ends a trial: whether the lower rate loses less.
-    fn judge(&mut self, now: Instant, cubic: Cubic, crowded: bool) {
-        let blind = self.rate < 0.5 * cubic.high;
-        // A queue that is full at first takes a few batches to drain. Of four batches of a sled alone,
-        // chance leaves three whole once in fourteen times where 1% of frames are lost.
-        let (answers, most) = if blind { (4, u32::from(crowded)) } else { (8, 3) };
-        let lossy = self.losses.count_ones() > most;
-        if lossy && (blind || self.answers >= answers) {
-            // It does not: the path carries the old rate, and losses are chance.
-            if self.bandwidth.get() < 0.5 * cubic.high {
-                self.bandwidth.assume(cubic.high);
+    /// Frames have been lost: the rate follows what is delivered, or CUBIC.
+    fn follow(&mut self, now: Instant) {
+        let bad = self.spared == 0 && self.overload.is_likely();
+        match self.state {
+            State::Delivered if bad => {
+                let high = self.bandwidth.get();
+                let low = Self::BETA * high;
+                // If nothing was measured, no more than arrives: that is surely carried.
+                let rate =
+                    if self.bandwidth.is_assumed() { low.min(self.arrived(now)) } else { low };
+                self.try_lower(now, rate, Cubic::new(now, high, None));
             }
-            self.spared = Self::SPARED << (2 * self.vain);
-            self.vain = (self.vain + 1).min(8);
-            self.deliver(now);
-        } else if self.answers >= answers && blind {
-            self.bandwidth.assume(self.rate);
-            self.deliver(now);
-        } else if self.answers >= answers {
-            self.state = State::Cubic(cubic.begin(now));
-            self.set(now, cubic.begin(now).rate(now));
+            State::Cubic(last) if bad => {
+                self.try_lower(now, Self::BETA * self.rate, Cubic::new(now, self.rate, Some(last)));
+            }
+            State::Cubic(cubic) => self.limit(cubic.rate(now)),
+            _ => self.limit(f64::INFINITY),
         }
     }
 
-    /// Whether enough batches lose frames to try a lower rate.
-    fn is_bad(&self) -> bool {
-        self.spared == 0 && self.losses.count_ones() >= Self::BAD
+    /// How many frames of answered batches arrived per second since the rate changed.
+    fn arrived(&self, now: Instant) -> f64 {
+        let time = now.since(self.changed).as_secs_f64();
+        f64::from(self.answers) * SLOTS as f64 / time.max(1e-9)
     }
 
-    fn try_lower(&mut self, now: Instant, cubic: Cubic, share: f64) {
-        self.state = State::Trial(cubic);
-        self.set(now, share * cubic.high);
+    /// Ends a trial.
+    fn conclude(&mut self, now: Instant, trial: Trial, verdict: Verdict) {
+        match verdict {
+            Verdict::LosesLess(outcome) if trial.deep => {
+                self.overload.add_chance(outcome);
+                self.bandwidth.assume(self.rate);
+                self.deliver(now);
+            }
+            Verdict::LosesLess(outcome) => {
+                self.overload.add_chance(outcome);
+                let cubic = trial.cubic.begin(now);
+                self.state = State::Cubic(cubic);
+                self.set(now, cubic.rate(now));
+            }
+            Verdict::LosesAsMuch(outcome) => {
+                self.overload.add_chance(outcome);
+                self.restore(trial.deep);
+                self.deliver(now);
+            }
+        }
+    }
+
+    /// A lower rate did not help, so neither did it before: back to where slow start ended, at once if
+    /// nothing has been measured, else by doubling.
+    fn restore(&mut self, deep: bool) {
+        let known = self.bandwidth.get();
+        let there = deep || Self::PROBE * known >= self.started;
+        if deep {
+            self.bandwidth.assume(self.started.max(known));
+        } else if !there {
+            self.bandwidth.assume(self.started.min(2.0 * known));
+        }
+        self.spared = Self::SPARED << (2 * self.vain);
+        if there {
+            self.vain = (self.vain + 1).min(8);
+        }
+    }
+
+    fn try_lower(&mut self, now: Instant, rate: f64, cubic: Cubic) {
+        self.state = State::Trial(Trial::new(rate, cubic));
+        self.set(now, rate);
     }
 
     fn deliver(&mut self, now: Instant) {
@@ -287,6 +383,8 @@ impl Pacer {
     fn set(&mut self, now: Instant, rate: f64) {
         self.changed = now;
         (self.answers, self.losses) = (0, 0);
+        self.cohort = Some(Cohort::default());
+        self.overload.reset();
         self.limit(rate);
     }
 

@@ -30,6 +30,8 @@ impl Path {
                 pacer.sent(*now, 1);
                 *now += Duration::from_nanos(50);
             }
+            let last = *now;
+            pacer.batch_sent(first);
             sent += Self::BATCH;
             let frames = Self::BATCH as f64;
             let rate = frames / now.since(first).as_secs_f64();
@@ -37,6 +39,7 @@ impl Path {
             let lossy = lost > 0.01 || self.random.f64() < self.chance;
             let answer = Answer {
                 first,
+                last,
                 passed: Self::BATCH,
                 lossy,
                 tried: lossy,
@@ -121,10 +124,11 @@ fn a_loss_or_two_limit_the_rate_to_a_little_more_than_is_delivered() {
     let (mut pacer, mut now) = (Pacer::of_link(Pace::Auto), Instant::ZERO);
     // The path queues the excess, so nothing is dropped: the answers show its rate.
     for lossy in [false, false, false, false, true, true] {
-        let first = now;
+        let (first, last) = (now, now + Duration::from_millis(1));
         now += Duration::from_millis(2);
+        pacer.batch_sent(first);
         let answer =
-            Answer { first, passed: 128, lossy, tried: lossy, alone: false, crowded: true };
+            Answer { first, last, passed: 128, lossy, tried: lossy, alone: false, crowded: true };
         pacer.answered(now, &answer);
     }
     assert!((pacer.rate - 1.25 * 64_000.0).abs() < 1.0, "{}", pacer.rate);
@@ -133,8 +137,9 @@ fn a_loss_or_two_limit_the_rate_to_a_little_more_than_is_delivered() {
 #[test]
 fn an_answer_that_follows_retransmits_is_no_sample_of_the_delivery_rate() {
     let (mut pacer, first) = (Pacer::of_link(Pace::Auto), Instant::ZERO);
+    let last = first + Duration::from_millis(1);
     let answer =
-        Answer { first, passed: 128, lossy: false, tried: true, alone: false, crowded: true };
+        Answer { first, last, passed: 128, lossy: false, tried: true, alone: false, crowded: true };
     // A batch that seems to have been late after retransmits, at the start.
     pacer.answered(first + Duration::from_millis(50), &answer);
     assert!(pacer.bandwidth.get() <= 0.0);

@@ -74,11 +74,9 @@ impl Answers {
     /// The same as far as answers that follow retransmits are concerned, of which none is a sample:
     /// those that were later than the retransmission timeout are missing from what was seen. The share
     /// of measured answers that took longer than t was at most 5 times 50 us / t on a busy machine,
-    /// and half of 50 us / t on a quiet one. This is twice 50 us / t: with once, boots of 16 MiB that
-    /// lose 1% and have busy answers take 5% longer at a console of 0 us; with four times, 8% longer at
-    /// 150 us, and boots of 7 s occur.
+    /// and half of 50 us / t on a quiet one.
     pub(super) fn beyond(&self, time: Duration) -> f64 {
-        let pareto = (2 * Self::TYPICAL).div_duration_f64(time.max(2 * Self::TYPICAL));
+        let pareto = (5 * Self::TYPICAL).div_duration_f64(time.max(5 * Self::TYPICAL));
         self.later(time).max(pareto)
     }
 

@@ -88,6 +88,8 @@ impl Recovery {
     const CERTAIN: f64 = 0.05;
     /// The burst of retransmits after a late call.
     const LATE: u32 = 4;
+    /// How far apart rounds begin: the golden section of a batch spreads any number of them evenly.
+    const STRIDE: usize = 79;
 
     /// For a boot of this many frames.
     pub(super) fn new(frames: u64) -> Self {
@@ -210,12 +212,14 @@ impl Recovery {
 
     /// Which of the `unacknowledged` offsets (in the order of sending) to retransmit at `now`, if
     /// one is due, on a link where a batch loses a frame with probability `link`. The last ones
-    /// first: a queue that overflowed lost the tail.
+    /// first: a queue that overflowed lost the tail. Each round begins elsewhere: a queue that
+    /// retransmits overflow too loses the same ones of each round.
     pub(super) fn take(&mut self, now: Instant, unacknowledged: &[u64], link: f64) -> Option<u64> {
         let due = self.due.filter(|&due| due <= now)?;
         self.due = None;
         let batch = self.batch.as_mut()?;
-        let index = unacknowledged.len().checked_sub(1 + batch.in_round)?;
+        let count = unacknowledged.len();
+        let left = count.checked_sub(1 + batch.in_round)?;
         if now.since(batch.sent) >= Self::SLED_TIMER {
             return None;
         }
@@ -229,6 +233,7 @@ impl Recovery {
             batch.gap = self.spacing.gap(batch.crowded);
             self.before = self.spacing.busy();
         }
+        let index = (left + Self::STRIDE * batch.rounds as usize) % count;
         if batch.in_round == 0 {
             batch.begun = now;
         }
@@ -238,7 +243,7 @@ impl Recovery {
         batch.in_round += 1;
         let gap = batch.gap;
         let mut next = due.max(now - Self::LATE * gap) + gap;
-        if index == 0 {
+        if left == 0 {
             batch.first.get_or_insert((batch.begun, now.since(batch.begun)));
             batch.rounds += 1;
             batch.in_round = 0;
@@ -288,8 +293,10 @@ impl Outstanding {
         let among = |k: f64, begun: Instant| {
             let since = now.since(begun.max(cell.busy[0])).saturating_sub(answers.least());
             let part = (since.as_secs_f64() / middle).clamp(1.0 / frames, 1.0);
-            let late = Duration::from_secs_f64((since.as_secs_f64() - longest - turn).max(0.0));
-            k * part.powf(k - 1.0) / middle * answers.beyond(late)
+            let late = (since.as_secs_f64() - longest - turn).max(0.0);
+            // Whatever is later than any place in the round explains, is as likely at any cost.
+            let spread = longest / (longest + late);
+            k * part.powf(k - 1.0) / middle * spread * answers.beyond(Duration::from_secs_f64(late))
         };
         let k = loss::frames_lost(self.loss, self.frames).max(1.0);
         let rounds = if self.in_round == 0 { self.rounds - 1 } else { self.rounds };
