@@ -266,15 +266,8 @@ impl Pacer {
         let limited =
             answer.alone && self.rate.is_finite() && passed * Self::PROBE < self.rate * sending;
         let known = self.bandwidth.get();
-        if limited && (known <= 0.0 || sample <= known) {
-            return;
-        }
-        let refuted = self.bandwidth.is_assumed() && 2.0 * sample < known;
-        self.bandwidth.add(sample);
-        if refuted && self.state == State::Delivered {
-            // What was assumed is far from true, and so is what it says of losses.
-            self.spared = 0;
-            self.deliver(now);
+        if !limited || known > 0.0 && sample > known {
+            self.bandwidth.add(sample);
         }
     }
 
