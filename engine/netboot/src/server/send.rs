@@ -146,7 +146,9 @@ impl Server {
     fn batch_sent(&mut self, now: Instant, id: SledId) {
         let crowded = self.sleds.len() > 1;
         let sled = self.sleds.change(id);
-        if let Some(first) = sled.telling_batch() {
+        if (sled.pacer.counts() || self.pacer.counts())
+            && let Some(first) = sled.telling_batch()
+        {
             sled.pacer.batch_sent(first);
             self.pacer.batch_sent(first);
         }

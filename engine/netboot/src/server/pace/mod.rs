@@ -67,7 +67,7 @@ pub(super) struct Pacer {
     /// it had lost a frame.
     answers: u32,
     losses: u8,
-    /// The first batches since then, until all of them were answered.
+    /// The first batches since then, until all of them were answered; none before frames were lost.
     cohort: Option<Cohort>,
     overload: Overload,
     /// Answers for which losses still count as chance, and the trials that showed them to be.
@@ -152,7 +152,7 @@ impl Pacer {
             changed: Instant::ZERO,
             answers: 0,
             losses: 0,
-            cohort: Some(Cohort::default()),
+            cohort: None,
             overload: Overload::default(),
             spared: 0,
             vain: 0,
@@ -214,10 +214,10 @@ impl Pacer {
         self.answers += 1;
         self.losses = self.losses << 1 | u8::from(answer.lossy);
         self.spared = self.spared.saturating_sub(1);
-        let outcome = self.outcome(now, answer);
         match self.state {
             State::SlowStart | State::Open => self.start(now, answer),
             State::Trial(mut trial) => {
+                let outcome = self.outcome(now, answer);
                 let verdict = trial.judge(answer, outcome);
                 self.state = State::Trial(trial);
                 if let Some(verdict) = verdict {
@@ -225,12 +225,17 @@ impl Pacer {
                 }
             }
             State::Delivered | State::Cubic(_) => {
-                if let Some(outcome) = outcome {
+                if let Some(outcome) = self.outcome(now, answer) {
                     self.overload.add(outcome);
                 }
                 self.follow(now);
             }
         }
+    }
+
+    /// Whether it matters which batches went out.
+    pub(super) fn counts(&self) -> bool {
+        self.cohort.is_some()
     }
 
     /// All frames of a batch went out, the first of them at `first`.
@@ -262,9 +267,10 @@ impl Pacer {
         let sample = passed / now.since(answer.first).as_secs_f64().max(1e-9);
         // A sled's batch that took longer to send than its pacer wants, because others had their turns,
         // shows how often it has its turn: BBR calls such a sample limited by the application.
-        let sending = answer.last.since(answer.first).as_secs_f64();
-        let limited =
-            answer.alone && self.rate.is_finite() && passed * Self::PROBE < self.rate * sending;
+        let limited = answer.alone && self.rate.is_finite() && {
+            let sending = answer.last.since(answer.first).as_secs_f64();
+            passed * Self::PROBE < self.rate * sending
+        };
         let known = self.bandwidth.get();
         if !limited || known > 0.0 && sample > known {
             self.bandwidth.add(sample);
@@ -376,7 +382,8 @@ impl Pacer {
     fn set(&mut self, now: Instant, rate: f64) {
         self.changed = now;
         (self.answers, self.losses) = (0, 0);
-        self.cohort = Some(Cohort::default());
+        let starts = matches!(self.state, State::SlowStart | State::Open);
+        self.cohort = (!starts).then(Cohort::default);
         self.overload.reset();
         self.limit(rate);
     }
