@@ -18,6 +18,7 @@ pub mod groups;
 mod in_time;
 pub mod output;
 pub mod patient;
+mod queue;
 pub mod service;
 pub mod shown;
 pub mod signals;

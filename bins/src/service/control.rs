@@ -9,7 +9,6 @@ use std::thread;
 
 use boot_backends::system_name;
 use boot_netboot::server::Serve;
-use crossbeam::channel::{self, Receiver, Sender};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
@@ -17,6 +16,7 @@ use super::events::{Event, What};
 use super::orders::{Ordered, Orders, Wanted};
 use super::sled_at::SledAt;
 use super::{Shared, link_names};
+use crate::queue::{self, Receiver, Sender};
 
 /// What is to be assigned.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
@@ -117,7 +117,7 @@ impl Control {
 
     /// The two ends of the queue.
     pub(crate) fn new() -> (Self, Receiver<Ask>) {
-        let (asks, asked) = channel::bounded(Self::MOST);
+        let (asks, asked) = queue::queue(Self::MOST);
         (Self(asks), asked)
     }
 
@@ -148,7 +148,7 @@ impl Control {
 pub(super) fn start(asked: Receiver<Ask>, shared: &Arc<Shared>) -> std::io::Result<()> {
     let shared: Weak<Shared> = Arc::downgrade(shared);
     thread::Builder::new().name("control".to_owned()).spawn(move || {
-        for ask in asked {
+        while let Ok(ask) = asked.recv() {
             let Some(shared) = shared.upgrade() else { return };
             // A client that has gone away misses the answer; what was asked is done all the same.
             match ask {

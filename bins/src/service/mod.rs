@@ -43,7 +43,7 @@ use anyhow::anyhow;
 use boot_backends::{Clock, Datalink, serve, system_name};
 use boot_format::wire::MacAddr;
 use boot_netboot::server::{Config, Pace, Serve, Server};
-use crossbeam::channel::{self, Receiver};
+use crossbeam::channel;
 
 use self::attendant::Attendant;
 use self::boots::Boots;
@@ -68,6 +68,7 @@ use self::store::Store;
 use self::supervisor::Turns;
 use crate::exit::Exit;
 use crate::fetch::{self, Fetcher};
+use crate::queue;
 use crate::signals::Signals;
 use crate::status;
 use crate::stderr::record::Level;
@@ -132,7 +133,7 @@ fn begin(options: &ServeOptions) -> anyhow::Result<Begun> {
 /// Serves on links that are open, and reports what happens.
 fn run_on(
     options: ServeOptions,
-    (reread, asked): (Option<Reread>, Receiver<Ask>),
+    (reread, asked): (Option<Reread>, queue::Receiver<Ask>),
     ((mut opened, mut confined), names): ((Opened, Confined), Vec<LinkName>),
     (plan, fetcher, taken): (Plan, Option<Fetcher>, Memory),
     signals: &Signals,

@@ -6,7 +6,6 @@ use std::sync::{Arc, Weak};
 use std::thread;
 
 use boot_netboot::server::Serve;
-use crossbeam::channel::{self, Sender};
 
 use super::events::{ConfigEvent, What};
 use super::options::ServeOptions;
@@ -14,6 +13,7 @@ use super::plan::Plan;
 use super::{Shared, supervisor};
 use crate::config::ConfigError;
 use crate::fetch::Fetcher;
+use crate::queue::{self, Sender};
 use crate::stderr::record::Level;
 
 /// Reads what the server is asked to do, again.
@@ -40,14 +40,14 @@ impl Reload {
     /// How the thread is woken, once there is one, and what wakes it.
     pub(super) fn new(reread: Option<Reread>) -> (Self, impl FnOnce(&Arc<Shared>)) {
         // Of several signals at once, one is enough.
-        let (wake, woken) = channel::bounded(1);
+        let (wake, woken) = queue::queue(1);
         let reload = Self(reread.is_some().then_some(wake));
         let start = move |shared: &Arc<Shared>| {
             let Some(Reread(read)) = reread else { return };
             let events = shared.events.clone();
             let shared: Weak<Shared> = Arc::downgrade(shared);
             let spawned = thread::Builder::new().name("reload".to_owned()).spawn(move || {
-                for () in woken {
+                while woken.recv().is_ok() {
                     let Some(shared) = shared.upgrade() else { return };
                     supervisor::reloading(|| shared.take_over(read()));
                 }

@@ -11,12 +11,13 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use crossbeam::channel::{self, Receiver, Sender, TrySendError};
+use crossbeam::channel;
 
 use self::footer::Footer;
 use self::record::Level;
 pub use self::style::Style;
 use crate::patient::Patient;
+use crate::queue::{self, Receiver, Sender};
 use crate::shown::Shown;
 
 /// Writes a line to stderr like `eprintln!`, but escapes what would act on a terminal, and does not
@@ -126,7 +127,7 @@ enum Item {
     /// The lines below all others from now on.
     Footer(Vec<String>),
     /// All before it have been written when this is dropped.
-    End(Sender<()>),
+    End(channel::Sender<()>),
 }
 
 /// The end that lines are put in.
@@ -149,7 +150,7 @@ struct Writer<W> {
 }
 
 fn queue<W>(tool: &'static str, style: Style, capacity: usize, out: W) -> (Queue, Writer<W>) {
-    let (sender, items) = channel::bounded(capacity);
+    let (sender, items) = queue::queue(capacity);
     let lost = Arc::new(AtomicU64::new(0));
     let queue = Queue { style, items: sender, lost: Arc::clone(&lost) };
     let footer = Footer::default();
@@ -159,18 +160,15 @@ fn queue<W>(tool: &'static str, style: Style, capacity: usize, out: W) -> (Queue
 impl Queue {
     fn put(&self, text: String) {
         let lost = self.lost.swap(0, Ordering::Relaxed);
-        match self.items.try_send(Item::Line { text, lost }) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                self.lost.fetch_add(lost + 1, Ordering::Relaxed);
-            }
+        if self.items.try_send(Item::Line { text, lost }).is_err() {
+            self.lost.fetch_add(lost + 1, Ordering::Relaxed);
         }
     }
 
     fn finish(&self, patience: Duration) {
         let end = Instant::now() + patience;
         let (done, is_done) = channel::bounded(0);
-        if self.items.send_deadline(Item::End(done), end).is_ok() {
+        if self.items.send_beyond(Item::End(done)).is_ok() {
             let _ = is_done.recv_deadline(end);
         }
     }

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::{Receiver, RecvTimeoutError};
+use crossbeam::channel::RecvTimeoutError;
 
 use super::queue::{Item, queue};
 use super::{Event, Events, Journal, Names, What, record, text};
+use crate::queue::Receiver;
 use crate::service::display::Display;
 use crate::service::hooks::Hooks;
 use crate::service::lock;

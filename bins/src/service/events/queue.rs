@@ -7,7 +7,9 @@ use std::time::{Duration, Instant as SystemInstant, SystemTime};
 use boot_format::wire::MacAddr;
 use boot_netboot::server::{Event as SledEvent, GroupEvent};
 use boot_netboot::time::Instant;
-use crossbeam::channel::{self, Receiver, Sender};
+use crossbeam::channel;
+
+use crate::queue::{self, Receiver, Sender};
 
 use super::{Event, LinkEvent, Subject, What};
 
@@ -22,7 +24,7 @@ const CHEAP: usize = CAPACITY / 2;
 pub(super) enum Item {
     Event(Event),
     /// All before it have been dealt with when this is dropped.
-    End(Sender<()>),
+    End(channel::Sender<()>),
 }
 
 /// A sending end, with which anything can be reported.
@@ -35,7 +37,7 @@ pub(crate) struct Events {
 
 /// The two ends of a queue. `standings` is whether the state of the workers is wanted.
 pub(super) fn queue(standings: bool) -> (Events, Receiver<Item>) {
-    let (items, events) = channel::bounded(CAPACITY);
+    let (items, events) = queue::queue(CAPACITY);
     (Events { items, lost: Arc::default(), standings }, events)
 }
 
@@ -93,7 +95,7 @@ impl Events {
     pub(crate) fn finish(&self) {
         let end = SystemInstant::now() + Self::PATIENCE;
         let (done, is_done) = channel::bounded(0);
-        if self.items.send_deadline(Item::End(done), end).is_ok() {
+        if self.items.send_beyond(Item::End(done)).is_ok() {
             let _ = is_done.recv_deadline(end);
         }
     }

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use boot_format::Checksum;
-use crossbeam::channel::{self, Receiver, RecvTimeoutError, Sender};
+use crossbeam::channel::{self, RecvTimeoutError};
 
 use super::{Memory, shown, write};
+use crate::queue::{self, Receiver, Sender};
 use crate::service::events::{Events, What};
 use crate::service::plan::Kept;
 use crate::service::sled_at::SledAt;
@@ -59,7 +60,7 @@ impl Learnt {
 pub(crate) struct Keeper {
     shown: String,
     notes: Option<Sender<Note>>,
-    result: Receiver<anyhow::Result<()>>,
+    result: channel::Receiver<anyhow::Result<()>>,
 }
 
 impl Keeper {
@@ -82,7 +83,7 @@ impl Keeper {
     ) -> anyhow::Result<(Learnt, Self)> {
         match path {
             None => {
-                let (done, result) = channel::bounded(1);
+                let (done, result) = channel::unbounded();
                 let _ = done.send(Ok(()));
                 Ok((Learnt(None), Self { shown: String::new(), notes: None, result }))
             }
@@ -101,8 +102,8 @@ impl Keeper {
         report: impl Fn(String) + Send + 'static,
         write: impl FnMut(&Memory) -> anyhow::Result<()> + Send + 'static,
     ) -> anyhow::Result<(Learnt, Self)> {
-        let (done, result) = channel::bounded(1);
-        let (sender, learnt) = channel::bounded(Learnt::MOST);
+        let (done, result) = channel::unbounded();
+        let (sender, learnt) = queue::queue(Learnt::MOST);
         thread::Builder::new().name("state".to_owned()).spawn(move || {
             let _ = done.send(keep(report, write, memory, &learnt));
         })?;
@@ -117,7 +118,7 @@ impl Keeper {
     pub(crate) fn end(self) -> anyhow::Result<()> {
         let until = Instant::now() + Self::PATIENCE;
         if let Some(notes) = self.notes {
-            let _ = notes.send_deadline(Note::End, until);
+            let _ = notes.send_beyond(Note::End);
         }
         self.result.recv_deadline(until).unwrap_or_else(|_| {
             Err(anyhow!("{}: the disk does not answer: the last boots are not in it", self.shown))

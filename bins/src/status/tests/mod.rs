@@ -111,7 +111,7 @@ fn desk(writable: bool) -> Desk {
             in_service: true,
         };
         let assigned = || AssignmentsView { assignments: vec![view.clone()], kept: true };
-        for ask in asked {
+        while let Ok(ask) = asked.recv() {
             match ask {
                 Ask::List(answer) => answer.send(assigned()).unwrap(),
                 Ask::Assign(order, by, answer) => {
