@@ -38,7 +38,7 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     ///
-    /// The item, if there is not.
+    /// Gives the item back if the queue is full or its receiver is gone.
     pub(crate) fn try_send(&self, item: T) -> Result<(), T> {
         if self.waiting.fetch_add(1, Ordering::Relaxed) < self.most {
             return self.send(item);
@@ -51,7 +51,7 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     ///
-    /// The item, if there is none.
+    /// Gives the item back if the receiver is gone.
     pub(crate) fn send_beyond(&self, item: T) -> Result<(), T> {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         self.send(item)
@@ -87,7 +87,7 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     ///
-    /// If there is none, and all senders are gone.
+    /// If the queue is empty and all senders are gone.
     pub(crate) fn recv(&self) -> Result<T, RecvError> {
         self.items.recv().inspect(|_| self.took())
     }
@@ -96,7 +96,7 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     ///
-    /// If there is none by then, or all senders are gone.
+    /// If the queue is still empty by then, or empty and all senders are gone.
     pub(crate) fn recv_deadline(&self, deadline: Instant) -> Result<T, RecvTimeoutError> {
         self.items.recv_deadline(deadline).inspect(|_| self.took())
     }

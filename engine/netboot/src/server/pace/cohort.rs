@@ -1,7 +1,6 @@
 //! A sample of batches that is not chosen by how soon they are answered.
 
-use std::time::Duration;
-
+use crate::server::recovery::Recovery;
 use crate::time::Instant;
 
 /// The batches that went out at one rate, until some of them were answered.
@@ -26,9 +25,6 @@ pub(super) struct Outcome {
 }
 
 impl Cohort {
-    /// The sled's own timer (netboot protocol): what is not answered by then was lost, or its sled was.
-    const LATEST: Duration = Duration::from_secs(1);
-
     /// All frames of a batch went out.
     pub(super) fn sent(&mut self) {
         self.sent += u32::from(self.closed.is_none());
@@ -50,13 +46,16 @@ impl Cohort {
         }
         let closed = *self.closed.get_or_insert(now);
         let missing = self.sent.saturating_sub(self.answers);
-        let over = missing == 0 || now.since(closed) > Self::LATEST;
+        // What is not answered when the sled asks by itself was lost, or its sled was.
+        let over = missing == 0 || now.since(closed) > Recovery::SLED_TIMER;
         over.then(|| Outcome { batches: self.answers + missing, lossy: self.lossy + missing })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn at(millis: u64) -> Instant {

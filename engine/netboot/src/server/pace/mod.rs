@@ -111,7 +111,7 @@ impl Pacer {
     /// Answers for which losses count as chance after the first vain trial; four times as many
     /// after each further one.
     const SPARED: u32 = 64;
-    /// How many answers end the search for the batches that went out together.
+    /// How many answers close the first cohort after a change: as many as in a trial.
     const ENOUGH: u32 = 8;
     /// The burst, in frames.
     const BURST: f64 = 8.0;
@@ -333,20 +333,19 @@ impl Pacer {
 
     /// Ends a trial.
     fn conclude(&mut self, now: Instant, trial: Trial, verdict: Verdict) {
+        let (Verdict::LosesLess(outcome) | Verdict::LosesAsMuch(outcome)) = verdict;
+        self.overload.add_chance(outcome);
         match verdict {
-            Verdict::LosesLess(outcome) if trial.deep => {
-                self.overload.add_chance(outcome);
+            Verdict::LosesLess(_) if trial.deep => {
                 self.bandwidth.assume(self.rate);
                 self.deliver(now);
             }
-            Verdict::LosesLess(outcome) => {
-                self.overload.add_chance(outcome);
+            Verdict::LosesLess(_) => {
                 let cubic = trial.cubic.begin(now);
                 self.state = State::Cubic(cubic);
                 self.set(now, cubic.rate(now));
             }
-            Verdict::LosesAsMuch(outcome) => {
-                self.overload.add_chance(outcome);
+            Verdict::LosesAsMuch(_) => {
                 self.restore(trial.deep);
                 self.deliver(now);
             }

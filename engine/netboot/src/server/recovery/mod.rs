@@ -80,7 +80,7 @@ impl Recovery {
     /// OFFERs are out after 4 ms, and this allows twice that.
     const LAST_SILENCE: Duration = Duration::from_millis(10);
     /// The sled's own timer (netboot protocol): from then on it asks by itself.
-    const SLED_TIMER: Duration = Duration::from_secs(1);
+    pub(super) const SLED_TIMER: Duration = Duration::from_secs(1);
     /// An answer that follows retransmits is a sample of how late answers are only if the probability
     /// that it follows a loss is below 0.05, the usual level of significance (Karn's algorithm
     /// takes none). One sled, 16 MiB, 1% lost: 0.1 makes 1% of difference, 0.25 makes 3%; at even
